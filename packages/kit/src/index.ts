@@ -1,0 +1,23 @@
+/** What every package may use: no I/O, no dependencies. */
+export { EXIT, TomeiError, assert, messageOf } from './errors.ts';
+export {
+  array,
+  bool,
+  bytes,
+  deadline,
+  fifo,
+  list,
+  nested,
+  oneOf,
+  pod,
+  u16,
+  u32,
+  u8,
+  whole,
+  type Field,
+  type Fields,
+  type Infer,
+  type Pod,
+  type StateOf,
+} from './pod.ts';
+export { Alarms, ManualClock, ms, seconds, us, type Alarm, type Clock, type Nanoseconds } from './clock.ts';

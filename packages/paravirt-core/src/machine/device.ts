@@ -1,0 +1,210 @@
+/**
+ * What a device is: one file that declares its kind, version, configuration and state, and behaviour that knows only its host.
+ * Reset, save and restore come from here, so that no device can get them wrong or forget a field.
+ */
+import { TomeiError, type Alarm, type Clock, type Fields, type Infer, type Pod } from '@tomei/kit';
+
+/** Bytes in one access. Devices see naturally sized accesses; the spaces split what is wider or crosses a claim. */
+export type Width = 1 | 2 | 4;
+
+/** Registers reached by an offset from the start of a claim. Values are unsigned and fit the width. Never throws. */
+export interface Registers {
+  read(offset: number, width: Width): number;
+  write(offset: number, width: Width, value: number): void;
+}
+/** I/O ports `base .. base + count - 1`. */
+export interface PortClaim extends Registers {
+  readonly base: number;
+  readonly count: number;
+}
+/** Guest-physical addresses `base .. base + size - 1`, trapped: every access calls the device. */
+export interface MemoryClaim extends Registers {
+  readonly base: number;
+  readonly size: number;
+}
+
+/** Guest memory as a device reaches it (DMA): guest-physical, bounds-checked. */
+export interface GuestMemory {
+  /** Size of RAM in bytes; RAM starts at guest-physical 0. */
+  readonly size: number;
+  /** Whether `length` bytes at `address` are RAM. Everything below throws RangeError where this is false: ask first. */
+  contains(address: number, length: number): boolean;
+  read8(address: number): number;
+  read16(address: number): number;
+  read32(address: number): number;
+  write8(address: number, value: number): void;
+  write16(address: number, value: number): void;
+  write32(address: number, value: number): void;
+  /** Copies out of / into RAM. Writes drop translations of code in those pages. */
+  read(address: number, into: Uint8Array): void;
+  write(address: number, from: Uint8Array): void;
+  /** A window on RAM, shared with every thread of the guest. After writing through it call `written`. */
+  view(address: number, length: number): Uint8Array;
+  written(address: number, length: number): void;
+}
+
+/** Lines that are not interrupts and that the machine, not a device, answers. `value` is the exit status where one is meant. */
+export type MachineSignal = 'reset' | 'power-off' | 'exit' | 'a20' | 'nmi';
+
+/** A message on the APIC bus (Intel SDM vol. 3, 11.11: message format; 11.6.1: ICR). */
+export interface ApicMessage {
+  readonly destination: number;
+  readonly logical: boolean;
+  readonly mode: 'fixed' | 'lowest' | 'smi' | 'nmi' | 'init' | 'startup' | 'extint';
+  readonly vector: number;
+  readonly level: boolean;
+}
+
+/** A kind of host resource that a device asks for by name: a serial port's far end, a disk, a display. */
+export interface BackendKind<T> {
+  readonly name: string;
+  readonly type?: T;
+}
+export const backendKind = <T>(name: string): BackendKind<T> => ({ name });
+
+/** All that a device may touch. */
+export interface Host {
+  /** Drives interrupt input `line` (global system interrupt: 0..15 ISA, 16..23 PCI). Several devices on one line are ORed. */
+  irq(line: number, level: boolean): void;
+  /** Drives the interrupt request pin of the processor (only interrupt controllers do). */
+  interruptRequest(level: boolean): void;
+  /** Sends on the APIC bus: a message to local APICs, or an end of interrupt to I/O APICs. */
+  apic(message: ApicMessage): void;
+  apicEoi(vector: number): void;
+  signal(signal: MachineSignal, value: number): void;
+  readonly memory: GuestMemory;
+  readonly clock: Clock;
+  /** A named alarm on the machine's clock. Its time belongs into the device's state; set it again in `restored`. */
+  alarm(fire: () => void): Alarm;
+  /** The host side, or undefined when the machine was built without one (then the device is there with nothing plugged in). */
+  backend<T>(kind: BackendKind<T>): T | undefined;
+}
+
+/** One base address register of a PCI function. `size` is a power of two. */
+export interface PciBar extends Registers {
+  readonly space: 'memory' | 'io';
+  readonly size: number;
+  readonly prefetchable?: boolean;
+  /** Backed by video memory at this offset from its start instead of by `read`/`write`. */
+  readonly videoMemory?: { readonly offset: number };
+}
+/** A capability structure in configuration space (PCI 3.0, 6.7): the bytes after id and next pointer. */
+export interface PciCapability {
+  readonly id: number;
+  readonly body: Uint8Array;
+  /** Which bytes of the body the guest may write; none when absent. */
+  readonly writable?: (offset: number) => boolean;
+  /** Takes over the access of a body byte range; offset counts from the start of the capability (id is 0). */
+  readonly read?: (offset: number, width: Width) => number;
+  readonly write?: (offset: number, width: Width, value: number) => void;
+}
+/** A PCI function (PCI 3.0, 6.1). Configuration space, BAR placement and INTx routing are the bus's business. */
+export interface PciFunction {
+  readonly vendorId: number;
+  readonly deviceId: number;
+  readonly subsystemVendorId?: number;
+  readonly subsystemId?: number;
+  /** Base class, sub-class and programming interface, e.g. 0x010000. */
+  readonly classCode: number;
+  readonly revision: number;
+  readonly headerType?: number;
+  /** 1 = INTA. Absent: no interrupt. */
+  readonly interruptPin?: 1 | 2 | 3 | 4;
+  readonly bars: readonly (PciBar | undefined)[];
+  readonly capabilities?: readonly PciCapability[];
+  /** Device-specific configuration registers (0x40..0xff outside capabilities): initial bytes and who is told of writes. */
+  readonly specific?: Readonly<Record<number, number>>;
+  readonly configured?: (offset: number, width: Width, value: number) => void;
+}
+/** What the bus gives back to a device with a `pci` part. */
+export interface PciSlot {
+  /** Drives INTx of this function. */
+  interrupt(level: boolean): void;
+}
+
+/** Present means it takes part. */
+export interface Parts {
+  readonly ports?: readonly PortClaim[];
+  readonly memory?: readonly MemoryClaim[];
+  readonly pci?: PciFunction;
+  /** Called once by the bus, before any access, with the slot of `pci`. */
+  readonly plugged?: (slot: PciSlot) => void;
+  /** Interrupt controllers: a global system interrupt changed its level. */
+  readonly interruptLine?: (line: number, level: boolean) => void;
+  /** Interrupt controllers: the processor's acknowledge cycle; returns the vector and moves it into service. */
+  readonly acknowledge?: () => number;
+  /** Local APICs: a message from the bus. */
+  readonly apicMessage?: (message: ApicMessage) => void;
+  /** I/O APICs: a local APIC ended the interrupt of this vector. */
+  readonly apicEoi?: (vector: number) => void;
+  /** Bytes from the host side (a serial line, a keyboard). Returns how many of them were taken. */
+  readonly input?: (bytes: Uint8Array) => number;
+  /** After reset and after restore: recompute what is derived from state (lines, alarms). */
+  readonly settle?: () => void;
+}
+
+/** Names the configuration type so that `attach` can infer it. */
+export interface Typed<C> {
+  readonly type?: C;
+}
+export const typed = <C>(): Typed<C> => ({});
+
+export interface DeviceDef<C, F extends Fields, P extends Parts = Parts> {
+  /** Also the key in snapshots and in the docs, e.g. 'uart16550'. */
+  readonly kind: string;
+  /** Version of the state. Older ones are migrated by `migrate`. */
+  readonly version: number;
+  readonly config: Typed<C>;
+  /** Everything that outlives one access. */
+  readonly state: Pod<F>;
+  attach(at: { config: C; state: Infer<F>; host: Host }): P;
+  /** Turns the state of an older version into the current one. */
+  migrate?(version: number, state: unknown): unknown;
+}
+export interface Saved {
+  readonly kind: string;
+  readonly version: number;
+  readonly state: unknown;
+}
+/** A device in a machine. */
+export interface Device<P extends Parts = Parts> {
+  readonly kind: string;
+  readonly parts: P;
+  reset(): void;
+  save(): Saved;
+  /** Throws `snapshot.device` or `state.invalid`; the device is untouched then. */
+  restore(saved: Saved): void;
+}
+
+export const defineDevice = <C, F extends Fields, P extends Parts>(def: DeviceDef<C, F, P>): DeviceDef<C, F, P> => def;
+
+/** Puts a device together. It is in its reset state, and `settle` has not been called: `reset` or `restore` does that. */
+export function buildDevice<C, F extends Fields, P extends Parts>(
+  def: DeviceDef<C, F, P>,
+  config: C,
+  host: Host,
+): Device<P> {
+  const state = def.state.initial();
+  const parts = def.attach({ config, state, host });
+  const load = (next: Infer<F>): void => {
+    Object.assign(state as object, next);
+    parts.settle?.();
+  };
+  return {
+    kind: def.kind,
+    parts,
+    reset: () => load(def.state.initial()),
+    save: () => ({ kind: def.kind, version: def.version, state: def.state.copy(state) }),
+    restore(saved) {
+      const known = saved.kind === def.kind && saved.version <= def.version;
+      if (!known || (saved.version < def.version && def.migrate === undefined)) {
+        throw new TomeiError(
+          'snapshot.device',
+          `cannot restore ${saved.kind}@${saved.version} into ${def.kind}@${def.version}`,
+        );
+      }
+      const raw = saved.version < def.version ? def.migrate!(saved.version, saved.state) : saved.state;
+      load(def.state.parse(raw));
+    },
+  };
+}
