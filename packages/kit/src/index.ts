@@ -6,6 +6,7 @@ export {
   bytes,
   deadline,
   fifo,
+  i32,
   list,
   nested,
   oneOf,

@@ -9,7 +9,7 @@ export interface Field<T> {
   readonly initial: () => T;
   readonly check: (value: unknown) => string | undefined;
   /** Returns a private copy of a checked value. */
-  readonly copy: (value: T) => T;
+  copy(value: T): T;
 }
 export type Fields = Readonly<Record<string, Field<unknown>>>;
 export type Infer<F> = { -readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never };
@@ -43,6 +43,10 @@ const unsigned =
 export const u8 = unsigned(8);
 export const u16 = unsigned(16);
 export const u32 = unsigned(32);
+
+/** A signed 32-bit integer. */
+export const i32 = (initial = 0): Field<number> =>
+  scalar(initial, (v) => (Number.isInteger(v) && (v as number) === ((v as number) | 0) ? undefined : 'is not an i32'));
 
 /** A whole number of nanoseconds or ticks, up to 2^53 - 1. */
 export const whole = (initial = 0): Field<number> =>

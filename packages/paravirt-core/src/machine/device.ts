@@ -9,6 +9,8 @@ export type Width = 1 | 2 | 4;
 
 /** Registers reached by an offset from the start of a claim. Values are unsigned and fit the width. Never throws. */
 export interface Registers {
+  /** The widest access the registers take; wider ones arrive as several, lowest address first. 4 when absent. */
+  readonly unit?: Width;
   read(offset: number, width: Width): number;
   write(offset: number, width: Width, value: number): void;
 }
@@ -16,6 +18,11 @@ export interface Registers {
 export interface PortClaim extends Registers {
   readonly base: number;
   readonly count: number;
+  /**
+   * Answers only accesses of this width at `base`, whole, in front of every other claim; all others pass it by
+   * (the configuration address port 0xCF8 and the reset control register 0xCF9 live so).
+   */
+  readonly exactly?: 4;
 }
 /** Guest-physical addresses `base .. base + size - 1`, trapped: every access calls the device. */
 export interface MemoryClaim extends Registers {
@@ -53,6 +60,8 @@ export interface ApicMessage {
   readonly mode: 'fixed' | 'lowest' | 'smi' | 'nmi' | 'init' | 'startup' | 'extint';
   readonly vector: number;
   readonly level: boolean;
+  /** Destination shorthand "all excluding self" (ICR bits 19:18 = 11). */
+  readonly excludeSender?: boolean;
 }
 
 /** A kind of host resource that a device asks for by name: a serial port's far end, a disk, a display. */
@@ -120,6 +129,8 @@ export interface PciFunction {
 export interface PciSlot {
   /** Drives INTx of this function. */
   interrupt(level: boolean): void;
+  /** Reads configuration space as the guest sees it. */
+  config(offset: number, width: Width): number;
 }
 
 /** Present means it takes part. */
@@ -133,21 +144,28 @@ export interface Parts {
   readonly interruptLine?: (line: number, level: boolean) => void;
   /** Interrupt controllers: the processor's acknowledge cycle; returns the vector and moves it into service. */
   readonly acknowledge?: () => number;
-  /** Local APICs: a message from the bus. */
-  readonly apicMessage?: (message: ApicMessage) => void;
+  /** Local APICs: a message from the bus; returns whether this APIC was meant and took it. */
+  readonly apicMessage?: (message: ApicMessage) => boolean;
+  /** Local APICs: pin LINT0 (the 8259 pair's INTR) or LINT1 changed its level. */
+  readonly localPin?: (pin: 0 | 1, level: boolean) => void;
+  /** Local APICs: whether the INTR of the 8259 pair reaches the processor now. Call `host.interruptRequest` when it changes. */
+  readonly passesExternal?: () => boolean;
   /** I/O APICs: a local APIC ended the interrupt of this vector. */
   readonly apicEoi?: (vector: number) => void;
   /** Bytes from the host side (a serial line, a keyboard). Returns how many of them were taken. */
   readonly input?: (bytes: Uint8Array) => number;
+  /** The global system interrupts that it may drive by `host.irq`, for the generated reference. */
+  readonly lines?: readonly number[];
   /** After reset and after restore: recompute what is derived from state (lines, alarms). */
   readonly settle?: () => void;
 }
 
-/** Names the configuration type so that `attach` can infer it. */
+/** Names the configuration type so that `attach` can infer it; the example is the usual one, for the generated reference. */
 export interface Typed<C> {
   readonly type?: C;
+  readonly example?: C;
 }
-export const typed = <C>(): Typed<C> => ({});
+export const typed = <C>(example?: C): Typed<C> => (example === undefined ? {} : { example });
 
 export interface DeviceDef<C, F extends Fields, P extends Parts = Parts> {
   /** Also the key in snapshots and in the docs, e.g. 'uart16550'. */
@@ -157,6 +175,10 @@ export interface DeviceDef<C, F extends Fields, P extends Parts = Parts> {
   readonly config: Typed<C>;
   /** Everything that outlives one access. */
   readonly state: Pod<F>;
+  /** One line for the generated reference: what it is. */
+  readonly summary?: string;
+  /** Fields that a reset leaves as they are (battery-backed memory). */
+  readonly retained?: readonly (keyof F & string)[];
   attach(at: { config: C; state: Infer<F>; host: Host }): P;
   /** Turns the state of an older version into the current one. */
   migrate?(version: number, state: unknown): unknown;
@@ -193,7 +215,11 @@ export function buildDevice<C, F extends Fields, P extends Parts>(
   return {
     kind: def.kind,
     parts,
-    reset: () => load(def.state.initial()),
+    reset() {
+      const fresh = def.state.initial();
+      for (const field of def.retained ?? []) fresh[field] = state[field];
+      load(fresh);
+    },
     save: () => ({ kind: def.kind, version: def.version, state: def.state.copy(state) }),
     restore(saved) {
       const known = saved.kind === def.kind && saved.version <= def.version;
