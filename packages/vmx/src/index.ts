@@ -1,1 +1,27 @@
-export {};
+/** `.vmx` files: the text, and the guest that it describes. */
+export {
+  createVmx,
+  findVmx,
+  formatVmx,
+  getVmx,
+  parseVmx,
+  setVmx,
+  VMX_MAX_BYTES,
+  vmxKey,
+  type VmxEntry,
+  type VmxFile,
+} from './dictionary.ts';
+export {
+  MEMORY_DEFAULT_MIB,
+  MEMORY_MAX_MIB,
+  MEMORY_MIN_MIB,
+  readGuestConfig,
+  type FileReference,
+  type GuestConfig,
+  type KernelConfig,
+} from './guest-config.ts';
+export { DISK_MODES, type DiskBus, type DiskConfig, type DiskMode } from './disks.ts';
+export { SERIAL_PORTS, SERIAL_TYPES, type SerialConfig, type SerialType } from './serial.ts';
+export { PARAVIRT_MODES, TOMEI_KEYS, type ParavirtMode } from './tomei-keys.ts';
+export { checkVmx, loadVmx, type LoadedGuest, type VmxCheck } from './load.ts';
+export { problemError, type VmxProblem } from './problem.ts';

@@ -1,0 +1,119 @@
+/**
+ * What a `.vmx` asks for, as the rest of the project sees it. Keys and defaults are VMware's; `tomei.*` keys are ours.
+ * Keys that VMware knows and this program has no use for (there are hundreds) are let through.
+ */
+import { basename } from 'node:path';
+import { readDisks, type DiskConfig } from './disks.ts';
+import type { VmxFile } from './dictionary.ts';
+import { Problems, type VmxProblem } from './problem.ts';
+import { readSerialPorts, type SerialConfig } from './serial.ts';
+import { checkTomeiKeys, PARAVIRT_MODES, type ParavirtMode } from './tomei-keys.ts';
+import { Values } from './values.ts';
+
+/** A file that a key names: as written, and as an absolute path. */
+export interface FileReference {
+  readonly key: string;
+  readonly line: number;
+  readonly fileName: string;
+  readonly path: string;
+}
+
+/** Direct Linux or multiboot boot: no boot loader, no firmware. */
+export interface KernelConfig {
+  readonly kernel: FileReference;
+  readonly initrd?: FileReference;
+  /** Empty when `tomei.cmdline` is absent. */
+  readonly commandLine: string;
+}
+
+export interface GuestConfig {
+  /** `displayName`, or the file's name without `.vmx`. */
+  readonly displayName: string;
+  /** `guestOS`, as written; `other` when absent. */
+  readonly guestOS: string;
+  /** `memsize`: a multiple of 4, 4 to 3072. */
+  readonly memoryMiB: number;
+  /** `numvcpus`: 1 in this version. */
+  readonly vcpus: number;
+  /** Present disks and CD-ROMs, ordered ide, sata, scsi, nvme, each by controller and unit. */
+  readonly disks: readonly DiskConfig[];
+  /** Present serial ports, by number. */
+  readonly serialPorts: readonly SerialConfig[];
+  /** Absent: the firmware boots from a disk. */
+  readonly boot?: KernelConfig;
+  /** `tomei.paravirt`; `kvm` when absent. */
+  readonly paravirt: ParavirtMode;
+  /** `vmi.present`: whether the guest finds the VMI option ROM. */
+  readonly vmi: boolean;
+}
+
+export const MEMORY_DEFAULT_MIB = 256;
+/** RAM ends below the PCI hole of a 32-bit board. */
+export const MEMORY_MAX_MIB = 3072;
+export const MEMORY_MIN_MIB = 4;
+
+/**
+ * Reads the configuration; file names are taken relative to `directory`, where the `.vmx` lies.
+ * Throws the first error (`vmx.value`, `vmx.unsupported`, `vmx.unknown-key`, ...), naming file, line and key. Touches no file.
+ */
+export function readGuestConfig(
+  vmx: VmxFile,
+  directory: string,
+): { config: GuestConfig; warnings: readonly VmxProblem[] } {
+  const problems = new Problems(vmx.fileName);
+  const config = collectGuestConfig(vmx, directory, problems);
+  problems.throwFirst();
+  return { config, warnings: [...vmx.warnings, ...problems.warnings] };
+}
+
+/** As `readGuestConfig`, but collects every finding; a value that is wrong is replaced by its default. */
+export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Problems): GuestConfig {
+  const values = new Values(vmx, problems, directory);
+  checkTomeiKeys(vmx, problems);
+  const boot = readKernel(values, problems);
+  const config: GuestConfig = {
+    displayName: values.text('displayName') ?? basename(vmx.fileName).replace(/\.vmx$/i, ''),
+    guestOS: values.text('guestOS') ?? 'other',
+    memoryMiB: readMemory(values, problems),
+    vcpus: readVcpus(values, problems),
+    disks: readDisks(vmx, values, problems),
+    serialPorts: readSerialPorts(values, problems),
+    paravirt: values.word('tomei.paravirt', PARAVIRT_MODES) ?? 'kvm',
+    vmi: values.boolean('vmi.present') ?? false,
+  };
+  return boot === undefined ? config : { ...config, boot };
+}
+
+function readMemory(values: Values, problems: Problems): number {
+  const entry = values.find('memsize');
+  const size = values.whole('memsize');
+  if (entry === undefined || size === undefined) return MEMORY_DEFAULT_MIB;
+  if (size >= MEMORY_MIN_MIB && size <= MEMORY_MAX_MIB && size % 4 === 0) return size;
+  const range = `${MEMORY_MIN_MIB} to ${MEMORY_MAX_MIB} MiB in steps of 4`;
+  problems.error('vmx.value', entry, `memsize = "${entry.value}": memory can be ${range}`);
+  return MEMORY_DEFAULT_MIB;
+}
+
+function readVcpus(values: Values, problems: Problems): number {
+  const entry = values.find('numvcpus');
+  const count = values.whole('numvcpus');
+  if (entry !== undefined && count !== undefined && count !== 1) {
+    const what = `numvcpus = "${entry.value}": this version runs one processor a guest; write "1"`;
+    problems.error('vmx.unsupported', entry, what);
+  }
+  return 1;
+}
+
+function readKernel(values: Values, problems: Problems): KernelConfig | undefined {
+  const kernel = values.file('tomei.kernel');
+  const initrd = values.file('tomei.initrd');
+  if (kernel === undefined) {
+    const unused = ['tomei.initrd', 'tomei.cmdline'].map((key) => values.find(key)).filter((e) => e !== undefined);
+    for (const entry of values.find('tomei.kernel') === undefined ? unused : []) {
+      problems.warn('vmx.unused', entry, `${entry.key} does nothing without tomei.kernel`);
+    }
+    return undefined;
+  }
+  const commandLine = values.text('tomei.cmdline') ?? '';
+  return initrd === undefined ? { kernel, commandLine } : { kernel, initrd, commandLine };
+}

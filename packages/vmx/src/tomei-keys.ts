@@ -1,0 +1,41 @@
+/** The keys that are this project's own. A `tomei.*` key that nobody reads is a mistake, so it is an error. */
+import { vmxKey, type VmxFile } from './dictionary.ts';
+import type { Problems } from './problem.ts';
+
+export const PARAVIRT_MODES = ['off', 'kvm'] as const;
+export type ParavirtMode = (typeof PARAVIRT_MODES)[number];
+
+/** Every `tomei.*` key, with what it is for. */
+export const TOMEI_KEYS = {
+  'tomei.kernel': 'bzImage or multiboot kernel to boot directly',
+  'tomei.initrd': 'initial RAM disk for tomei.kernel',
+  'tomei.cmdline': 'kernel command line for tomei.kernel',
+  'tomei.paravirt': '"kvm" (default) or "off": what the guest may find of its hypervisor',
+} as const;
+
+/** Reports unknown `tomei.*` keys, each with the nearest known one. */
+export function checkTomeiKeys(vmx: VmxFile, problems: Problems): void {
+  const known = Object.keys(TOMEI_KEYS);
+  for (const entry of vmx.entries) {
+    const key = vmxKey(entry.key);
+    if (!key.startsWith('tomei.') || known.includes(key)) continue;
+    const nearest = known.reduce((best, k) => (distance(k, key) < distance(best, key) ? k : best));
+    problems.error('vmx.unknown-key', entry, `${entry.key} is not a key of Tomei; did you mean ${nearest}?`);
+  }
+}
+
+/** Levenshtein distance over the first 64 characters. */
+function distance(left: string, right: string): number {
+  const a = left.slice(0, 64);
+  const b = right.slice(0, 64);
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substituted = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substituted, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
