@@ -1,0 +1,40 @@
+/** `tomei guest build NAME`: makes a guest to boot. */
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { BUILD_STEPS, buildGuest } from '../guest-build/build.ts';
+import { progressOn } from '../guest-build/progress.ts';
+import { loadRecipe, recipeNames } from '../guest-build/recipe.ts';
+import { DEBIAN_PACKAGES, ensurePackages } from '../host/debian-packages.ts';
+
+export function addGuestCommands(program: Command): void {
+  const guest = program.command('guest').description('guests to boot, made from recipes');
+  guest
+    .command('build')
+    .description("make a guest from Debian's own packages: kernel, initrd, disk and .vmx")
+    .argument('<name>', `a recipe of deploy/guests/: ${recipeNames().join(', ')}`)
+    .option('--out <dir>', 'folder for the guest (default: guests/<name>)')
+    .option('--force', 'build again, and give up what the guest has written to its disk', false)
+    .addHelpText(
+      'after',
+      `
+The packages are fetched with apt, through a cache below ~/.cache/tomei, without changing this machine's package lists.
+A guest that is there already is left alone.
+
+Examples:
+  tomei guest build tiny                   makes guests/tiny/tiny.vmx
+  tomei guest build tiny --out /tmp/a      makes /tmp/a/tiny.vmx`,
+    )
+    .action(async (name: string, options: { out?: string; force: boolean }) => {
+      const recipe = loadRecipe(name);
+      const say = (line: string): void => void process.stderr.write(`${line}\n`);
+      await ensurePackages(DEBIAN_PACKAGES.guestBuild, `building the guest ${name}`, say);
+      const result = await buildGuest(recipe, {
+        out: options.out ?? join('guests', name),
+        force: options.force,
+        progress: () => progressOn(process.stderr, `guest ${name}`, BUILD_STEPS),
+      });
+      if (result.built) say(`Made ${result.vmx}; boot it with: tomei run ${result.vmx}`);
+      else if (result.found === 'current') say(`${result.vmx} is up to date.`);
+      else say(`${result.vmx} is kept: its recipe has changed, but its disk was written to; --force builds it again.`);
+    });
+}

@@ -1,0 +1,94 @@
+/** What is in a guest: its initrd, its root disk and its `.vmx`, from the recipe and the unpacked Debian packages. */
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { TomeiError } from '@tomei/kit';
+import { createVmx, formatVmx } from '@tomei/vmx';
+import { moduleLoadOrder } from './modules.ts';
+import type { LoadedRecipe, Recipe } from './recipe.ts';
+import { Tree } from './tree.ts';
+
+/** Files of a finished guest, by role; all lie in one folder. */
+export const GUEST_FILES = (name: string) =>
+  ({
+    kernel: 'vmlinuz',
+    initrd: 'initrd.gz',
+    disk: `${name}.vmdk`,
+    vmx: `${name}.vmx`,
+    /** What the guest was built from; see `stamp.ts`. */
+    stamp: 'build.json',
+  }) as const;
+
+/** A kernel package as unpacked. */
+export interface UnpackedKernel {
+  /** e.g. 6.1.0-50-686: the name of the folder below lib/modules. */
+  readonly release: string;
+  readonly image: string;
+  readonly modules: string;
+}
+
+/** Finds the kernel in a folder that a Debian kernel package was unpacked into. Throws `kernel.package`. */
+export function findKernel(unpacked: string): UnpackedKernel {
+  const modules = join(unpacked, 'lib/modules');
+  const release = existsSync(modules) ? readdirSync(modules)[0] : undefined;
+  const image = join(unpacked, `boot/vmlinuz-${release ?? ''}`);
+  if (release === undefined || !existsSync(image)) {
+    throw new TomeiError('kernel.package', `the kernel package has no kernel: ${image} is not in it`);
+  }
+  return { release, image, modules: join(modules, release) };
+}
+
+/** Busybox under the names of its parts, in the folder `bin`. */
+function addBusybox(tree: Tree, busybox: Uint8Array, names: readonly string[]): void {
+  tree.file('bin/busybox', busybox, 0o755);
+  for (const name of names) tree.link(`bin/${name}`, 'busybox');
+}
+
+function readBusybox(unpacked: string, recipe: Recipe): Uint8Array {
+  const path = join(unpacked, recipe.busybox.from);
+  if (!existsSync(path)) throw new TomeiError('recipe.invalid', `busybox.from: no ${recipe.busybox.from} in the packages`);
+  return readFileSync(path);
+}
+
+/** The initrd: busybox, the modules in the order in which to load them, and the recipe's `initrd/`. */
+export function initrdTree({ recipe, folder }: LoadedRecipe, unpacked: string, kernel: UnpackedKernel): Tree {
+  const tree = new Tree();
+  for (const path of ['dev', 'proc', 'sys', 'root', 'lib/modules']) tree.directory(path);
+  // The kernel opens its console for the first process before /dev is mounted (device numbers: Linux, devices.txt).
+  tree.characterDevice('dev/console', 5, 1);
+  addBusybox(tree, readBusybox(unpacked, recipe), recipe.busybox.initrd);
+  const order = moduleLoadOrder(readFileSync(join(kernel.modules, 'modules.dep'), 'utf8'), recipe.kernel.modules);
+  for (const path of order) tree.file(`lib/modules/${path}`, readFileSync(join(kernel.modules, path)));
+  tree.file('lib/modules/load', `${order.join('\n')}\n`);
+  return tree.overlay(join(folder, 'initrd'));
+}
+
+/** The root file system: one folder for programs, reached by all the names they are looked for under. */
+export function rootTree({ recipe, folder }: LoadedRecipe, unpacked: string): Tree {
+  const tree = new Tree();
+  for (const path of ['dev', 'etc', 'mnt', 'proc', 'run', 'sys', 'usr', 'var/log']) tree.directory(path);
+  tree.directory('root', 0o700).directory('tmp', 0o1777);
+  addBusybox(tree, readBusybox(unpacked, recipe), recipe.busybox.root);
+  tree.link('sbin', 'bin').link('usr/bin', '../bin').link('usr/sbin', '../bin').link('var/run', '../run');
+  return tree.overlay(join(folder, 'root'));
+}
+
+/** The `.vmx`, with file names relative to itself, so that the folder can be moved. */
+export function guestVmx({ name, recipe }: LoadedRecipe): Uint8Array {
+  const files = GUEST_FILES(name);
+  const values: [string, string][] = [
+    ['config.version', '8'],
+    ['virtualHW.version', '8'],
+    ['displayName', recipe.displayName],
+    ['guestOS', recipe.guestOS],
+    ['memsize', String(recipe.memoryMiB)],
+    ['numvcpus', '1'],
+    ['ide0:0.present', 'TRUE'],
+    ['ide0:0.deviceType', 'disk'],
+    ['ide0:0.fileName', files.disk],
+    ['serial0.present', 'TRUE'],
+    ['tomei.kernel', files.kernel],
+    ['tomei.initrd', files.initrd],
+    ['tomei.cmdline', recipe.commandLine],
+  ];
+  return formatVmx(createVmx(values, files.vmx));
+}

@@ -1,0 +1,50 @@
+/** The command line: every command in one tree, and what a person sees when one of them fails. */
+import { Command, CommanderError } from 'commander';
+import { EXIT } from '@tomei/kit';
+import { addGuestCommands } from './commands/guest-build.ts';
+import { exitCodeOf, reportError } from './failure.ts';
+
+const EXAMPLES = `
+Examples:
+  tomei guest build tiny                                  make a small guest in guests/tiny/
+  tomei run guests/tiny/tiny.vmx                          boot it; Ctrl-] leaves its console
+  tomei run guests/tiny/tiny.vmx --expect 'login:'        boot it, end with 0 at its login
+  tomei vmx check guests/tiny/tiny.vmx                    say all that is wrong with a .vmx
+  tomei disk info guests/tiny/tiny.vmdk                   say what a .vmdk holds
+
+Exit codes:
+  0 done   1 did not match, or problems found   2 wrong usage   3 bad input file   4 the guest crashed   5 trouble on the host`;
+
+/** The whole program. */
+export function createProgram(): Command {
+  const program = new Command('tomei')
+    .description('x86 virtual machines from .vmx and .vmdk files, in ordinary unprivileged processes')
+    .option('--debug', 'show where in the program an error came from')
+    .showHelpAfterError('(--help shows how it is used)')
+    .addHelpText('after', EXAMPLES)
+    .exitOverride();
+  addGuestCommands(program);
+  inheritSettings(program);
+  return program;
+}
+
+/** Commander copies settings to commands made with `command()` only when they were set before. */
+function inheritSettings(command: Command): void {
+  for (const child of command.commands) {
+    child.copyInheritedSettings(command);
+    inheritSettings(child);
+  }
+}
+
+/** Runs one command line (without the program's name) and returns the exit code. Never throws. */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  const program = createProgram();
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return Number(process.exitCode ?? EXIT.ok);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    reportError(error, { debug: program.opts<{ debug?: boolean }>().debug === true }, process.stderr);
+    return exitCodeOf(error);
+  }
+}
