@@ -190,7 +190,7 @@ describe("Debian's own kernel", () => {
 
   test('loads into 128 MiB with room for a 32 MiB initrd', ({ skip }) => {
     skip(!existsSync(path), 'guests/tiny/vmlinuz is not built: run `pnpm tomei guest build tiny`');
-    const kernel = file(readFileSync(path));
+    const kernel = file(new Uint8Array(readFileSync(path)));
     const memory = testMemory(128 * MIB);
     const header = parseSetupHeader(kernel);
 
