@@ -1,0 +1,256 @@
+/**
+ * The board: address spaces, interrupt wires, the PCI bus and the devices on them. It knows nothing of the processor: whoever
+ * runs one asks for accesses, watches the interrupt request and fires the alarms. Time is given in.
+ */
+import { Alarms, TomeiError, type Clock, type Fields } from '@tomei/kit';
+import {
+  buildDevice,
+  type ApicMessage,
+  type BackendKind,
+  type Device,
+  type DeviceDef,
+  type GuestMemory,
+  type Host,
+  type MachineSignal,
+  type Parts,
+  type Saved,
+  type Width,
+} from './device.ts';
+import { RamWindow } from './guest-memory.ts';
+import { InterruptPin } from './interrupt-pin.ts';
+import { IrqLines } from './irq-lines.ts';
+import { MemorySpace } from './memory-space.ts';
+import { PciBus, type VideoMapping } from './pci-bus.ts';
+import type { ResourceWindows } from './pci-resources.ts';
+import { PortSpace, type UnclaimedAccess } from './port-space.ts';
+
+export interface BoardOptions {
+  /** Guest RAM from guest-physical 0 up. */
+  readonly ram: Uint8Array;
+  readonly clock: Clock;
+  /** The alarms that the owner of `clock` fires; the board makes its own when absent. */
+  readonly alarms?: Alarms;
+  /** A device wrote RAM: translations of code there are stale. */
+  readonly ramWritten?: (address: number, length: number) => void;
+  /** The processor's interrupt request pin changed. */
+  readonly interruptRequest?: (level: boolean) => void;
+  /** A device pulled a line that the machine answers. Called inside the guest's access: note it, act after the instruction. */
+  readonly signal?: (signal: MachineSignal, value: number, device: string) => void;
+  /** Video memory appeared, moved or went. */
+  readonly videoMemory?: (mapping: VideoMapping) => void;
+  /** The map of trapped memory changed: cached lookups are stale. */
+  readonly memoryMapChanged?: () => void;
+  readonly unclaimedPort?: UnclaimedAccess;
+  readonly unclaimedMemory?: UnclaimedAccess;
+  /** Whether guest firmware sets up PCI. When absent or false the board does it at every reset. */
+  readonly firmware?: boolean;
+  readonly pciWindows?: Partial<ResourceWindows>;
+}
+
+/** The host side of one backend kind, as handed to `Board.add`. */
+export interface Backend {
+  readonly kind: string;
+  readonly value: unknown;
+}
+/** Pairs a backend with its kind, checked by the compiler. */
+export const backend = <T>(kind: BackendKind<T>, value: T): Backend => ({ kind: kind.name, value });
+
+export interface Placement {
+  /** Key in snapshots; the kind when absent, with `#1`, `#2`.. for further ones. */
+  readonly name?: string;
+  readonly backends?: readonly Backend[];
+  /** PCI slot and function for devices with a `pci` part. */
+  readonly slot?: number;
+  readonly function?: number;
+}
+
+/** All state of the board. The clock is not part of it: put it back to its saved time before `restore`. */
+export interface SavedBoard {
+  readonly version: number;
+  readonly devices: Readonly<Record<string, Saved>>;
+}
+const BOARD_VERSION = 1;
+
+export class Board {
+  readonly ports: PortSpace;
+  readonly memory: MemorySpace;
+  readonly lines = new IrqLines();
+  readonly pci: PciBus;
+  readonly alarms: Alarms;
+  readonly clock: Clock;
+  readonly ram: GuestMemory;
+  private readonly options: BoardOptions;
+  private readonly pin: InterruptPin;
+  private readonly devices = new Map<string, Device>();
+
+  constructor(options: BoardOptions) {
+    this.options = options;
+    this.clock = options.clock;
+    this.alarms = options.alarms ?? new Alarms();
+    this.ram = new RamWindow(options.ram, options.ramWritten);
+    this.ports = new PortSpace(options.unclaimedPort);
+    this.memory = new MemorySpace(options.unclaimedMemory, options.memoryMapChanged);
+    this.pin = new InterruptPin(options.interruptRequest);
+    this.pci = new PciBus({
+      ports: this.ports,
+      memory: this.memory,
+      source: () => this.lines.source(),
+      videoMemory: options.videoMemory,
+    });
+  }
+
+  /**
+   * Puts a device onto the board. Call `reset` or `restore` when all are there.
+   * @throws TomeiError when its name, ports, memory or PCI slot are taken.
+   */
+  add<C, F extends Fields, P extends Parts>(
+    def: DeviceDef<C, F, P>,
+    config: C,
+    { name = this.freeName(def.kind), backends = [], ...at }: Placement = {},
+  ): Device<P> {
+    if (this.devices.has(name) || name === this.pci.kind) {
+      throw new TomeiError('device.name-taken', `two devices are named '${name}'; name one of them differently`);
+    }
+    const device = buildDevice(def, config, this.hostFor(name, backends));
+    const { parts } = device;
+    for (const claim of parts.ports ?? []) this.ports.claim(name, claim);
+    for (const claim of parts.memory ?? []) this.memory.claim(name, claim);
+    if (parts.pci !== undefined) {
+      const slot = this.pci.plug(name, parts.pci, at);
+      parts.plugged?.(slot);
+    }
+    if (parts.interruptLine !== undefined) this.lines.listen(parts.interruptLine);
+    this.pin.connect(name, parts);
+    this.devices.set(name, device);
+    return device;
+  }
+
+  /** The names of all devices, in the order they were added. */
+  get names(): string[] {
+    return [...this.devices.keys()];
+  }
+  device(name: string): Device | undefined {
+    return this.devices.get(name);
+  }
+
+  portRead(port: number, width: Width): number {
+    return this.ports.read(port, width);
+  }
+  portWrite(port: number, width: Width, value: number): void {
+    this.ports.write(port, width, value);
+  }
+  /** Reads an address that is not RAM. */
+  memoryRead(address: number, width: Width): number {
+    return this.memory.read(address, width);
+  }
+  memoryWrite(address: number, width: Width, value: number): void {
+    this.memory.write(address, width, value);
+  }
+
+  /** The level of the processor's interrupt request pin. */
+  get interruptRequested(): boolean {
+    return this.pin.level;
+  }
+  /** The processor's interrupt acknowledge cycle: the vector, moved into service. */
+  acknowledge(): number {
+    return this.pin.acknowledge();
+  }
+
+  /** Fires every alarm that is due now. */
+  fireDue(): void {
+    this.alarms.fireDue(this.clock.now());
+  }
+
+  /** Power-on or the reset line: every device is as new, except what it keeps by battery. */
+  reset(): void {
+    this.lines.quietly(() => {
+      this.pci.reset();
+      for (const device of this.devices.values()) device.reset();
+    });
+    if (this.options.firmware !== true) this.pci.assignResources(this.options.pciWindows);
+  }
+
+  save(): SavedBoard {
+    const devices: Record<string, Saved> = { [this.pci.kind]: this.pci.save() };
+    for (const [name, device] of this.devices) devices[name] = device.save();
+    return { version: BOARD_VERSION, devices };
+  }
+
+  /**
+   * Makes every device as it was saved. The board must hold the same devices under the same names.
+   * @throws TomeiError `snapshot.board`, `snapshot.device` or `state.invalid`; the board is as it was before then.
+   */
+  restore(saved: SavedBoard): void {
+    this.refuseStranger(saved);
+    const before = this.save();
+    try {
+      this.load(saved.devices);
+    } catch (error) {
+      this.load(before.devices);
+      throw error;
+    }
+  }
+
+  private load(devices: Readonly<Record<string, Saved>>): void {
+    this.lines.quietly(() => {
+      this.pci.restore(devices[this.pci.kind]!);
+      for (const [name, device] of this.devices) {
+        try {
+          device.restore(devices[name]!);
+        } catch (error) {
+          if (!(error instanceof TomeiError)) throw error;
+          throw new TomeiError(error.code, `device '${name}': ${error.message}`, { cause: error });
+        }
+      }
+    });
+  }
+
+  private refuseStranger(saved: SavedBoard): void {
+    const refuse = (what: string): never => {
+      throw new TomeiError('snapshot.board', `cannot restore the board: ${what}`);
+    };
+    if (typeof saved !== 'object' || saved === null) refuse('the snapshot is not an object');
+    if (saved.version !== BOARD_VERSION) refuse(`the snapshot has version ${saved.version}, this is ${BOARD_VERSION}`);
+    const { devices } = saved;
+    if (typeof devices !== 'object' || devices === null) refuse('the snapshot holds no devices');
+    const present = [this.pci.kind, ...this.devices.keys()];
+    for (const name of present) {
+      const one: unknown = Object.hasOwn(devices, name) ? devices[name] : undefined;
+      if (typeof one !== 'object' || one === null) refuse(`the snapshot lacks device '${name}'`);
+    }
+    for (const name of Object.keys(devices)) {
+      if (!present.includes(name)) refuse(`the snapshot holds device '${name}', which this machine lacks`);
+    }
+  }
+
+  private freeName(kind: string): string {
+    let name = kind;
+    for (let n = 1; this.devices.has(name); n++) name = `${kind}#${n}`;
+    return name;
+  }
+
+  private hostFor(name: string, backends: readonly Backend[]): Host {
+    const source = this.lines.source();
+    return {
+      irq: (line, level) => source.set(line, level),
+      interruptRequest: (level) => this.pin.request(name, level),
+      apic: (message) => this.send(message, name),
+      apicEoi: (vector) => {
+        for (const device of this.devices.values()) device.parts.apicEoi?.(vector);
+      },
+      signal: (signal, value) => this.options.signal?.(signal, value, name),
+      memory: this.ram,
+      clock: this.clock,
+      alarm: (fire) => this.alarms.create(fire),
+      backend: <T>(kind: BackendKind<T>) => backends.find((b) => b.kind === kind.name)?.value as T | undefined,
+    };
+  }
+
+  /** Delivers to every local APIC that is meant; lowest priority to the first that takes it (SDM vol. 3, 11.6.2.4). */
+  private send(message: ApicMessage, sender: string): void {
+    for (const [name, { parts }] of this.devices) {
+      if (parts.apicMessage === undefined || (message.excludeSender === true && name === sender)) continue;
+      if (parts.apicMessage(message) && message.mode === 'lowest') return;
+    }
+  }
+}
