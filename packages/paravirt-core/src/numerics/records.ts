@@ -1,0 +1,215 @@
+/** Records of the reference program (`host/oracle.c`): making inputs, and comparing what the module answers with outputs. */
+import { CONTROL_WORDS, EDGES, F32_EDGES, F64_EDGES, INTEGER_EDGES } from './cases.ts';
+import { randomBits, randomF80, randomIeee, type F80, type Random } from './cases.ts';
+import type { Numerics } from './numerics.ts';
+import { A, RECORD_BYTES, STORE, X87_OPERATIONS, runX87, type X87Operation } from './operations.ts';
+import { SSE_OPERATIONS, runSse, type SseOperation } from './operations-sse.ts';
+
+const ALL = (1n << 64n) - 1n;
+const ALL_MASKED = 0x1f80;
+const TOP_AT_START = 6;
+
+/** Inputs in the making; grows as needed. */
+export class Records {
+  private bytes = new Uint8Array(RECORD_BYTES * 1024);
+  private view = new DataView(this.bytes.buffer);
+  count = 0;
+
+  add(operation: number, cw: number, mxcsr: number, a: F80, b: F80): void {
+    const at = this.count++ * RECORD_BYTES;
+    if (at + RECORD_BYTES > this.bytes.length) {
+      const larger = new Uint8Array(this.bytes.length * 2);
+      larger.set(this.bytes);
+      this.bytes = larger;
+      this.view = new DataView(larger.buffer);
+    }
+    this.view.setUint16(at, operation, true);
+    this.view.setUint16(at + 2, cw, true);
+    this.view.setUint32(at + 4, mxcsr, true);
+    this.view.setBigUint64(at + 8, a[1], true);
+    this.view.setUint16(at + 16, a[0], true);
+    this.view.setBigUint64(at + 24, b[1], true);
+    this.view.setUint16(at + 32, b[0], true);
+  }
+
+  finish(): Uint8Array {
+    return this.bytes.subarray(0, this.count * RECORD_BYTES);
+  }
+}
+
+/** The operand in memory or register bits of an operation, as the low bytes of a slot. */
+const inLowBytes = (value: bigint): F80 => [0, value & ALL];
+const ONE: F80 = [0x3fff, 1n << 63n];
+
+const bcd = (next: Random): F80 => {
+  let digits = 0n;
+  const length = next() % 17;
+  for (let i = 0; i < length; i++) digits = (digits << 4n) | BigInt(next() % 10);
+  return [(next() & 0x8000) | ((next() % 10) << 4) | next() % 10, digits];
+};
+
+/** Random operands of an x87 operation. */
+function x87Operands(operation: X87Operation, next: Random): [F80, F80] {
+  const near = next() & 1 ? 0x3fff : next() & 0x7fff;
+  switch (operation.operands) {
+    case 'none':
+      return [ONE, ONE];
+    case 'f32':
+      return [inLowBytes(randomIeee(next, 32, 127)), ONE];
+    case 'f64':
+      return [inLowBytes(randomIeee(next, 64, 1023)), ONE];
+    case 'i16':
+    case 'i32':
+    case 'i64':
+      return [inLowBytes(randomBits(next)), ONE];
+    case 'bcd':
+      return [bcd(next), ONE];
+    case 'f80':
+      return [randomF80(next, next() & 3 ? 0x3fff + (next() & 63) : near), ONE];
+    case 'f80-pair':
+      return [randomF80(next, near), randomF80(next, operation.name === 'fscale' ? 0x4008 : near)];
+  }
+}
+
+export function addRandomX87(records: Records, operation: X87Operation, next: Random): void {
+  const masks = next() & 7 ? 0x3f : next() & 0x3f;
+  const [a, b] = x87Operands(operation, next);
+  records.add(operation.number, (next() & 0xf00) | 0x40 | masks, ALL_MASKED, a, b);
+}
+
+/** Every edge operand (pair) of an operation, under `controls`. */
+export function addEdgesX87(records: Records, operation: X87Operation, controls = CONTROL_WORDS): void {
+  const lists: Readonly<Record<X87Operation['operands'], readonly F80[]>> = {
+    none: [ONE],
+    f32: F32_EDGES.map(inLowBytes),
+    f64: F64_EDGES.map(inLowBytes),
+    i16: INTEGER_EDGES.map(inLowBytes),
+    i32: INTEGER_EDGES.map(inLowBytes),
+    i64: INTEGER_EDGES.map(inLowBytes),
+    bcd: [
+      [0, 0n],
+      [0x8000, 0n],
+      [0x9999, 0x9999999999999999n],
+      [0x0012, 0x3456789012345678n],
+    ].map(([se, digits]) => [Number(se) & 0x80ff, BigInt(digits!)]),
+    f80: EDGES,
+    'f80-pair': EDGES,
+  };
+  const list = lists[operation.operands];
+  const seconds = operation.operands === 'f80-pair' ? EDGES : [ONE];
+  for (const a of list) for (const b of seconds) for (const cw of controls) records.add(operation.number, cw, ALL_MASKED, a, b);
+}
+
+/** MXCSR: rounding control, DAZ and FTZ at random, mostly everything masked. Sticky flags start clear. */
+const randomMxcsr = (next: Random, unmask: boolean): number =>
+  (next() & 0x6000) |
+  (next() & 3 ? 0 : next() & 0x8040) |
+  (unmask && (next() & 15) === 0 ? next() & ALL_MASKED : ALL_MASKED);
+
+export function addRandomSse(records: Records, operation: SseOperation, next: Random): void {
+  const value = (): bigint => {
+    if (operation.operands === 'f32') return randomIeee(next, 32, next() & 3 ? 127 + (next() & 63) : next() & 0xff);
+    if (operation.operands === 'f64') return randomIeee(next, 64, next() & 3 ? 1023 + (next() & 63) : next() & 0x7ff);
+    return randomBits(next);
+  };
+  records.add(operation.number, 0x37f, randomMxcsr(next, true), inLowBytes(value()), inLowBytes(value()));
+}
+
+export function addEdgesSse(records: Records, operation: SseOperation, controls: readonly number[]): void {
+  const list = { f32: F32_EDGES, f64: F64_EDGES, integer: INTEGER_EDGES }[operation.operands];
+  for (const a of list)
+    for (const b of operation.pair ? list : [0n])
+      for (const mxcsr of controls) records.add(operation.number, 0x37f, mxcsr, inLowBytes(a), inLowBytes(b));
+}
+
+const operations = new Map<number, X87Operation>(X87_OPERATIONS.map((o) => [o.number, o]));
+const sseOperations = new Map<number, SseOperation>(SSE_OPERATIONS.map((o) => [o.number, o]));
+
+/** One record as both sides see it; `undefined` members do not count. */
+interface Answer {
+  readonly flags: number;
+  readonly st0: string | undefined;
+  readonly st1: string | undefined;
+}
+
+const hex = (view: DataView, at: number, length = 10): string => {
+  let text = '';
+  for (let i = length - 1; i >= 0; i--) text += view.getUint8(at + i).toString(16).padStart(2, '0');
+  return text;
+};
+
+/** Where module and reference differ on one record, in words, or undefined. */
+export type Difference = string | undefined;
+
+/** How far apart two finite 80-bit values in linear memory are, in units of the last place; Infinity when not comparable. */
+export function ulps(x: DataView, atX: number, y: DataView, atY: number): number {
+  const order = (v: DataView, at: number): bigint => {
+    const se = v.getUint16(at + 8, true);
+    const magnitude = (BigInt(se & 0x7fff) << 63n) + (v.getBigUint64(at, true) & ((1n << 63n) - 1n));
+    return se & 0x8000 ? -magnitude : magnitude;
+  };
+  const distance = order(x, atX) - order(y, atY);
+  return Number(distance < 0n ? -distance : distance);
+}
+
+/** Runs records through the module and reports every difference to `report`. `memory` is the module's. */
+export function compareRecords(
+  n: Numerics,
+  memory: DataView,
+  inputs: Uint8Array,
+  outputs: Uint8Array,
+  report: (index: number, difference: string) => void,
+): void {
+  const input = new DataView(inputs.buffer, inputs.byteOffset, inputs.byteLength);
+  const output = new DataView(outputs.buffer, outputs.byteOffset, outputs.byteLength);
+  for (let i = 0, at = 0; at < inputs.length; i++, at += RECORD_BYTES) {
+    const number = input.getUint16(at, true);
+    const x87 = operations.get(number);
+    const difference =
+      x87 !== undefined
+        ? compareX87(x87, n, memory, input, output, at)
+        : runSse(sseOperations.get(number)!, n, input, output, at);
+    if (difference === undefined) continue;
+    const cw = input.getUint16(at + 2, true).toString(16);
+    const mxcsr = input.getUint32(at + 4, true).toString(16);
+    const name = x87?.name ?? sseOperations.get(number)!.name;
+    report(i, `${name} a=${hex(input, at + 8)} b=${hex(input, at + 24)} cw=${cw} mxcsr=${mxcsr}: ${difference}`);
+  }
+}
+
+/** The most that a transcendental result may differ from another processor's. */
+const APPROXIMATE_ULPS = 1;
+
+function compareX87(
+  operation: X87Operation,
+  n: Numerics,
+  memory: DataView,
+  input: DataView,
+  output: DataView,
+  at: number,
+): Difference {
+  for (let i = 0; i < 32; i += 8) memory.setBigUint64(A + i, input.getBigUint64(at + 8 + i, true), true);
+  const outcome = runX87(operation, n, input.getUint16(at + 2, true), memory);
+  const sw = output.getUint16(at, true);
+  const top = ((sw >> 11) & 7) - TOP_AT_START;
+  const ours: Answer = {
+    flags: outcome.status & operation.defined,
+    st0: outcome.st0 === undefined ? undefined : hex(memory, outcome.st0),
+    st1: operation.stores ? hex(memory, STORE, 16) : outcome.st1 === undefined ? undefined : hex(memory, outcome.st1),
+  };
+  const st0 = hex(output, at + 8);
+  const st1 = operation.stores ? hex(output, at + 24, 16) : hex(output, at + 24);
+  const close = (slot: number, reference: number): boolean =>
+    operation.approximate && ulps(memory, slot, output, reference) <= APPROXIMATE_ULPS;
+  const wrong = [
+    ours.flags === (sw & operation.defined) ? '' : `status ${ours.flags.toString(16)}`,
+    outcome.top === top ? '' : `top ${outcome.top}`,
+    ours.st0 === undefined || ours.st0 === st0 || close(outcome.st0!, at + 8) ? '' : `st0 ${ours.st0}`,
+    ours.st1 === undefined || ours.st1 === st1 || (outcome.st1 !== undefined && close(outcome.st1, at + 24))
+      ? ''
+      : `st1 ${ours.st1}`,
+  ].filter((w) => w !== '');
+  if (wrong.length === 0) return undefined;
+  return `${wrong.join(', ')}; reference status ${(sw & operation.defined).toString(16)} top ${top} st0 ${st0} st1 ${st1}`;
+}
+
