@@ -1,0 +1,212 @@
+/**
+ * The virtio block device (OASIS virtio 1.2, section 5.2): one request queue, requests in flight side by side, completed in any order.
+ *
+ * In flight means handed to the backend. The state records each such request whole, and a restored device submits it again without
+ * reading the guest's descriptors a second time. That is sound because requests are idempotent (see `BlockBackend`) and a driver may
+ * not touch a buffer before it is used. Whoever saves a machine to go on elsewhere stops or fences the old backend first.
+ *
+ * A reset by the driver forgets the requests, but the I/O side may still read or write their buffers. Until all of them have completed,
+ * device_status shows a reset that is under way (DEVICE_NEEDS_RESET, never 0), for which a driver waits by 4.1.4.3.2, and the
+ * device does not start again. Such a completion gives nothing back to the driver, but a late read still reports the memory it wrote.
+ * The same holds after a reset of the whole machine, which must let its backends finish before it loads anything into RAM.
+ *
+ * A driver that does not negotiate VIRTIO_BLK_F_FLUSH gets a write-through disk: a flush follows each of its writes (5.2.6.2).
+ */
+import { bool, list, nested, oneOf, pod, u16, u32, whole, type StateOf } from '@tomei/kit';
+import { defineDevice, typed, type Host } from '../../machine/device.ts';
+import { blockBackend, type BlockRequest } from './block-backend.ts';
+import { VIRTIO_BLK_F_FLUSH, blockConfiguration, blockFeatures } from './block-configuration.ts';
+import { VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_OK, isPossible, parseRequest, type Disk } from './block-request.ts';
+import { byteRegisters } from './fields.ts';
+import { type Chain, type SplitQueue } from './queue.ts';
+import { scatter, totalLength } from './segments.ts';
+import { VirtioPci, transportState } from './transport-pci.ts';
+
+const DEVICE_TYPE_BLOCK = 2;
+/** Mass storage, SCSI controller: what guests expect of a virtio disk. */
+const CLASS_STORAGE_SCSI = 0x010000;
+/** Length of the string that a GET_ID request asks for, NUL-padded. */
+const ID_BYTES = 20;
+/** Entries of the request queue, and with that the most requests in flight and the longest chain. */
+export const BLOCK_QUEUE_SIZE = 256;
+
+/** A request that the backend has not completed. */
+const requestState = pod({
+  head: u16(),
+  statusAddress: whole(),
+  /** Writable bytes before the status byte. */
+  room: whole(),
+  kind: oneOf('read', 'write', 'flush', 'discard', 'write-zeroes'),
+  sector: whole(),
+  count: whole(),
+  unmap: bool(),
+  segments: list(BLOCK_QUEUE_SIZE, nested(pod({ address: whole(), length: u32() }))),
+});
+type InFlight = StateOf<typeof requestState>;
+
+const blockState = pod({
+  transport: nested(transportState([BLOCK_QUEUE_SIZE])),
+  inFlight: list(BLOCK_QUEUE_SIZE, nested(requestState)),
+});
+type BlockState = StateOf<typeof blockState>;
+
+/** A virtio disk. Without a backend it is there with no sectors. */
+export const virtioBlock = defineDevice({
+  kind: 'virtio-block',
+  version: 1,
+  config: typed<object>(),
+  state: blockState,
+  attach({ state, host }) {
+    const block = new Block(state, host);
+    return {
+      pci: block.transport.pci,
+      plugged: (slot) => block.transport.plugged(slot),
+      settle: () => block.settle(),
+    };
+  },
+});
+
+class Block {
+  readonly transport: VirtioPci;
+  private readonly state: BlockState;
+  private readonly host: Host;
+  private readonly backend;
+  private readonly disk: Disk;
+  /** What the backend has not completed yet, also of what a reset or restore made forgotten. It is the backend's, so it is no state. */
+  private readonly owed = new Map<number, BlockRequest>();
+  /** Those of `owed` that the driver waits for. */
+  private readonly awaited = new Map<number, InFlight>();
+  private lastId = 0;
+
+  constructor(state: BlockState, host: Host) {
+    this.state = state;
+    this.host = host;
+    this.backend = host.backend(blockBackend);
+    this.disk = { sectors: this.backend?.sectors ?? 0, readOnly: this.backend?.readOnly ?? false };
+    // Two of the entries are the request's header and its status.
+    const configuration = blockConfiguration(this.disk.sectors, BLOCK_QUEUE_SIZE - 2);
+    this.transport = new VirtioPci({
+      state: () => state.transport,
+      host,
+      device: {
+        deviceType: DEVICE_TYPE_BLOCK,
+        classCode: CLASS_STORAGE_SCSI,
+        queueSizes: [BLOCK_QUEUE_SIZE],
+        features: blockFeatures(this.disk.readOnly),
+        configuration: { ...byteRegisters(configuration), length: configuration.length },
+        notified: () => this.takeChains(),
+        reset: () => this.forget(),
+        draining: () => this.owed.size > this.awaited.size,
+      },
+    });
+    this.backend?.onComplete((id, ok) => this.completed(id, ok));
+  }
+
+  /** After reset and restore: what was in flight is submitted again, and completions of what was submitted before no longer count. */
+  settle(): void {
+    this.awaited.clear();
+    this.transport.settle();
+    const requests = this.state.inFlight;
+    if (!this.transport.running()) this.forget();
+    else if (requests.every((request) => this.isPossible(request))) for (const r of [...requests]) this.submit(r);
+    else this.refuse();
+  }
+
+  private get queue(): SplitQueue {
+    return this.transport.queues[0]!;
+  }
+
+  private isPossible(request: InFlight): boolean {
+    const { memory } = this.host;
+    return isPossible(request, memory, this.disk) && memory.contains(request.statusAddress, 1);
+  }
+
+  private forget(): void {
+    this.state.inFlight = [];
+    this.awaited.clear();
+  }
+
+  /** A restored state holds what this device cannot have had in flight. */
+  private refuse(): void {
+    this.forget();
+    this.queue.fail('request');
+  }
+
+  private takeChains(): boolean {
+    // As many as can be outstanding: another processor that keeps adding does not hold this one.
+    for (let budget = this.queue.state.size; budget > 0; budget--) {
+      const chain = this.queue.pop();
+      if (chain === undefined) return false;
+      this.takeChain(chain);
+    }
+    return true;
+  }
+
+  private takeChain(chain: Chain): void {
+    const { memory } = this.host;
+    const parsed = parseRequest(memory, chain, this.disk);
+    if (parsed === undefined) {
+      this.queue.fail('request');
+      return;
+    }
+    const { statusAddress, work } = parsed;
+    const at = { head: chain.head, statusAddress, room: totalLength(parsed.room) };
+    if (work.do === 'answer') {
+      this.finish(at, work.status, 0);
+    } else if (work.do === 'serial') {
+      const serial = new Uint8Array(ID_BYTES);
+      new TextEncoder().encodeInto(this.backend?.id ?? '', serial);
+      this.finish(at, VIRTIO_BLK_S_OK, scatter(memory, parsed.room, serial));
+    } else if (this.state.inFlight.length >= this.queue.state.size) {
+      // More chains than the ring has entries: the driver offers one again that it has not got back.
+      this.queue.fail('index');
+    } else {
+      const request = { ...at, ...work.request, segments: [...work.request.segments] };
+      this.state.inFlight.push(request);
+      this.submit(request);
+    }
+  }
+
+  private submit(request: InFlight): void {
+    do this.lastId = (this.lastId + 1) >>> 0;
+    while (this.owed.has(this.lastId));
+    const id = this.lastId;
+    const { kind, sector, count, segments, unmap } = request;
+    const sent: BlockRequest = { id, kind, sector, count, segments, unmap };
+    this.owed.set(id, sent);
+    this.awaited.set(id, request);
+    if (this.backend === undefined) this.completed(id, false);
+    else this.backend.submit(sent);
+  }
+
+  private completed(id: number, ok: boolean): void {
+    const sent = this.owed.get(id);
+    if (sent === undefined) return;
+    this.owed.delete(id);
+    // Whoever waits for it, and whatever became of it: its buffers may hold new bytes, code among them.
+    if (sent.kind === 'read')
+      for (const { address, length } of sent.segments) this.host.memory.written(address, length);
+    const request = this.awaited.get(id);
+    if (request === undefined) return;
+    this.awaited.delete(id);
+    const running = this.transport.running();
+    const changed = request.kind === 'write' || request.kind === 'write-zeroes';
+    if (ok && changed && running && !this.transport.accepted(VIRTIO_BLK_F_FLUSH)) {
+      Object.assign(request, { kind: 'flush', sector: 0, count: 0, segments: [] });
+      this.submit(request);
+      return;
+    }
+    this.state.inFlight.splice(this.state.inFlight.indexOf(request), 1);
+    if (!running) return;
+    const written = ok && request.kind === 'read' ? request.room : 0;
+    this.finish(request, ok ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR, written);
+  }
+
+  /** Answers a request of whose `room` the first `written` bytes are filled. */
+  private finish(at: { head: number; statusAddress: number; room: number }, status: number, written: number): void {
+    this.host.memory.write8(at.statusAddress, status);
+    // Used length counts from the first writable byte without a gap, so the status byte counts when all before it is filled.
+    this.queue.push(at.head, written < at.room ? written : at.room + 1);
+    this.transport.signal(this.queue);
+  }
+}

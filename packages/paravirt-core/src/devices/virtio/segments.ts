@@ -1,0 +1,56 @@
+/** Scatter-gather over guest memory: a virtio buffer is a list of ranges, and a device may not assume how it was cut (virtio 1.2, 2.7.4.2). */
+import { type GuestMemory } from '../../machine/device.ts';
+
+/** Bytes of RAM `address .. address + length - 1`, guest-physical. Never empty, always inside RAM once it came out of a queue. */
+export interface Segment {
+  readonly address: number;
+  readonly length: number;
+}
+
+/** Bytes in all of `segments`. */
+export function totalLength(segments: readonly Segment[]): number {
+  let total = 0;
+  for (const segment of segments) total += segment.length;
+  return total;
+}
+
+/** The part `offset .. offset + length - 1` of the bytes that `segments` make up; cut short where they end. */
+export function slice(segments: readonly Segment[], offset: number, length: number): Segment[] {
+  const part: Segment[] = [];
+  let skip = offset;
+  let left = length;
+  for (const segment of segments) {
+    if (left === 0) break;
+    if (skip >= segment.length) {
+      skip -= segment.length;
+      continue;
+    }
+    const taken = Math.min(segment.length - skip, left);
+    part.push({ address: segment.address + skip, length: taken });
+    skip = 0;
+    left -= taken;
+  }
+  return part;
+}
+
+/** Copies the first `length` bytes out of guest memory; shorter where the segments end. */
+export function gather(memory: GuestMemory, segments: readonly Segment[], length: number): Uint8Array<ArrayBuffer> {
+  const parts = slice(segments, 0, length);
+  const bytes = new Uint8Array(totalLength(parts));
+  let at = 0;
+  for (const part of parts) {
+    memory.read(part.address, bytes.subarray(at, at + part.length));
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** Copies `bytes` into guest memory from the first segment on. Returns how many found room. */
+export function scatter(memory: GuestMemory, segments: readonly Segment[], bytes: Uint8Array): number {
+  let at = 0;
+  for (const part of slice(segments, 0, bytes.length)) {
+    memory.write(part.address, bytes.subarray(at, at + part.length));
+    at += part.length;
+  }
+  return at;
+}

@@ -1,0 +1,376 @@
+/**
+ * Virtio over PCI (OASIS virtio 1.2, sections 2.1 to 2.3, 3.1 and 4.1): what every virtio device here shares. Modern only (no legacy
+ * ports), one 4 KiB memory base address register, interrupts by INTx and ISR status.
+ *
+ * Known gaps: no MSI-X (the vector registers read as "no vector"), no packed virtqueues, no per-queue reset; the bus master enable
+ * bit of the PCI command register is not looked at.
+ */
+import { array, bool, nested, pod, u16, u32, u8, us, type StateOf } from '@tomei/kit';
+import { type Host, type PciFunction, type PciSlot, type Registers } from '../../machine/device.ts';
+import { fieldRegisters, type RegisterField } from './fields.ts';
+import {
+  CAP_COMMON_CFG,
+  CAP_DEVICE_CFG,
+  CAP_ISR_CFG,
+  CAP_NOTIFY_CFG,
+  structureCapability,
+  windowCapability,
+  windowState,
+  type Region,
+} from './pci-window.ts';
+import { SplitQueue, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, isQueueSize, queueState } from './queue.ts';
+
+/** The device follows virtio 1.0 or later (section 6). */
+export const VIRTIO_F_VERSION_1 = 32;
+
+/** Device status bits (2.1). */
+export const STATUS_ACKNOWLEDGE = 1;
+export const STATUS_DRIVER = 2;
+export const STATUS_DRIVER_OK = 4;
+export const STATUS_FEATURES_OK = 8;
+export const STATUS_NEEDS_RESET = 64;
+export const STATUS_FAILED = 128;
+
+/** ISR status bits (4.1.4.5). */
+export const ISR_QUEUE = 1;
+export const ISR_CONFIG = 2;
+
+const VENDOR_ID = 0x1af4;
+/** PCI device identifier of virtio device type 0 (4.1.2). */
+const DEVICE_ID_BASE = 0x1040;
+const NO_VECTOR = 0xffff;
+
+const BAR_SIZE = 0x1000;
+const COMMON: Region = { offset: 0x000, length: 0x38 };
+const ISR: Region = { offset: 0x080, length: 1 };
+const DEVICE_OFFSET = 0x100;
+const NOTIFY_OFFSET = 0x800;
+const NOTIFY_MULTIPLIER = 4;
+
+/** What a snapshot holds of the transport of a device whose queues offer `sizes` entries. */
+export const transportState = (sizes: readonly number[]) =>
+  pod({
+    status: u8(),
+    deviceFeatureSelect: u32(),
+    driverFeatureSelect: u32(),
+    driverFeaturesLow: u32(),
+    driverFeaturesHigh: u32(),
+    queueSelect: u16(),
+    isr: u8(),
+    generation: u8(),
+    /** The device-specific configuration changed since the driver last read of it. */
+    configurationChanged: bool(),
+    queues: array(sizes.length, (i) => nested(queueState(sizes[i]!))),
+    window: nested(windowState),
+  });
+export type TransportState = StateOf<ReturnType<typeof transportState>>;
+
+/** One kind of virtio device as the transport sees it. Methods are called only while the device runs, `reset` and `draining` always. */
+export interface VirtioFunction {
+  /** Virtio device type (section 5), e.g. 2 for block. */
+  readonly deviceType: number;
+  /** PCI base class, sub-class and programming interface. */
+  readonly classCode: number;
+  /** Entries that each virtqueue offers: powers of two. */
+  readonly queueSizes: readonly number[];
+  /** Numbers of the feature bits of this device type; the transport adds its own. */
+  readonly features: readonly number[];
+  /** Device-specific configuration. */
+  readonly configuration: Registers & { readonly length: number };
+  /** Takes chains from the queue. Returns true to be called again soon, when it stopped with chains left. */
+  notified(queue: number): boolean;
+  /** The driver resets the device: forget its requests. The queues are reset already. */
+  reset(): void;
+  /** Whether the host side still works on requests from before a reset. Until it has ended, the reset shows as not complete. */
+  draining(): boolean;
+}
+
+export class VirtioPci {
+  readonly queues: readonly SplitQueue[];
+  readonly pci: PciFunction;
+  private readonly state: () => TransportState;
+  private readonly host: Host;
+  private readonly device: VirtioFunction;
+  /** Offered feature bits 0..31 and 32..63. */
+  private readonly offered: readonly [number, number];
+  private readonly again;
+  private slot: PciSlot | undefined;
+
+  constructor(parts: { state: () => TransportState; host: Host; device: VirtioFunction }) {
+    const { state, host, device } = parts;
+    this.state = state;
+    this.host = host;
+    this.device = device;
+    this.offered = featureWords([...device.features, VIRTIO_F_VERSION_1, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX]);
+    this.again = host.alarm(() => this.resumeQueues());
+    this.queues = device.queueSizes.map(
+      (maxSize, index) =>
+        new SplitQueue({
+          state: () => this.state().queues[index]!,
+          maxSize,
+          memory: host.memory,
+          accepted: (feature) => this.accepted(feature),
+          broken: () => this.needsReset(),
+        }),
+    );
+    this.pci = this.pciFunction();
+  }
+
+  /** The bus gave the device its place. */
+  plugged(slot: PciSlot): void {
+    this.slot = slot;
+  }
+
+  /** After reset and restore: drives the interrupt line, and sees to queues that were stopped with chains left. */
+  settle(): void {
+    this.driveInterrupt();
+    this.again.cancel();
+    if (this.state().queues.some((queue) => queue.pending)) this.again.set(this.host.clock.now() + us(1));
+  }
+
+  /** Whether a feature was offered, accepted by the driver, and negotiation has ended. */
+  accepted(feature: number): boolean {
+    const { status, driverFeaturesLow, driverFeaturesHigh } = this.state();
+    if ((status & STATUS_FEATURES_OK) === 0) return false;
+    const [low, high] = featureWords([feature]);
+    return (driverFeaturesLow & this.offered[0] & low) !== 0 || (driverFeaturesHigh & this.offered[1] & high) !== 0;
+  }
+
+  /** Whether the device may use its queues: the driver is ready, and nothing is broken. */
+  running(): boolean {
+    const ready = STATUS_DRIVER_OK | STATUS_FEATURES_OK;
+    return (this.state().status & (ready | STATUS_NEEDS_RESET)) === ready;
+  }
+
+  /** Interrupts the driver when it wants to know of what was pushed to `queue`. */
+  signal(queue: SplitQueue): void {
+    if (queue.takeInterrupt()) this.raise(ISR_QUEUE);
+  }
+
+  /** The device-specific configuration changed (4.1.4.3.1, 4.1.5.4). */
+  configurationChanged(): void {
+    this.state().configurationChanged = true;
+    if (this.running()) this.raise(ISR_CONFIG);
+  }
+
+  /** The driver broke a rule that the device cannot recover from: it stops until a reset (2.1.2). */
+  needsReset(): void {
+    const state = this.state();
+    if ((state.status & STATUS_NEEDS_RESET) !== 0) return;
+    state.status |= STATUS_NEEDS_RESET;
+    if ((state.status & STATUS_DRIVER_OK) !== 0) this.raise(ISR_CONFIG);
+  }
+
+  private raise(bit: number): void {
+    this.state().isr |= bit;
+    this.driveInterrupt();
+  }
+
+  private driveInterrupt(): void {
+    this.slot?.interrupt(this.state().isr !== 0);
+  }
+
+  /** Nothing is running and the host side has not let go of the old driver's memory. */
+  private resetting(): boolean {
+    return this.state().status === 0 && this.device.draining();
+  }
+
+  private serve(index: number): void {
+    const queue = this.queues[index];
+    if (queue === undefined || !this.running() || !queue.state.enabled) return;
+    queue.state.pending = this.device.notified(index);
+    if (queue.state.pending) this.again.set(this.host.clock.now() + us(1));
+  }
+
+  private resumeQueues(): void {
+    this.queues.forEach((queue, index) => {
+      if (queue.state.pending) this.serve(index);
+    });
+  }
+
+  private writeStatus(value: number): void {
+    const state = this.state();
+    if (value === 0) {
+      const { window } = state;
+      Object.assign(state, transportState(this.device.queueSizes).initial(), { window });
+      this.again.cancel();
+      this.device.reset();
+      this.driveInterrupt();
+      return;
+    }
+    if (this.resetting()) return;
+    const before = state.status;
+    // Bits are only ever added (2.1.1), and not DEVICE_NEEDS_RESET by the driver.
+    let added = value & ~before & ~STATUS_NEEDS_RESET;
+    if ((added & STATUS_FEATURES_OK) !== 0 && !this.acceptable()) added &= ~STATUS_FEATURES_OK;
+    if (((before | added) & STATUS_FEATURES_OK) === 0) added &= ~STATUS_DRIVER_OK;
+    state.status |= added;
+    // Chains may have been made available before DRIVER_OK, when notifications do not count.
+    if ((added & STATUS_DRIVER_OK) !== 0) this.queues.forEach((_, index) => this.serve(index));
+  }
+
+  /** The driver's choice is a subset of the offer, and it knows that this is no legacy device (2.2.2, 6.2). */
+  private acceptable(): boolean {
+    const { driverFeaturesLow: low, driverFeaturesHigh: high } = this.state();
+    const [, version1] = featureWords([VIRTIO_F_VERSION_1]);
+    return (low & ~this.offered[0]) === 0 && (high & ~this.offered[1]) === 0 && (high & version1) !== 0;
+  }
+
+  private pciFunction(): PciFunction {
+    const { device } = this;
+    const bar = { ...this.barRegisters(), size: BAR_SIZE };
+    const notify: Region = { offset: NOTIFY_OFFSET, length: NOTIFY_MULTIPLIER * this.queues.length };
+    return {
+      vendorId: VENDOR_ID,
+      deviceId: DEVICE_ID_BASE + device.deviceType,
+      subsystemVendorId: VENDOR_ID,
+      // 0x40 or higher keeps legacy drivers away (4.1.2.1).
+      subsystemId: 0x40 + device.deviceType,
+      classCode: device.classCode,
+      revision: 1,
+      interruptPin: 1,
+      bars: [{ space: 'memory', ...bar }],
+      capabilities: [
+        structureCapability(CAP_COMMON_CFG, COMMON),
+        structureCapability(CAP_NOTIFY_CFG, notify, NOTIFY_MULTIPLIER),
+        structureCapability(CAP_ISR_CFG, ISR),
+        structureCapability(CAP_DEVICE_CFG, { offset: DEVICE_OFFSET, length: device.configuration.length }),
+        windowCapability(() => this.state().window, bar),
+      ],
+    };
+  }
+
+  private barRegisters(): Registers {
+    const common = fieldRegisters(this.commonFields());
+    const { configuration } = this.device;
+    const within = (region: Region, offset: number): boolean =>
+      offset >= region.offset && offset < region.offset + region.length;
+    const specific: Region = { offset: DEVICE_OFFSET, length: configuration.length };
+    const notify: Region = { offset: NOTIFY_OFFSET, length: NOTIFY_MULTIPLIER * this.queues.length };
+    return {
+      read: (offset, width) => {
+        if (within(COMMON, offset)) return common.read(offset, width);
+        if (within(ISR, offset)) return this.readIsr();
+        if (!within(specific, offset)) return 0;
+        this.configurationRead();
+        return configuration.read(offset - DEVICE_OFFSET, width);
+      },
+      write: (offset, width, value) => {
+        if (within(COMMON, offset)) common.write(offset, width, value);
+        else if (within(notify, offset)) this.serve(Math.floor((offset - NOTIFY_OFFSET) / NOTIFY_MULTIPLIER));
+        else if (within(specific, offset)) configuration.write(offset - DEVICE_OFFSET, width, value);
+      },
+    };
+  }
+
+  /** Reading acknowledges and drops the line (4.1.4.5.1). */
+  private readIsr(): number {
+    const state = this.state();
+    const { isr } = state;
+    state.isr = 0;
+    this.driveInterrupt();
+    return isr;
+  }
+
+  private configurationRead(): void {
+    const state = this.state();
+    if (!state.configurationChanged) return;
+    state.configurationChanged = false;
+    state.generation = (state.generation + 1) & 0xff;
+  }
+
+  /** `struct virtio_pci_common_cfg` (4.1.4.3). */
+  private commonFields(): RegisterField[] {
+    const state = this.state;
+    const selected = (): SplitQueue | undefined => this.queues[state().queueSelect];
+    const negotiating = (): boolean => (state().status & STATUS_FEATURES_OK) === 0;
+    /** One half of an address of the selected queue; fixed once the queue is enabled. */
+    const half = (
+      offset: number,
+      key: 'descLow' | 'descHigh' | 'driverLow' | 'driverHigh' | 'deviceLow' | 'deviceHigh',
+    ): RegisterField => ({
+      offset,
+      width: 4,
+      read: () => selected()?.state[key] ?? 0,
+      write: (value) => {
+        const queue = selected()?.state;
+        if (queue?.enabled === false) queue[key] = value;
+      },
+    });
+    return [
+      {
+        offset: 0x00,
+        width: 4,
+        read: () => state().deviceFeatureSelect,
+        write: (value) => (state().deviceFeatureSelect = value),
+      },
+      { offset: 0x04, width: 4, read: () => this.offered[state().deviceFeatureSelect] ?? 0 },
+      {
+        offset: 0x08,
+        width: 4,
+        read: () => state().driverFeatureSelect,
+        write: (value) => (state().driverFeatureSelect = value),
+      },
+      {
+        offset: 0x0c,
+        width: 4,
+        read: () => [state().driverFeaturesLow, state().driverFeaturesHigh][state().driverFeatureSelect] ?? 0,
+        write: (value) => {
+          if (!negotiating()) return;
+          if (state().driverFeatureSelect === 0) state().driverFeaturesLow = value;
+          else if (state().driverFeatureSelect === 1) state().driverFeaturesHigh = value;
+        },
+      },
+      { offset: 0x10, width: 2, read: () => NO_VECTOR },
+      { offset: 0x12, width: 2, read: () => this.queues.length },
+      {
+        offset: 0x14,
+        width: 1,
+        read: () => (this.resetting() ? STATUS_NEEDS_RESET : state().status),
+        write: (value) => this.writeStatus(value),
+      },
+      { offset: 0x15, width: 1, read: () => state().generation },
+      { offset: 0x16, width: 2, read: () => state().queueSelect, write: (value) => (state().queueSelect = value) },
+      {
+        offset: 0x18,
+        width: 2,
+        read: () => selected()?.state.size ?? 0,
+        // What is no power of two, or more than offered, is not taken over, and the driver reads the old size.
+        write: (value) => {
+          const queue = selected()?.state;
+          const maxSize = this.device.queueSizes[state().queueSelect] ?? 0;
+          if (queue?.enabled === false && isQueueSize(value, maxSize)) queue.size = value;
+        },
+      },
+      { offset: 0x1a, width: 2, read: () => NO_VECTOR },
+      {
+        offset: 0x1c,
+        width: 2,
+        read: () => Number(selected()?.state.enabled ?? false),
+        // Only a reset disables a queue: drivers MUST NOT write 0 (4.1.4.3.2).
+        write: (value) => {
+          const queue = selected()?.state;
+          if (queue !== undefined && value === 1) queue.enabled = true;
+        },
+      },
+      { offset: 0x1e, width: 2, read: () => (selected() === undefined ? 0 : state().queueSelect) },
+      half(0x20, 'descLow'),
+      half(0x24, 'descHigh'),
+      half(0x28, 'driverLow'),
+      half(0x2c, 'driverHigh'),
+      half(0x30, 'deviceLow'),
+      half(0x34, 'deviceHigh'),
+    ];
+  }
+}
+
+/** Feature bits 0..31 and 32..63 as words. */
+export function featureWords(features: readonly number[]): readonly [number, number] {
+  let low = 0;
+  let high = 0;
+  for (const feature of features) {
+    if (feature < 32) low |= 1 << feature;
+    else high |= 1 << (feature - 32);
+  }
+  return [low >>> 0, high >>> 0];
+}
