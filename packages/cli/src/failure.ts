@@ -34,7 +34,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, { readonly what: string; readonly e
 
 const systemError = (error: unknown): NodeJS.ErrnoException | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && Object.hasOwn(SYSTEM_ERRORS, error.code)
-    ? error
+    ? (error as NodeJS.ErrnoException)
     : undefined;
 
 /** The exit code that says what kind of trouble an error is. */
