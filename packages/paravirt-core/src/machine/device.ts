@@ -101,7 +101,7 @@ export interface PciBar extends Registers {
 export interface PciCapability {
   readonly id: number;
   readonly body: Uint8Array;
-  /** Which bytes of the body the guest may write; none when absent. */
+  /** Which bytes the guest may write, by offset from the start of the capability; none when absent. */
   readonly writable?: (offset: number) => boolean;
   /** Takes over the access of a body byte range; offset counts from the start of the capability (id is 0). */
   readonly read?: (offset: number, width: Width) => number;
