@@ -111,7 +111,10 @@ export class ByteReader {
   private take(length: number): number {
     const start = this.at;
     if (length > this.buffer.length - start)
-      throw new TomeiError('vectors.truncated', `${this.file}: ends at byte ${this.buffer.length}; make the file again`);
+      throw new TomeiError(
+        'vectors.truncated',
+        `${this.file}: ends at byte ${this.buffer.length}; make the file again`,
+      );
     this.at += length;
     return start;
   }

@@ -160,6 +160,8 @@ export interface NamedCase extends CpuCase {
   readonly undefinedRegisters?: number;
   /** Bit n: x87 register ST(n) or MMX register n is undefined. */
   readonly undefinedSt?: number;
+  /** True where an instruction of several stores may or may not have done the first ones before it faulted (PUSHA, ENTER). */
+  readonly undefinedMemory?: true;
 }
 
 /** Where cases come from: one family is one file of vectors. Iterating twice gives the same cases. */
@@ -203,7 +205,7 @@ const FILLED: ReadonlyMap<number, Uint8Array> = new Map(
 );
 
 /** The contents of a region when the case starts: a fresh copy. */
-export function initialRegion(region: Region, start: CpuCase): Uint8Array {
+export function initialRegion(region: Region, start: Pick<CpuCase, 'code' | 'codeAddress' | 'memory'>): Uint8Array {
   const bytes = (FILLED.get(region.address) ?? new Uint8Array(region.size)).slice();
   for (const patch of [...start.memory, { address: start.codeAddress, bytes: start.code }])
     if (patch.address >= region.address && patch.address < region.address + region.size)

@@ -11,6 +11,7 @@ import {
   SEGMENT_NAMES,
   SELECTORS,
   TRAP,
+  isSettable,
   type CpuResult,
   type MemoryPatch,
   type NamedCase,
@@ -43,6 +44,7 @@ const HAS = {
   newSegments: 1 << 13,
   newFx: 1 << 14,
   newMemory: 1 << 15,
+  undefinedMemory: 1 << 16,
 } as const;
 
 const BASE_FX = fxImage();
@@ -71,7 +73,8 @@ function presence({ start, result }: Vector, codeEnd: number): number {
     when(result.eflags !== start.eflags, HAS.newEflags) |
     when(differs(SEGMENT_NAMES, result.segments, SELECTORS), HAS.newSegments) |
     when(!equal(result.fx, normalizeFx(start.fx)), HAS.newFx) |
-    when(result.memory.length > 0, HAS.newMemory)
+    when(result.memory.length > 0, HAS.newMemory) |
+    when(start.undefinedMemory === true, HAS.undefinedMemory)
   );
 }
 
@@ -107,6 +110,7 @@ export function decodeVector(from: ByteReader, previousName: string): Vector {
   const name = takeName(from, previousName);
   const code = from.block();
   const codeAddress = has & HAS.codeAddress ? MEMORY.code.address + from.varint() : BASE_CODE_ADDRESS;
+  if (!isSettable(codeAddress, code.length)) throw from.invalid('code outside the pages');
   const start: NamedCase = {
     name,
     code,
@@ -119,6 +123,7 @@ export function decodeVector(from: ByteReader, previousName: string): Vector {
     ...(has & HAS.undefinedStatus ? { undefinedStatus: from.varint() } : {}),
     ...(has & HAS.undefinedRegisters ? { undefinedRegisters: from.varint() } : {}),
     ...(has & HAS.undefinedSt ? { undefinedSt: from.varint() } : {}),
+    ...(has & HAS.undefinedMemory ? { undefinedMemory: true } : {}),
   };
   const trap = has & HAS.trap ? takeTrap(from) : { trap: TRAP.BP, errorCode: 0, cr2: 0 };
   const result: CpuResult = {
@@ -188,8 +193,11 @@ function putMemory(to: ByteWriter, patches: readonly MemoryPatch[]): void {
 function takeMemory(from: ByteReader): MemoryPatch[] {
   const count = from.varint();
   const patches: MemoryPatch[] = [];
-  for (let i = 0; i < count; i++)
-    patches.push({ address: (MEMORY.data.address + from.varint()) >>> 0, bytes: from.block() });
+  for (let i = 0; i < count; i++) {
+    const patch = { address: MEMORY.data.address + from.varint(), bytes: from.block() };
+    if (!isSettable(patch.address, patch.bytes.length)) throw from.invalid('memory outside the pages');
+    patches.push(patch);
+  }
   return patches;
 }
 

@@ -18,7 +18,7 @@ interface Run {
 }
 
 /**
- * One harness process. It lives until `close`, runs some 100,000 cases a second, and keeps nothing from one case to the
+ * One harness process. It lives until `close`, runs tens of thousands of cases a second, and keeps nothing from one case to the
  * next. Cases may fault, loop and jump anywhere; code must not switch to 64-bit mode (selector 0x33) and must not
  * depend on time.
  */

@@ -1,0 +1,5 @@
+/** Every source of stored cases: to add a family, write its source and name it here, then run `make-vectors.ts --family`. */
+import { type CaseSource } from '../case.ts';
+import { boundaries } from './boundaries.ts';
+
+export const CASE_SOURCES: readonly CaseSource[] = [boundaries];

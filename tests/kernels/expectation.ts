@@ -1,0 +1,18 @@
+/**
+ * The stored expectations, `expected/NAME.txt`: what a processor prints that does as the Intel SDM says.
+ * `#` starts a comment. A line `qemu: TEXT` after a line says that QEMU prints TEXT there instead, and the comment
+ * above says in what QEMU deviates. The last line is how the run ends.
+ */
+import type { KernelRun } from './runners.ts';
+
+/** The run that a file describes, as the manual has it or as a deviating runner is known to print it. */
+export function parseExpectation(text: string, runner: string): KernelRun {
+  const lines: string[] = [];
+  for (const line of text.split('\n')) {
+    const deviation = /^([a-z]+): (.*)$/.exec(line);
+    if (line === '' || line.startsWith('#')) continue;
+    if (deviation === null) lines.push(line);
+    else if (deviation[1] === runner) lines[lines.length - 1] = deviation[2] ?? '';
+  }
+  return { lines: lines.slice(0, -1), end: lines.at(-1) ?? '' };
+}

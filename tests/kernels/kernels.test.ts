@@ -1,0 +1,34 @@
+/** Every test kernel prints on each runner what the processor manual says, and ends as it should. */
+import { readFileSync } from 'node:fs';
+
+import { beforeAll, describe, expect, test } from 'vitest';
+
+import { buildKernels, kernelNames, missingCompiler } from './build.ts';
+import { parseExpectation } from './expectation.ts';
+import { qemuRunner, type KernelRunner } from './runners.ts';
+
+const RUNNERS: readonly KernelRunner[] = [qemuRunner];
+
+test('expectation: a runner gets its own lines in place of the ones above them', () => {
+  const text = '# note\nok a 1\nok b 2\nqemu: ok b 3\nexit 0\n';
+
+  expect(parseExpectation(text, 'qemu')).toEqual({ lines: ['ok a 1', 'ok b 3'], end: 'exit 0' });
+  expect(parseExpectation(text, 'tomei')).toEqual({ lines: ['ok a 1', 'ok b 2'], end: 'exit 0' });
+});
+
+describe.each(RUNNERS)('on $name', (runner) => {
+  const missing = missingCompiler() ?? runner.missing();
+  let folder = '';
+  beforeAll(() => {
+    if (missing === undefined) folder = buildKernels();
+  });
+
+  test.each(kernelNames())('%s', async (name, { skip }) => {
+    skip(missing !== undefined, missing);
+    const expected = readFileSync(new URL(`expected/${name}.txt`, import.meta.url), 'utf8');
+
+    const run = await runner.run(`${folder}/${name}.elf`);
+
+    expect(run).toEqual(parseExpectation(expected, runner.name));
+  });
+});
