@@ -1,7 +1,10 @@
 /** The command line: every command in one tree, and what a person sees when one of them fails. */
 import { Command, CommanderError } from 'commander';
 import { EXIT } from '@tomei/kit';
+import { addDisasmCommand, type Disassemble } from './commands/disasm.ts';
 import { addGuestCommands } from './commands/guest-build.ts';
+import { addRunCommand, type RunGuest } from './commands/run.ts';
+import { addVmxCommands } from './commands/vmx-check.ts';
 import { exitCodeOf, reportError } from './failure.ts';
 
 const EXAMPLES = `
@@ -15,15 +18,25 @@ Examples:
 Exit codes:
   0 done   1 did not match, or problems found   2 wrong usage   3 bad input file   4 the guest crashed   5 trouble on the host`;
 
+/** The parts of the program that the machine is behind. */
+export interface Machinery {
+  readonly runGuest: RunGuest;
+  readonly disassemble: Disassemble;
+}
+
 /** The whole program. */
-export function createProgram(): Command {
+export function createProgram(machinery: Machinery): Command {
   const program = new Command('tomei')
     .description('x86 virtual machines from .vmx and .vmdk files, in ordinary unprivileged processes')
     .option('--debug', 'show where in the program an error came from')
     .showHelpAfterError('(--help shows how it is used)')
     .addHelpText('after', EXAMPLES)
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'tomei: ')) })
     .exitOverride();
+  addRunCommand(program, machinery.runGuest);
   addGuestCommands(program);
+  addVmxCommands(program);
+  addDisasmCommand(program, machinery.disassemble);
   inheritSettings(program);
   return program;
 }
@@ -37,8 +50,8 @@ function inheritSettings(command: Command): void {
 }
 
 /** Runs one command line (without the program's name) and returns the exit code. Never throws. */
-export async function runProgram(args: readonly string[]): Promise<number> {
-  const program = createProgram();
+export async function runProgram(args: readonly string[], machinery: Machinery): Promise<number> {
+  const program = createProgram(machinery);
   try {
     await program.parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? EXIT.ok);
