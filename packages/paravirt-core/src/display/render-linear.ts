@@ -1,0 +1,48 @@
+/** Modes set by the Bochs display interface: packed pixels of 8 to 32 bits, and planes of 4. */
+import { attributeColours, dacColours, rgb } from './colours.ts';
+import { strideOf, type DisplayView, type LinearMode } from './display-state.ts';
+import { drawPlanarRow } from './render-graphics.ts';
+import type { Canvas } from './frame.ts';
+
+/** A field of five or six bits as eight, so that all ones becomes 255. */
+const fiveToEight = (value: number): number => (value << 3) | (value >> 2);
+const sixToEight = (value: number): number => (value << 2) | (value >> 4);
+
+/** Reads the dot at a byte address that lies wholly in memory. */
+type ReadDot = (memory: Uint8Array, at: number) => number;
+
+const readers: Readonly<Record<15 | 16 | 24 | 32, ReadDot>> = {
+  15: (memory, at) => {
+    const word = memory[at]! | (memory[at + 1]! << 8);
+    return rgb(fiveToEight((word >> 10) & 0x1f), fiveToEight((word >> 5) & 0x1f), fiveToEight(word & 0x1f));
+  },
+  16: (memory, at) => {
+    const word = memory[at]! | (memory[at + 1]! << 8);
+    return rgb(fiveToEight(word >> 11), sixToEight((word >> 5) & 0x3f), fiveToEight(word & 0x1f));
+  },
+  24: (memory, at) => rgb(memory[at + 2]!, memory[at + 1]!, memory[at]!),
+  32: (memory, at) => rgb(memory[at + 2]!, memory[at + 1]!, memory[at]!),
+};
+
+/** Draws a linear mode; dots outside video memory stay as they are. */
+export function drawLinear({ display, memory }: DisplayView, mode: LinearMode, canvas: Canvas): void {
+  const { bitsPerPixel } = mode;
+  const stride = strideOf(bitsPerPixel, mode.virtualWidth);
+  const { width, height, dots } = canvas;
+  if (bitsPerPixel === 4) {
+    const colours = attributeColours(display);
+    for (let y = 0; y < height; y++) {
+      const start = (mode.yOffset + y) * (stride / 4) + (mode.xOffset >> 3);
+      drawPlanarRow(memory, start, mode.xOffset & 7, colours, dots.subarray(y * width, (y + 1) * width));
+    }
+    return;
+  }
+  const bytesPerDot = Math.ceil(bitsPerPixel / 8);
+  const indexed = bitsPerPixel === 8 ? dacColours(display) : undefined;
+  const read: ReadDot = bitsPerPixel === 8 ? (bytes, at) => indexed![bytes[at]!]! : readers[bitsPerPixel];
+  for (let y = 0; y < height; y++) {
+    const start = (mode.yOffset + y) * stride + mode.xOffset * bytesPerDot;
+    const inside = Math.max(0, Math.min(width, Math.floor((memory.length - start) / bytesPerDot)));
+    for (let x = 0, at = start, to = y * width; x < inside; x++, at += bytesPerDot) dots[to + x] = read(memory, at);
+  }
+}
