@@ -52,7 +52,7 @@ export async function buildNumerics(): Promise<void> {
 const FORBIDDEN_SECTIONS: Readonly<Record<number, string>> = { 8: 'a start function', 11: 'data segments' };
 
 function assertOwnsNothing(bytes: Uint8Array): void {
-  for (let at = 8; at < bytes.length; ) {
+  for (let at = 8; at < bytes.length;) {
     const id = bytes[at++]!;
     let size = 0;
     for (let shift = 0; ; shift += 7) {

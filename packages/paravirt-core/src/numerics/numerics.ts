@@ -53,6 +53,7 @@ export interface X87Numerics {
   readonly f80_scale: Binary;
   /** FXTRACT: two results. */
   readonly f80_extract: (significand: Slot, power: Slot, a: Slot, cw: number) => StatusBits;
+  /** FLD m32fp: a denormal is loaded even when #D is unmasked. */
   readonly f80_from_f32: (dst: Slot, bits: number, cw: number) => StatusBits;
   readonly f80_from_f64: (dst: Slot, bits: bigint, cw: number) => StatusBits;
   /** Writes four bytes. */

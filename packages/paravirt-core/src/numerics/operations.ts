@@ -16,6 +16,7 @@ export const STORE: Slot = 0x130;
 const IE = 0x01;
 const DE = 0x02;
 const ZE = 0x04;
+const PE = 0x20;
 const EXCEPTIONS = 0x3f;
 const C1 = 0x200;
 const CONDITIONS = 0x4700;
@@ -121,7 +122,8 @@ export function runX87(operation: X87Operation, n: Numerics, cw: number, memory:
   memory.setBigUint64(STORE + 8, 0xccccccccccccccccn, true);
   const status = operation.run(n, cw, memory);
   const unmasked = status & EXCEPTIONS & ~cw;
-  const blocking = operation.stores ? EXCEPTIONS & ~0x20 : IE | DE | ZE;
+  const loads = operation.operands === 'f32' || operation.operands === 'f64';
+  const blocking = operation.stores ? EXCEPTIONS & ~PE : loads ? IE : IE | DE | ZE;
   if (operation.stack === 'keep' || (unmasked & blocking) !== 0) {
     return { status, top: 0, st0: operation.stack === 'push' && operation.operands !== 'f80' ? B : A, st1: undefined };
   }

@@ -45,8 +45,11 @@ const bcd = (next: Random): F80 => {
   let digits = 0n;
   const length = next() % 17;
   for (let i = 0; i < length; i++) digits = (digits << 4n) | BigInt(next() % 10);
-  return [(next() & 0x8000) | ((next() % 10) << 4) | next() % 10, digits];
+  return [(next() & 0x8000) | ((next() % 10) << 4) | (next() % 10), digits];
 };
+
+/** A power of two for FSCALE: up to 2^16 either way, with a fraction. */
+const randomPower = (next: Random): F80 => [0x3fff + (next() & 0x8000) + (next() & 15), randomBits(next) | (1n << 63n)];
 
 /** Random operands of an x87 operation. */
 function x87Operands(operation: X87Operation, next: Random): [F80, F80] {
@@ -67,7 +70,8 @@ function x87Operands(operation: X87Operation, next: Random): [F80, F80] {
     case 'f80':
       return [randomF80(next, next() & 3 ? 0x3fff + (next() & 63) : near), ONE];
     case 'f80-pair':
-      return [randomF80(next, near), randomF80(next, operation.name === 'fscale' ? 0x4008 : near)];
+      if (operation.name === 'fscale' && next() & 1) return [randomF80(next, near), randomPower(next)];
+      return [randomF80(next, near), randomF80(next, near)];
   }
 }
 
@@ -97,7 +101,8 @@ export function addEdgesX87(records: Records, operation: X87Operation, controls 
   };
   const list = lists[operation.operands];
   const seconds = operation.operands === 'f80-pair' ? EDGES : [ONE];
-  for (const a of list) for (const b of seconds) for (const cw of controls) records.add(operation.number, cw, ALL_MASKED, a, b);
+  for (const a of list)
+    for (const b of seconds) for (const cw of controls) records.add(operation.number, cw, ALL_MASKED, a, b);
 }
 
 /** MXCSR: rounding control, DAZ and FTZ at random, mostly everything masked. Sticky flags start clear. */
@@ -134,7 +139,11 @@ interface Answer {
 
 const hex = (view: DataView, at: number, length = 10): string => {
   let text = '';
-  for (let i = length - 1; i >= 0; i--) text += view.getUint8(at + i).toString(16).padStart(2, '0');
+  for (let i = length - 1; i >= 0; i--)
+    text += view
+      .getUint8(at + i)
+      .toString(16)
+      .padStart(2, '0');
   return text;
 };
 
@@ -212,4 +221,3 @@ function compareX87(
   if (wrong.length === 0) return undefined;
   return `${wrong.join(', ')}; reference status ${(sw & operation.defined).toString(16)} top ${top} st0 ${st0} st1 ${st1}`;
 }
-

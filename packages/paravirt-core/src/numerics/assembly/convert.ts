@@ -31,7 +31,8 @@ function fromIeee(dst: usize, value: u64, bits: i32, cw: i32): i32 {
     flags = IE;
     significand |= QUIET;
   }
-  if ((flags & ~cw) == 0) put(dst, wideSe, significand);
+  // Unlike everywhere else, unmasked #D does not stop the load.
+  if ((flags & ~cw & IE) == 0) put(dst, wideSe, significand);
   return flags;
 }
 
@@ -69,6 +70,7 @@ function toIeee(a: usize, bits: i32, cw: i32): u64 {
   if (significand == 0) return signed;
   const exponent = normalExponent(se, significand);
   const value = roundIeee(se & SIGN, exponent, normalize(significand), 0, bits, cw & RC_MASK, cw, false);
-  flags = roundFlags;
+  // A store that does not happen was not rounded either.
+  flags = (roundFlags & ~cw & (OE | UE)) != 0 ? roundFlags & (OE | UE) : roundFlags;
   return value;
 }

@@ -78,7 +78,7 @@ export function f80_to_i64(dst: usize, a: usize, truncate: bool, cw: i32): i32 {
 export function f80_from_bcd(dst: usize, src: usize): void {
   const sign = (load<u8>(src, 9) & 0x80) != 0 ? SIGN : 0;
   let value: u64 = 0;
-  for (let i: usize = 9; i-- > 0; ) {
+  for (let i: usize = 9; i-- > 0;) {
     const pair = u64(load<u8>(src + i));
     value = value * 100 + (pair >> 4) * 10 + (pair & 15);
   }
@@ -106,7 +106,7 @@ export function f80_to_bcd(dst: usize, a: usize, cw: i32): i32 {
   for (let i: usize = 0; i < 9; i++) {
     const rest = magnitude / 100;
     const pair = magnitude - rest * 100;
-    store<u8>(dst + i, u8(((pair / 10) << 4) | pair % 10));
+    store<u8>(dst + i, u8(((pair / 10) << 4) | (pair % 10)));
     magnitude = rest;
   }
   store<u8>(dst, (se & SIGN) != 0 ? 0x80 : 0, 9);

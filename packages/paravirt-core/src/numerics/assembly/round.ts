@@ -78,8 +78,11 @@ function roundExtreme(dst: usize, sign: u32, exponent: i32, high: u64, fraction:
   // Tininess is detected after rounding to the precision in use, with an unbounded exponent.
   const tiny = final <= 0;
   if (tiny && (cw & UE) == 0) {
-    // Only FSCALE gets further out than the bias reaches back: then nothing is left of the value.
-    if (final + WRAP_BIAS <= 0) return underflowToNothing(dst, sign, rc);
+    // Only FSCALE gets further out than the bias reaches back: zero then, under any rounding control.
+    if (final + WRAP_BIAS <= 0) {
+      put(dst, sign, 0);
+      return UE | PE;
+    }
     put(dst, sign | (final + WRAP_BIAS), rounded);
     return UE | inexact;
   }
@@ -110,21 +113,20 @@ function denormalize(
 }
 
 function overflow(dst: usize, sign: u32, exponent: i32, rounded: u64, inexact: i32, cw: i32, largest: u64): i32 {
-  if ((cw & OE) == 0 && exponent - WRAP_BIAS < EXP_MAX) {
-    put(dst, sign | (exponent - WRAP_BIAS), rounded);
-    return OE | inexact;
-  }
   const rc = cw & RC_MASK;
+  if ((cw & OE) == 0) {
+    if (exponent - WRAP_BIAS < EXP_MAX) {
+      put(dst, sign | (exponent - WRAP_BIAS), rounded);
+      return OE | inexact;
+    }
+    // Only FSCALE gets that far: infinity, under any rounding control.
+    put(dst, sign | EXP_MAX, MSB);
+    return OE | PE | C1;
+  }
   if (rc == RC_NEAREST || roundsUp(sign, false, 1, rc)) {
     put(dst, sign | EXP_MAX, MSB);
     return OE | PE | C1;
   }
   put(dst, sign | (EXP_MAX - 1), largest);
   return OE | PE;
-}
-
-function underflowToNothing(dst: usize, sign: u32, rc: i32): i32 {
-  const up = rc != RC_NEAREST && roundsUp(sign, false, 1, rc);
-  put(dst, sign, u64(up));
-  return UE | PE | (up ? C1 : 0);
 }

@@ -74,7 +74,7 @@ export function shiftRightJam(high: u64, rest: u64, count: i32): u64 {
   if (count == 64) {
     low = high | u64(rest != 0);
   } else if (count < 128) {
-    low = (high >> (count - 64)) | u64((high << (128 - count)) != 0 || rest != 0);
+    low = (high >> (count - 64)) | u64(high << (128 - count) != 0 || rest != 0);
   } else {
     low = u64((high | rest) != 0);
   }

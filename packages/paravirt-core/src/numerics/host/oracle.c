@@ -50,10 +50,10 @@ static void finish(struct output *out, const struct image *image) {
     finish(out, &image);                                                                                               \
     break;
 
-/* Loads from a into ST(0), over an ST(1) of b. */
+/* Loads from a into ST(0), over b twice. */
 #define LOAD(number, text)                                                                                             \
   case number:                                                                                                         \
-    __asm__ volatile("fninit\n\tfldcw %1\n\tfldt %3\n\t" text " %2\n\tfnsave %0"                                       \
+    __asm__ volatile("fninit\n\tfldcw %1\n\tfldt %3\n\tfldt %3\n\t" text " %2\n\tfnsave %0"                           \
                      : "=m"(image)                                                                                     \
                      : "m"(in->cw), "m"(in->a), "m"(in->b)                                                             \
                      : "memory");                                                                                      \
