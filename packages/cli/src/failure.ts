@@ -33,7 +33,10 @@ const SYSTEM_ERRORS: Readonly<Record<string, { readonly what: string; readonly e
 };
 
 const systemError = (error: unknown): NodeJS.ErrnoException | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' && Object.hasOwn(SYSTEM_ERRORS, error.code)
+  error instanceof Error &&
+  'code' in error &&
+  typeof error.code === 'string' &&
+  Object.hasOwn(SYSTEM_ERRORS, error.code)
     ? (error as NodeJS.ErrnoException)
     : undefined;
 

@@ -7,7 +7,11 @@ import { checkVmx, type VmxCheck } from '@tomei/vmx';
 export function describeCheck(path: string, { problems, ok, config }: VmxCheck): string[] {
   const lines = problems.map(({ severity, message, code }) => `${severity}: ${message} [${code}]`);
   if (ok && config !== undefined) {
-    const parts = [`${config.memoryMiB} MiB`, `disks: ${config.disks.length}`, `serial ports: ${config.serialPorts.length}`];
+    const parts = [
+      `${config.memoryMiB} MiB`,
+      `disks: ${config.disks.length}`,
+      `serial ports: ${config.serialPorts.length}`,
+    ];
     lines.push(`${path}: a guest named "${config.displayName}" can start from it (${parts.join(', ')})`);
   } else {
     lines.push(`${path}: no guest can start from it`);

@@ -63,7 +63,11 @@ export async function buildGuest(recipe: LoadedRecipe, options: BuildOptions): P
     for (const file of Object.values(GUEST_FILES(recipe.name))) {
       if (file !== GUEST_FILES(recipe.name).stamp) renameSync(join(work, file), join(out, file));
     }
-    writeStamp(out, recipe, packages.map((path) => basename(path)));
+    writeStamp(
+      out,
+      recipe,
+      packages.map((path) => basename(path)),
+    );
     complete = true;
   } finally {
     progress.end(complete);
@@ -80,7 +84,8 @@ async function assemble(recipe: LoadedRecipe, work: string, cache: string, progr
 
   step('reading the package lists');
   const trouble = await apt.update();
-  if (trouble !== undefined) progress.note(`Some package lists could not be fetched, trying with the others: ${trouble}`);
+  if (trouble !== undefined)
+    progress.note(`Some package lists could not be fetched, trying with the others: ${trouble}`);
 
   step('fetching packages');
   const kernelPackage = await apt.dependencyOf(recipe.recipe.kernel.dependencyOf);

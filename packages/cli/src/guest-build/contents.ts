@@ -45,7 +45,8 @@ function addBusybox(tree: Tree, busybox: Uint8Array, names: readonly string[]): 
 
 function readBusybox(unpacked: string, recipe: Recipe): Uint8Array {
   const path = join(unpacked, recipe.busybox.from);
-  if (!existsSync(path)) throw new TomeiError('recipe.invalid', `busybox.from: no ${recipe.busybox.from} in the packages`);
+  if (!existsSync(path))
+    throw new TomeiError('recipe.invalid', `busybox.from: no ${recipe.busybox.from} in the packages`);
   return readFileSync(path);
 }
 

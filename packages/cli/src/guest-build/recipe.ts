@@ -108,7 +108,9 @@ export function loadRecipe(name: string, recipes = RECIPES_FOLDER): LoadedRecipe
 
   const hash = createHash('sha256');
   for (const file of filesBelow(folder)) {
-    hash.update(`${file.slice(folder.length)}\0${statSync(file).mode & 0o100 ? 'x' : '-'}\0`).update(readFileSync(file));
+    hash
+      .update(`${file.slice(folder.length)}\0${statSync(file).mode & 0o100 ? 'x' : '-'}\0`)
+      .update(readFileSync(file));
   }
   return { name, folder, recipe: raw as Recipe, fingerprint: hash.digest('hex') };
 }

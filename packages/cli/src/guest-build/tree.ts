@@ -1,5 +1,14 @@
 /** A small file tree in memory: what goes into an initrd or onto a root disk, in an order that does not depend on the host. */
-import { chmodSync, lutimesSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lutimesSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '@tomei/kit';
 
