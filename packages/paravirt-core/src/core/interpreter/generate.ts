@@ -1,0 +1,321 @@
+/**
+ * The interpreter, generated from the table: one WebAssembly module. Common forms lie inline under one `br_table`, the rest are
+ * functions behind a `call_indirect`; docs/decisions/0001 has the measurements behind that line.
+ *
+ *   run(entry, budget) -> RUN      executes from cpu.eip, or from the scratch record `entry`, for about `budget` instructions
+ */
+import { Code, ModuleBuilder } from '../../wasm/module.ts';
+import { CS, EXCEPTION, type Semantics } from '../../isa/build.ts';
+import { elementSizeOf } from '../../isa/forms.ts';
+import { repeated } from '../../isa/repeat.ts';
+import type { Form } from '../../isa/model.ts';
+import { CODE_TLB_ENTRIES, OFFSET, SEGMENT, segmentOffset } from '../layout.ts';
+import { HandlerBuild, Locals, type Frame, type Imports, type Value } from './emit.ts';
+import { PSEUDO, PSEUDO_COUNT, RECORD, RECORD_BYTES, RECORD_SHIFT, RUN, STATUS } from './record.ts';
+
+/** Services that handlers call: name and number of i32 parameters; all return an i32. */
+export interface ServiceImport {
+  readonly name: string;
+  readonly parameters: number;
+  readonly kind: 'service' | 'leaf';
+}
+export interface GeneratedInterpreter {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What must be given as `env.<kind>.<name>.<parameters>`. */
+  readonly imports: readonly ServiceImport[];
+  /** Form index to handler number. */
+  readonly handlerOf: Uint16Array;
+  readonly inlineCount: number;
+}
+
+/** Whether a form lies inline: common, and of the size that 32-bit code uses. */
+const isInline = (form: Form): boolean => form.row.hot === true && form.size === 32 && form.addressSize === 32;
+
+export const importName = (i: ServiceImport): string => `${i.kind}.${i.name}.${i.parameters}`;
+
+/** The semantics of a form, with its repeat prefix. */
+function meaning(build: HandlerBuild, form: Form): void {
+  build.prologue();
+  const operands = build.operands();
+  const semantics: Semantics = form.row.semantics;
+  if (form.row.repeat === undefined) semantics<Value>(build, ...operands);
+  else repeated<Value>(build, form, elementSizeOf(form), () => semantics<Value>(build, ...operands));
+}
+
+/** Collects what the handlers call; functions get their indices before any code is written. */
+class ImportList implements Imports {
+  readonly list: ServiceImport[] = [];
+  private readonly index = new Map<string, number>();
+  private find(kind: ServiceImport['kind'], name: string, parameters: number): number {
+    const key = `${kind}.${name}.${parameters}`;
+    let at = this.index.get(key);
+    if (at === undefined) {
+      at = this.list.push({ kind, name, parameters }) - 1;
+      this.index.set(key, at);
+    }
+    return at;
+  }
+  service(name: string, parameters: number): number {
+    return this.find('service', name, parameters);
+  }
+  leaf(name: string, parameters: number): number {
+    return this.find('leaf', name, parameters);
+  }
+}
+
+export function generateInterpreter(forms: readonly Form[]): GeneratedInterpreter {
+  // Imports precede functions in the index space, and handlers discover them: the first pass only collects.
+  const imports = new ImportList();
+  imports.service('resolve', 1);
+  imports.service('cross', 1);
+  emitAll(forms, imports, new ModuleBuilder(), false);
+  const module = new ModuleBuilder();
+  for (const i of imports.list) module.importFunction(importName(i), `${'i'.repeat(i.parameters)}:i`);
+  const { handlerOf, inlineCount } = emitAll(forms, imports, module, true);
+  return { bytes: module.bytes(), imports: imports.list, handlerOf, inlineCount };
+}
+
+function emitAll(forms: readonly Form[], imports: ImportList, module: ModuleBuilder, define: boolean): { handlerOf: Uint16Array; inlineCount: number } {
+  const inline = forms.filter(isInline), outline = forms.filter((f) => !isInline(f));
+  const handlerOf = new Uint16Array(forms.length);
+  inline.forEach((f, i) => (handlerOf[f.index] = PSEUDO_COUNT + i));
+  outline.forEach((f, i) => (handlerOf[f.index] = PSEUDO_COUNT + inline.length + i));
+  const cpuGlobal = module.importGlobal('cpu');
+  const functions = outline.map((form) => outlineHandler(form, imports, module, cpuGlobal, define));
+  if (define) module.table(functions);
+  const handlerType = module.type('i:i');
+  const run = runFunction(inline, imports, cpuGlobal, handlerType);
+  if (define) module.function('ii:i', run.locals, run.code, 'run');
+  return { handlerOf, inlineCount: inline.length };
+}
+
+/** A handler behind a call: (record) -> STATUS. */
+function outlineHandler(form: Form, imports: Imports, module: ModuleBuilder, cpuGlobal: number, define: boolean): number {
+  const locals = new Locals(1);
+  const take = (): number => locals.fixed('i');
+  const frame: Frame = { cpu: take(), record: 0, tlb: take(), readBit: take(), writeBit: take(), pageEip: take(), target: take(), labels: null, left: 0 };
+  const code = new Code();
+  code.globalGet(cpuGlobal).set(frame.cpu);
+  const load = (field: number, to: number): void => void code.get(frame.cpu).memory('i32.load', field).set(to);
+  load(OFFSET.tlb, frame.tlb);
+  load(OFFSET.accessRead, frame.readBit);
+  code.get(frame.readBit).i32(1).op('i32.shl').set(frame.writeBit);
+  load(OFFSET.pageEip, frame.pageEip);
+  const build = new HandlerBuild(form, frame, locals, imports, code);
+  meaning(build, form);
+  build.epilogue();
+  return define ? module.function('i:i', locals.types, code) : 0;
+}
+
+/** The dispatch loop with the inline handlers in it. */
+function runFunction(inline: readonly Form[], imports: Imports, cpuGlobal: number, handlerType: number): { locals: Locals['types']; code: Code } {
+  const entry = 0, left = 1;
+  const locals = new Locals(2);
+  const take = (): number => locals.fixed('i');
+  const cpu = take(), record = take(), start = take(), tlb = take(), readBit = take(), writeBit = take(), pageEip = take(), target = take(), map = take(), t = take(), tag = take();
+  const code = new Code();
+  const load = (field: number, to: number): void => void code.get(cpu).memory('i32.load', field).set(to);
+  const store = (field: number, from: number): void => void code.get(cpu).get(from).memory('i32.store', field);
+  const returning = (how: number): void => {
+    store(OFFSET.instructionsLeft, left);
+    code.i32(how).return();
+  };
+  /** left -= instructions since `start`, plus the current one if it is done. */
+  const account = (withCurrent: boolean): void => {
+    code.get(left).get(record).get(start).op('i32.sub').i32(RECORD_SHIFT).op('i32.shr_u').op('i32.sub');
+    if (withCurrent) code.i32(1).op('i32.sub');
+    code.set(left);
+  };
+  /** EIP of the current instruction, or of the next one, on the stack. */
+  const eip = (next: boolean): void => {
+    code.get(pageEip).get(record).memory('i32.load16_u', RECORD.pageOffset).op('i32.add');
+    if (next) code.get(record).memory('i32.load8_u', RECORD.length).op('i32.add');
+  };
+
+  code.globalGet(cpuGlobal).set(cpu);
+  load(OFFSET.tlb, tlb);
+  load(OFFSET.eip, target);
+  // No page is current: an EIP of the same page would have its upper bit flipped.
+  const forgetPage = (): void => void code.get(target).i32(0x80000000 | 0).op('i32.xor').set(pageEip);
+  const reloadMode = (): void => {
+    load(OFFSET.accessRead, readBit);
+    code.get(readBit).i32(1).op('i32.shl').set(writeBit);
+    forgetPage();
+  };
+  reloadMode();
+
+  const handlers = inline.length, pseudos = PSEUDO_COUNT;
+  // Blocks, outermost first: fault, exit (after the current instruction), lookup loop, jump, dispatch loop, seq, handlers.
+  code.block(); // $fault
+  code.block(); // $exit
+  code.loop(); // $lookup
+  code.block(); // $found
+  // Same page: one load.
+  code.get(target).get(pageEip).op('i32.sub').tee(t).i32(4096).op('i32.lt_u').if();
+  code.get(map).get(t).i32(2).op('i32.shl').op('i32.add').memory('i32.load').tee(record).brIf(1);
+  code.else();
+  // A scratch record to start from.
+  code.get(entry).if();
+  code.get(entry).set(record).i32(0).set(entry);
+  load(OFFSET.pageEip, pageEip);
+  load(OFFSET.pageMap, map);
+  code.br(2).end();
+  // Code TLB: linear page and mode must agree.
+  code.get(target).get(cpu).memory('i32.load', segmentCsBase()).op('i32.add').tee(t).i32(-4096).op('i32.and');
+  code.get(cpu).memory('i32.load', OFFSET.codeKey).op('i32.or').set(tag);
+  code.get(cpu).memory('i32.load', OFFSET.codeTlb).get(t).i32(12).op('i32.shr_u').i32(CODE_TLB_ENTRIES - 1).op('i32.and').i32(3).op('i32.shl').op('i32.add').set(map);
+  code.get(map).memory('i32.load', 0).get(tag).op('i32.eq').if();
+  code.get(map).memory('i32.load', 4).set(map);
+  code.get(target).get(t).i32(0xfff).op('i32.and').op('i32.sub').set(pageEip);
+  store(OFFSET.pageEip, pageEip);
+  store(OFFSET.pageMap, map);
+  code.get(map).get(t).i32(0xfff).op('i32.and').i32(2).op('i32.shl').op('i32.add').memory('i32.load').tee(record).brIf(2);
+  code.end();
+  code.end();
+  // The core decodes, and says which page this is.
+  store(OFFSET.eip, target);
+  code.get(target).call(imports.service('resolve', 1)).tee(record).op('i32.eqz').if();
+  returning(RUN.fault);
+  code.end();
+  load(OFFSET.pageEip, pageEip);
+  load(OFFSET.pageMap, map);
+  code.end(); // $found
+  code.get(record).set(start);
+
+  code.block(); // $jump
+  code.loop(); // $dispatch
+  code.block(); // $seq
+  for (let i = 0; i < handlers + pseudos; i++) code.block();
+  code.block(); // behind a call
+  code.get(record).memory('i32.load16_u', RECORD.handler);
+  code.brTable(Array.from({ length: handlers + pseudos }, (_, i) => i + 1), 0);
+  code.end();
+  // Depth of a label seen from the code after `remaining` handler blocks are still open.
+  const total = handlers + pseudos;
+  const depths = (remaining: number): { seq: number; dispatch: number; jump: number; lookup: number; exit: number; fault: number } => ({
+    seq: remaining, dispatch: remaining + 1, jump: remaining + 2, lookup: remaining + 3, exit: remaining + 4, fault: remaining + 5,
+  });
+  {
+    const d = depths(total);
+    code.get(record);
+    code.get(record).memory('i32.load16_u', RECORD.handler).i32(total).op('i32.sub');
+    code.callIndirect(handlerType).tee(t);
+    code.if();
+    code.get(t).i32(STATUS.fault).op('i32.eq').brIf(d.fault + 1);
+    code.get(t).i32(STATUS.restart).op('i32.eq').if();
+    account(false);
+    eip(false);
+    code.set(target);
+    store(OFFSET.eip, target);
+    returning(RUN.exit);
+    code.end();
+    load(OFFSET.eip, target);
+    code.get(cpu).memory('i32.load', OFFSET.exit).if();
+    account(true);
+    returning(RUN.exit);
+    code.end();
+    reloadMode();
+    code.br(d.jump + 1);
+    code.end();
+    code.get(cpu).memory('i32.load', OFFSET.exit).brIf(d.exit);
+    code.br(d.seq);
+  }
+  for (let n = 0; n < total; n++) {
+    code.end();
+    const d = depths(total - 1 - n);
+    if (n < pseudos) {
+      pseudo(n, d);
+      continue;
+    }
+    const form = inline[n - pseudos]!;
+    locals.reset();
+    const frame: Frame = { cpu, record, tlb, readBit, writeBit, pageEip, target, labels: { fault: d.fault, jump: d.jump, exit: d.exit }, left };
+    const build = new HandlerBuild(form, frame, locals, imports, code);
+    meaning(build, form);
+    if (build.mayExit) code.get(cpu).memory('i32.load', OFFSET.exit).brIf(d.exit);
+    if (n < total - 1) code.br(d.seq);
+  }
+  code.end(); // $seq
+  code.get(record).i32(RECORD_BYTES).op('i32.add').set(record).br(0);
+  code.end(); // $dispatch
+  code.unreachable();
+  code.end(); // $jump
+  account(true);
+  code.get(left).i32(0).op('i32.le_s').if();
+  store(OFFSET.eip, target);
+  returning(RUN.budget);
+  code.end();
+  code.br(0);
+  code.end(); // $lookup
+  code.unreachable();
+  code.end(); // $exit
+  account(true);
+  eip(true);
+  code.set(target);
+  store(OFFSET.eip, target);
+  returning(RUN.exit);
+  code.end(); // $fault
+  account(false);
+  eip(false);
+  code.set(target);
+  store(OFFSET.eip, target);
+  returning(RUN.fault);
+  code.unreachable();
+  return { locals: locals.types, code };
+
+  function pseudo(n: number, d: ReturnType<typeof depths>): void {
+    const raise = (vector: number, errorCode: number): void => {
+      code.get(cpu).i32(vector).memory('i32.store', OFFSET.faultVector);
+      code.get(cpu).i32(errorCode).memory('i32.store', OFFSET.faultCode);
+      code.get(cpu).i32(1).memory('i32.store', OFFSET.fault).br(d.fault);
+    };
+    switch (n) {
+      case PSEUDO.lookup: {
+        // Not an instruction: the count leaves it out, and `account(true)` at $jump puts one back in.
+        eip(false);
+        code.set(target);
+        code.get(left).i32(1).op('i32.add').set(left);
+        code.br(d.jump);
+        break;
+      }
+      case PSEUDO.exit:
+        account(false);
+        eip(false);
+        code.set(target);
+        store(OFFSET.eip, target);
+        returning(RUN.budget);
+        break;
+      case PSEUDO.cross:
+        account(false);
+        eip(false);
+        code.tee(target).call(imports.service('cross', 1)).tee(t).op('i32.eqz').if();
+        // Fetching from the second page faulted: the record is this one, nothing more to count.
+        code.get(record).set(start).br(d.fault + 1);
+        code.end();
+        code.get(t).tee(record).set(start).br(d.dispatch);
+        break;
+      case PSEUDO.undefined: raise(EXCEPTION.UD, -1); break;
+      case PSEUDO.tooLong: raise(EXCEPTION.GP, 0); break;
+      case PSEUDO.join:
+        // The records before this one are done; the flow goes on elsewhere in the page.
+        account(false);
+        code.get(record).memory('i32.load', RECORD.immediate).tee(record).set(start).br(d.dispatch);
+        break;
+      case PSEUDO.address16:
+        code.get(cpu);
+        code.get(record).memory('i32.load16_u', RECORD.rm).memory('i32.load');
+        code.get(record).memory('i32.load16_u', RECORD.index).memory('i32.load').op('i32.add');
+        code.get(record).memory('i32.load', RECORD.displacement).op('i32.add').i32(0xffff).op('i32.and');
+        code.memory('i32.store', OFFSET.address16);
+        code.get(left).i32(1).op('i32.add').set(left).br(d.seq);
+        break;
+      default:
+        code.unreachable();
+    }
+  }
+}
+
+/** Offset of CS's base. */
+function segmentCsBase(): number {
+  return segmentOffset(CS) + SEGMENT.base;
+}

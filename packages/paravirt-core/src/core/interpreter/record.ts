@@ -1,0 +1,54 @@
+/** A decoded instruction as the interpreter reads it: 32 bytes, little-endian, consecutive instructions side by side. */
+
+export const RECORD_BYTES = 32;
+export const RECORD_SHIFT = 5;
+export const RECORD = {
+  /** u16: which handler. */
+  handler: 0,
+  /** u8: bytes of the instruction. */
+  length: 2,
+  /** u8: scale of the index register, as a shift. */
+  scale: 3,
+  /** u16: address of the ModRM.reg (or opcode) register; its number for segment, control and debug registers. */
+  reg: 4,
+  /** u16: address of the ModRM.rm register, or of the base register; the number for x87 registers. */
+  rm: 6,
+  /** u16: address of the index register. */
+  index: 8,
+  /** u16: address of the segment register. */
+  segment: 10,
+  /** i32: displacement. */
+  displacement: 12,
+  /** i32: immediate; for relative branches the target, counted from the start of the page. */
+  immediate: 16,
+  /** i32: second immediate. */
+  immediate2: 20,
+  /** u16: offset of the instruction in its page. */
+  pageOffset: 24,
+  /** u16: number of the ModRM.rm register where a number is wanted besides an address. */
+  number: 26,
+} as const;
+
+/** Handlers that stand for no instruction; forms follow after them. */
+export const PSEUDO = {
+  /** Go on by looking up the EIP that follows the previous record: end of a page, stale record, joined flow. */
+  lookup: 0,
+  /** Leave: end of a single step. */
+  exit: 1,
+  /** An instruction that crosses into the next page: asks the core for a scratch record. */
+  cross: 2,
+  /** No row claims these bytes: #UD. */
+  undefined: 3,
+  /** Longer than 15 bytes: #GP(0). */
+  tooLong: 4,
+  /** Goes on at another record of the same page. */
+  join: 5,
+  /** Puts a 16-bit effective offset into `address16`, for the record that follows. */
+  address16: 6,
+} as const;
+export const PSEUDO_COUNT = 8;
+
+/** What `run` returns. */
+export const RUN = { budget: 0, fault: 1, exit: 2 } as const;
+/** What a handler behind a call returns. */
+export const STATUS = { next: 0, fault: 1, jump: 2, restart: 3 } as const;

@@ -1,0 +1,138 @@
+/**
+ * `Build<V>`: the vocabulary in which the meaning of an instruction is stated, once.
+ * `V` is a number (or bigint) in the oracle, a WebAssembly local in the interpreter and the JIT, and text in the manual.
+ *
+ * Values of operands of 8 and 16 bits are 32-bit integers with the upper bits zero. Writing truncates.
+ * A semantics function reads everything, computes, writes memory, then registers, then flags: a fault on the way leaves the
+ * guest as it was, on every engine.
+ */
+
+/** Operand size in bits of an integer instruction. */
+export type Size = 8 | 16 | 32;
+
+/** What lies in memory, and how it is widened: integers zero-extended to i32, i64, or 128 bits raw. */
+export type MemoryType = 'u8' | 'u16' | 'u32' | 'u64' | 'v128';
+
+/** Status and control flags by their letter in the SDM's EFLAGS figure (vol. 1, 3.4.3). */
+export type StatusFlag = 'C' | 'P' | 'A' | 'Z' | 'S' | 'O';
+
+/** General registers in encoding order. */
+export const EAX = 0, ECX = 1, EDX = 2, EBX = 3, ESP = 4, EBP = 5, ESI = 6, EDI = 7;
+/** Segment registers in encoding order. */
+export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5;
+
+/** Exception vectors (SDM vol. 3, table 6-1). */
+export const EXCEPTION = {
+  DE: 0, DB: 1, NMI: 2, BP: 3, OF: 4, BR: 5, UD: 6, NM: 7, DF: 8, TS: 10, NP: 11, SS: 12, GP: 13, PF: 14, MF: 16, AC: 17, MC: 18, XM: 19,
+} as const;
+
+/** State that is neither a general register nor a status flag, by its name in the processor's layout. All are 32 bits wide. */
+export type StateField =
+  | 'systemFlags' // EFLAGS without the six status flags; bit 1 is set
+  | 'interruptPending' // not 0: something waits for IF
+  | 'stackMask' // 0xFFFF or 0xFFFFFFFF, by SS.B
+  | 'codeLimit' // CS limit in bytes
+  | 'cpl' | 'cr0' | 'cr4'
+  | 'fpuControl' | 'fpuStatus' | 'fpuTop' | 'fpuTags' | 'mxcsr';
+
+/** EFLAGS bits outside the status flags (SDM vol. 1, 3.4.3). */
+export const EFLAGS = { TF: 1 << 8, IF: 1 << 9, DF: 1 << 10, IOPL: 3 << 12, NT: 1 << 14, RF: 1 << 16, VM: 1 << 17, AC: 1 << 18, VIF: 1 << 19, VIP: 1 << 20, ID: 1 << 21 } as const;
+
+/** Condition codes of Jcc, SETcc and CMOVcc in encoding order (SDM vol. 2, appendix B.1.4.7). */
+export const CONDITIONS = ['o', 'no', 'b', 'ae', 'z', 'nz', 'be', 'a', 's', 'ns', 'p', 'np', 'l', 'ge', 'le', 'g'] as const;
+
+/** A value that changes inside `if` and `loop`. */
+export interface Variable<V> {
+  get(): V;
+  set(value: V): void;
+}
+
+/** An operand as the instruction names it. Memory operands are addressed once, however often they are read or written. */
+export interface Operand<V> {
+  readonly isMemory: boolean;
+  read(): V;
+  write(value: V): void;
+  /** Memory only: the offset in its segment, before the segment's base. */
+  offset(): V;
+  /** Memory only: what lies `delta` bytes further. */
+  load(type: MemoryType, delta: number): V;
+  store(type: MemoryType, delta: number, value: V): void;
+  /** Memory only: the same kind of operand at another offset (bit strings). */
+  moved(delta: V): Operand<V>;
+  /** Registers only: the number of the register. */
+  number(): V;
+  /** Where its bytes lie in linear memory: registers of 64 bits and more (for leaf numerics). */
+  address(): V;
+}
+
+/** A segment: a number that is fixed, or the one that the instruction's prefixes chose. */
+export type SegmentRef = number | 'operand';
+
+export interface Build<V> {
+  /** Operand size attribute: 16 or 32 (8 never: byte operands say so themselves). */
+  readonly size: 16 | 32;
+  /** Address size attribute. */
+  readonly addressSize: 16 | 32;
+
+  imm(n: number): V;
+  imm64(n: bigint): V;
+  imm128(n: bigint): V;
+  /** A numeric instruction of WebAssembly by name; `lanes` for those that take lane indices. */
+  op(name: string, args: readonly V[], lanes?: readonly number[]): V;
+  /** `condition != 0 ? a : b`, both computed. */
+  select(condition: V, a: V, b: V): V;
+
+  /** General register `index` at a size; byte registers 4..7 are AH, CH, DH, BH. */
+  getRegister(size: Size, index: number): V;
+  setRegister(size: Size, index: number, value: V): void;
+  get(field: StateField): V;
+  set(field: StateField, value: V): void;
+
+  /** A status flag as 0 or 1. */
+  flag(flag: StatusFlag): V;
+  setFlag(flag: StatusFlag, value: V): void;
+  /** C P A Z S O at their places in EFLAGS, all else 0; and back. */
+  statusFlags(): V;
+  setStatusFlags(image: V): void;
+  /** Condition code 0..15 as 0 or 1. */
+  condition(code: number): V;
+  /**
+   * All six status flags of `result = x op y` at a size: 'add' also serves ADC, 'sub' also SBB, CMP and NEG; 'logic' clears
+   * C, O and A. `x` and `y` are not needed by 'logic'.
+   */
+  setFlags(kind: 'add' | 'sub' | 'logic', size: Size, result: V, x?: V, y?: V): void;
+  /** S, Z and P from a result; the others given as 0 or 1. */
+  setFlagsWith(size: Size, result: V, carry: V, overflow: V, adjust: V): void;
+
+  /** Memory at an offset in a segment. `offset` is taken modulo 2^32: wrap it yourself for 16-bit addressing. */
+  load(segment: SegmentRef, offset: V, type: MemoryType): V;
+  store(segment: SegmentRef, offset: V, type: MemoryType, value: V): void;
+  /** The linear address of an offset, without any check (INVLPG). */
+  linear(segment: SegmentRef, offset: V): V;
+  /** Faults now if a store there would, so that a later one cannot. */
+  probeStore(segment: SegmentRef, offset: V, type: MemoryType): void;
+
+  if(condition: V, then: () => void, otherwise?: () => void): void;
+  /** Runs `body` again and again until `leave(condition)` holds inside it. */
+  loop(body: (leave: (condition: V) => void) => void): void;
+  variable(initial: V): Variable<V>;
+
+  /** Raises an exception at this instruction; nothing after it happens. */
+  raise(vector: number, errorCode?: number): void;
+  /** EIP of the following instruction, truncated to the operand size. */
+  nextEip(): V;
+  /** #GP(0) when `eip` lies beyond the limit of CS. Comes before any effect of a near transfer. */
+  checkTarget(eip: V): void;
+  /** Goes on at `eip`, which has been checked. Last effect of a function. */
+  jump(eip: V): void;
+
+  /** A service of the core (privileged state, far transfers, ports): may fault, may end the run. */
+  service(name: string, ...args: V[]): V;
+  /** A leaf computation over linear memory (80-bit floats and the like): never faults. */
+  leaf(name: string, ...args: V[]): V;
+  /** A repeated string instruction: lets interrupts in between two iterations; may leave, to start the same instruction again. */
+  poll(): void;
+}
+
+/** The meaning of an instruction; operands come in the order of its row. */
+export type Semantics = <V>(b: Build<V>, ...operands: Operand<V>[]) => void;

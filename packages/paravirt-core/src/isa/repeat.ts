@@ -1,0 +1,37 @@
+/**
+ * REP, REPE and REPNE: one statement of the loop for every string instruction and every engine (SDM vol. 2, REP).
+ * After each iteration the registers hold an exact intermediate state, so that a fault or an interrupt restarts the rest.
+ */
+import { ECX, type Build } from './build.ts';
+import type { Form } from './model.ts';
+import { eqz, gtU, sub } from './ops.ts';
+
+/** From this many repetitions on, asking the core to move whole runs pays. */
+const BULK_THRESHOLD = 8;
+
+/** Runs `iteration` as the form's prefix says; without a prefix, once. */
+export function repeated<V>(b: Build<V>, form: Form, elementSize: number, iteration: () => void): void {
+  if (form.repeat === 'none') {
+    iteration();
+    return;
+  }
+  const n = form.addressSize;
+  const { bulk } = form.row;
+  b.loop((leave) => {
+    leave(eqz(b, b.getRegister(n, ECX)));
+    if (bulk !== undefined && n === 32) {
+      b.if(gtU(b, b.getRegister(n, ECX), b.imm(BULK_THRESHOLD)), () => {
+        b.service(bulk === 'movs' ? 'bulkMove' : 'bulkStore', b.imm(elementSize / 8));
+      });
+      leave(eqz(b, b.getRegister(n, ECX)));
+    }
+    iteration();
+    b.setRegister(n, ECX, sub(b, b.getRegister(n, ECX), b.imm(1)));
+    if (form.row.repeat === 'repz') {
+      const zero = b.flag('Z');
+      leave(form.repeat === 'repe' ? eqz(b, zero) : zero);
+    }
+    leave(eqz(b, b.getRegister(n, ECX)));
+    b.poll();
+  });
+}

@@ -1,0 +1,222 @@
+/** A small assembler for WebAssembly modules (core specification 2.0, section 5): types, imports, functions, one table, code. */
+import { opInfo, type ValueType } from './ops.ts';
+
+const TYPE_BYTE: Readonly<Record<ValueType, number>> = { i: 0x7f, l: 0x7e, f: 0x7d, d: 0x7c, v: 0x7b };
+const VOID_BLOCK = 0x40;
+
+/** Unsigned LEB128 of a 32-bit number. */
+export function unsignedLeb(n: number): number[] {
+  const out: number[] = [];
+  n >>>= 0;
+  do {
+    let byte = n & 0x7f;
+    n >>>= 7;
+    if (n !== 0) byte |= 0x80;
+    out.push(byte);
+  } while (n !== 0);
+  return out;
+}
+
+/** Signed LEB128 of a 64-bit number. */
+export function signedLeb(value: number | bigint): number[] {
+  const out: number[] = [];
+  let n = BigInt.asIntN(64, BigInt(value));
+  for (;;) {
+    const byte = Number(n & 0x7fn);
+    n >>= 7n;
+    if ((n === 0n && (byte & 0x40) === 0) || (n === -1n && (byte & 0x40) !== 0)) return [...out, byte];
+    out.push(byte | 0x80);
+  }
+}
+
+/** "operands:results", e.g. 'ii:i' or 'i:'. */
+export type Signature = string;
+
+/** Memory accesses by name: opcode bytes and the natural alignment as a power of two. */
+const MEMORY_OPS: Readonly<Record<string, readonly [bytes: readonly number[], alignLog2: number]>> = {
+  'i32.load': [[0x28], 2], 'i64.load': [[0x29], 3], 'f32.load': [[0x2a], 2], 'f64.load': [[0x2b], 3],
+  'i32.load8_s': [[0x2c], 0], 'i32.load8_u': [[0x2d], 0], 'i32.load16_s': [[0x2e], 1], 'i32.load16_u': [[0x2f], 1],
+  'i32.store': [[0x36], 2], 'i64.store': [[0x37], 3], 'i32.store8': [[0x3a], 0], 'i32.store16': [[0x3b], 1],
+  'v128.load': [[0xfd, 0x00], 4], 'v128.load64_zero': [[0xfd, 0x5d], 3], 'v128.load32_zero': [[0xfd, 0x5c], 2], 'v128.store': [[0xfd, 0x0b], 4],
+};
+
+/** A growing sequence of instructions. Methods append and return `this`, so that code reads in the order it runs. */
+export class Code {
+  readonly bytes: number[] = [];
+
+  raw(...bytes: number[]): this {
+    for (const b of bytes) this.bytes.push(b);
+    return this;
+  }
+  /** A numeric instruction, with lane indices where it takes them. */
+  op(name: string, ...lanes: number[]): this {
+    return this.raw(...opInfo(name).bytes, ...lanes);
+  }
+  i32(n: number): this {
+    return this.raw(0x41, ...signedLeb(n | 0));
+  }
+  i64(n: bigint): this {
+    return this.raw(0x42, ...signedLeb(n));
+  }
+  v128(n: bigint): this {
+    this.raw(0xfd, 0x0c);
+    for (let i = 0; i < 16; i++) this.raw(Number((n >> BigInt(8 * i)) & 0xffn));
+    return this;
+  }
+  get(local: number): this {
+    return this.raw(0x20, ...unsignedLeb(local));
+  }
+  set(local: number): this {
+    return this.raw(0x21, ...unsignedLeb(local));
+  }
+  tee(local: number): this {
+    return this.raw(0x22, ...unsignedLeb(local));
+  }
+  globalGet(index: number): this {
+    return this.raw(0x23, ...unsignedLeb(index));
+  }
+  /** A load or store; the address (and value) are on the stack. Alignment hints are 1: guests are unaligned at will. */
+  memory(name: string, offset = 0): this {
+    const found = MEMORY_OPS[name];
+    if (found === undefined) throw new Error(`no memory instruction '${name}'`);
+    return this.raw(...found[0], 0, ...unsignedLeb(offset));
+  }
+  block(): this {
+    return this.raw(0x02, VOID_BLOCK);
+  }
+  loop(): this {
+    return this.raw(0x03, VOID_BLOCK);
+  }
+  if(): this {
+    return this.raw(0x04, VOID_BLOCK);
+  }
+  else(): this {
+    return this.raw(0x05);
+  }
+  end(): this {
+    return this.raw(0x0b);
+  }
+  br(depth: number): this {
+    return this.raw(0x0c, ...unsignedLeb(depth));
+  }
+  brIf(depth: number): this {
+    return this.raw(0x0d, ...unsignedLeb(depth));
+  }
+  brTable(depths: readonly number[], otherwise: number): this {
+    this.raw(0x0e, ...unsignedLeb(depths.length));
+    for (const d of depths) this.raw(...unsignedLeb(d));
+    return this.raw(...unsignedLeb(otherwise));
+  }
+  return(): this {
+    return this.raw(0x0f);
+  }
+  call(index: number): this {
+    return this.raw(0x10, ...unsignedLeb(index));
+  }
+  callIndirect(type: number): this {
+    return this.raw(0x11, ...unsignedLeb(type), 0);
+  }
+  drop(): this {
+    return this.raw(0x1a);
+  }
+  select(): this {
+    return this.raw(0x1b);
+  }
+  unreachable(): this {
+    return this.raw(0x00);
+  }
+  append(other: Code): this {
+    for (const b of other.bytes) this.bytes.push(b);
+    return this;
+  }
+}
+
+interface Defined {
+  readonly type: number;
+  readonly locals: readonly ValueType[];
+  readonly code: Code;
+}
+
+/** Collects the parts of one module; `bytes()` lays them out. Imports come before functions. */
+export class ModuleBuilder {
+  private readonly types: string[] = [];
+  private readonly imports: { name: string; type: number }[] = [];
+  private readonly globals: string[] = [];
+  private readonly functions: Defined[] = [];
+  private readonly exports: { name: string; index: number }[] = [];
+  private tableEntries: readonly number[] = [];
+
+  type(signature: Signature): number {
+    const at = this.types.indexOf(signature);
+    return at >= 0 ? at : this.types.push(signature) - 1;
+  }
+  /** Imports `env.name` as a function and returns its index. */
+  importFunction(name: string, signature: Signature): number {
+    if (this.functions.length > 0) throw new Error('imports come before functions');
+    return this.imports.push({ name, type: this.type(signature) }) - 1;
+  }
+  /** Imports `env.name` as an immutable i32 global and returns its index. */
+  importGlobal(name: string): number {
+    return this.globals.push(name) - 1;
+  }
+  /** Adds a function; `locals` are those after the parameters. Returns its index. */
+  function(signature: Signature, locals: readonly ValueType[], code: Code, exportAs?: string): number {
+    const index = this.imports.length + this.functions.push({ type: this.type(signature), locals, code }) - 1;
+    if (exportAs !== undefined) this.exports.push({ name: exportAs, index });
+    return index;
+  }
+  /** The index that the next `function` will get. */
+  nextFunction(): number {
+    return this.imports.length + this.functions.length;
+  }
+  table(functions: readonly number[]): void {
+    this.tableEntries = functions;
+  }
+
+  /** The module: imports a shared `env.memory` of any size up to 4 GiB. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    const out: number[] = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+    const push = (from: readonly number[]): void => {
+      for (const b of from) out.push(b);
+    };
+    const name = (s: string): number[] => [...unsignedLeb(s.length), ...new TextEncoder().encode(s)];
+    const section = (id: number, items: readonly (readonly number[])[]): void => {
+      const body = unsignedLeb(items.length);
+      for (const item of items) for (const b of item) body.push(b);
+      push([id, ...unsignedLeb(body.length)]);
+      push(body);
+    };
+    const typeOf = (signature: string): number[] => {
+      const [params, results] = signature.split(':') as [string, string];
+      const list = (s: string): number[] => [...unsignedLeb(s.length), ...[...s].map((c) => TYPE_BYTE[c as ValueType])];
+      return [0x60, ...list(params), ...list(results)];
+    };
+    section(1, this.types.map(typeOf));
+    const env = name('env');
+    section(2, [
+      [...env, ...name('memory'), 2, 3, ...unsignedLeb(1), ...unsignedLeb(65536)],
+      ...this.globals.map((g) => [...env, ...name(g), 3, 0x7f, 0]),
+      ...this.imports.map((f) => [...env, ...name(f.name), 0, ...unsignedLeb(f.type)]),
+    ]);
+    section(3, this.functions.map((f) => unsignedLeb(f.type)));
+    const entries = this.tableEntries;
+    if (entries.length > 0) section(4, [[0x70, 0, ...unsignedLeb(entries.length)]]);
+    section(7, this.exports.map((e) => [...name(e.name), 0, ...unsignedLeb(e.index)]));
+    if (entries.length > 0) section(9, [[0, 0x41, 0, 0x0b, ...unsignedLeb(entries.length), ...entries.flatMap((f) => unsignedLeb(f))]]);
+    section(10, this.functions.map((f) => {
+      const groups: [ValueType, number][] = [];
+      for (const t of f.locals) {
+        const last = groups.at(-1);
+        if (last !== undefined && last[0] === t) last[1]++;
+        else groups.push([t, 1]);
+      }
+      const head = [...unsignedLeb(groups.length), ...groups.flatMap(([t, n]) => [...unsignedLeb(n), TYPE_BYTE[t]])];
+      const size = unsignedLeb(head.length + f.code.bytes.length + 1);
+      const body = size.concat(head);
+      for (const b of f.code.bytes) body.push(b);
+      body.push(0x0b);
+      return body;
+    }));
+    return Uint8Array.from(out);
+  }
+}
