@@ -67,9 +67,15 @@ async function main(): Promise<number> {
   return EXIT.ok;
 }
 
+function exitCodeOf(error: unknown): number {
+  const usage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+  if (usage || (error instanceof TomeiError && error.code === 'family.unknown')) return EXIT.usage;
+  return error instanceof TomeiError && error.code.startsWith('host-cpu.') ? EXIT.hostTrouble : EXIT.failed;
+}
+
 try {
   process.exitCode = await main();
 } catch (error) {
   process.stderr.write(`make-vectors: ${messageOf(error)}\n`);
-  process.exitCode = error instanceof TomeiError ? EXIT.hostTrouble : EXIT.failed;
+  process.exitCode = exitCodeOf(error);
 }

@@ -3,7 +3,16 @@
  * one case on several engines. What an instruction looks like comes from templates; this file only strings them together.
  */
 import { BASE_CODE_ADDRESS, BASE_ESP, cpuCase } from './base-case.ts';
-import { EFLAGS_STATUS, MEMORY, PAGE_SIZE, type CpuCase, type MemoryPatch, type Registers } from './case.ts';
+import {
+  EFLAGS_STATUS,
+  MEMORY,
+  PAGE_SIZE,
+  type CpuCase,
+  type CpuResult,
+  type MemoryPatch,
+  type Registers,
+} from './case.ts';
+import { differences } from './compare.ts';
 import { fxImage } from './fxsave.ts';
 import { F32_VECTORS, F64_VECTORS, F80_VALUES, anyInteger, f80Bytes, integerVectors } from './operands.ts';
 import { type Random } from './random.ts';
@@ -26,6 +35,8 @@ export interface InstructionTemplate {
   readonly weight?: number;
   /** EFLAGS bits it leaves undefined: a later instruction that reads one of them would make programs useless. */
   readonly undefinedFlags?: number;
+  /** x87 status word bits it leaves undefined (C0, C2, C3 for most); not compared in the programs it occurs in. */
+  readonly undefinedStatus?: number;
   /** EFLAGS bits it reads. */
   readonly readsFlags?: number;
   /** EFLAGS bits it gives a defined value. */
@@ -85,9 +96,31 @@ function flagsAfter(undefinedFlags: number, template: InstructionTemplate): numb
   return (undefinedFlags & ~(template.writesFlags ?? 0)) | (template.undefinedFlags ?? 0);
 }
 
-/** The EFLAGS bits that a sequence leaves undefined at its end. */
-export function undefinedFlagsOf(instructions: readonly Instruction[]): number {
-  return instructions.reduce((undefinedFlags, { template }) => flagsAfter(undefinedFlags, template), 0);
+/** How many of `instructions` were done when control was at `eip`; all of them if that is outside of them. */
+function doneAt(instructions: readonly Instruction[], eip: number): number {
+  let at = BASE_CODE_ADDRESS;
+  const index = instructions.findIndex(({ bytes }) => {
+    const here = at === eip;
+    at += bytes.length;
+    return here;
+  });
+  return index < 0 ? instructions.length : index;
+}
+
+/**
+ * As `differences`, for a program of which some instructions may be left out: what counts is which flags are undefined
+ * at the place where `expected` stopped, be it the end or a fault.
+ */
+export function programDifferences(
+  program: RandomProgram,
+  instructions: readonly Instruction[],
+  expected: CpuResult,
+  actual: CpuResult,
+): string[] {
+  const done = instructions.slice(0, doneAt(instructions, expected.eip));
+  const undefinedFlags = done.reduce((bits, { template }) => flagsAfter(bits, template), 0);
+  const undefinedStatus = done.reduce((bits, { template }) => bits | (template.undefinedStatus ?? 0), 0);
+  return differences({ ...programCase(program, instructions), undefinedFlags, undefinedStatus }, expected, actual);
 }
 
 /** Whether no instruction reads a flag that those before it left undefined. What is left of a program may break this. */
@@ -101,14 +134,10 @@ export function isWellDefined(instructions: readonly Instruction[]): boolean {
 }
 
 /** The program as one case, with only some of its instructions if wanted. */
-export function programCase(
-  program: RandomProgram,
-  instructions: readonly Instruction[] = program.instructions,
-): CpuCase & { readonly undefinedFlags: number } {
-  const code = Buffer.concat(instructions.map(({ bytes }) => bytes));
+export function programCase(program: RandomProgram, instructions = program.instructions): CpuCase {
+  const code = new Uint8Array(Buffer.concat(instructions.map(({ bytes }) => bytes)));
   const { registers, eflags, fx, memory } = program;
-  const undefinedFlags = undefinedFlagsOf(instructions);
-  return { ...cpuCase({ code: new Uint8Array(code), registers, eflags, fx, memory }), undefinedFlags };
+  return cpuCase({ code, registers, eflags, fx, memory });
 }
 
 /** One line for each instruction: its bytes and its template's name. */

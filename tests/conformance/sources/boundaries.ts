@@ -88,8 +88,9 @@ function* operandCases(): Generator<NamedCase> {
         const name = `${text} ${place}${eflags === 0 ? '' : ', status flags set'}`;
         yield named(name, { code, registers: { ...registers, edi }, eflags, fx: ONE_ON_X87 }, masks);
       }
-    // Only where nothing else is wrong: which of #AC and #PF comes first is the processor's choice.
-    for (const [place, edi] of inside)
+    // Only where nothing else is wrong, and up to 8 bytes: which of #AC and #PF comes first, and whether MOVUPS and
+    // FLD m80fp check at all, is the processor's choice (SDM vol. 3, "Alignment Check Exception").
+    for (const [place, edi] of bytes <= 8 ? inside : [])
       yield named(
         `${text} ${place}, AC set`,
         { code, registers: { ...registers, edi }, eflags: EFLAGS.AC, fx: ONE_ON_X87 },
