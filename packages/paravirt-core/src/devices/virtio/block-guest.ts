@@ -1,10 +1,10 @@
 /** A guest with a virtio disk, for tests: the rig, the driver and the request layout of virtio 1.2, 5.2.6. */
-import { buildDevice } from '../../machine/device.ts';
-import { type BlockBackend } from './block-backend.ts';
+import { backend } from '../../machine/board.ts';
+import { blockBackend } from './block-backend.ts';
 import { virtioBlock } from './block.ts';
 import { GuestDriver, type Buffer } from './guest-driver.ts';
 import { MemoryDisk } from './memory-disk.ts';
-import { Rig } from './rig.ts';
+import { Rig, SLOT } from './rig.ts';
 
 export const RAM_BYTES = 1 << 20;
 /** Where requests keep header, status and data, one stretch a slot. */
@@ -26,7 +26,7 @@ export interface RequestOptions {
 }
 
 export class BlockGuest {
-  readonly rig: Rig;
+  readonly rig: Rig<(typeof virtioBlock)['state']['fields']>;
   readonly disk: MemoryDisk;
   readonly driver: GuestDriver;
 
@@ -34,15 +34,14 @@ export class BlockGuest {
     options: { sectors?: number; immediate?: boolean; readOnly?: boolean; data?: Uint8Array; ram?: Uint8Array } = {},
   ) {
     const { ram, ...disk } = options;
-    let backend: MemoryDisk | undefined;
+    let made: MemoryDisk | undefined;
     this.rig = new Rig({
-      ramBytes: RAM_BYTES,
-      build: (host) => buildDevice(virtioBlock, {}, host),
-      backend: (memory): BlockBackend => (backend = new MemoryDisk({ memory, sectors: 64, ...disk })),
-      ...(ram === undefined ? {} : { ram }),
+      ram: ram ?? new Uint8Array(RAM_BYTES),
+      def: virtioBlock,
+      backends: (memory) => [backend(blockBackend, (made = new MemoryDisk({ memory, sectors: 64, ...disk })))],
     });
-    this.disk = backend!;
-    this.driver = new GuestDriver(this.rig);
+    this.disk = made!;
+    this.driver = new GuestDriver(this.rig, SLOT);
   }
 
   /** Makes a request available in memory slot `slot` without notifying. Returns the head of its chain. */

@@ -54,7 +54,8 @@ type BlockState = StateOf<typeof blockState>;
 export const virtioBlock = defineDevice({
   kind: 'virtio-block',
   version: 1,
-  config: typed<object>(),
+  config: typed<object>({}),
+  summary: 'virtio 1.x block device over PCI (1AF4:1042): one queue of 256, flush, discard and write zeroes, INTx',
   state: blockState,
   attach({ state, host }) {
     const block = new Block(state, host);
@@ -161,10 +162,13 @@ class Block {
       // More chains than the ring has entries: the driver offers one again that it has not got back.
       this.queue.fail('index');
     } else {
-      const request = { ...at, ...work.request, segments: [...work.request.segments] };
-      this.state.inFlight.push(request);
-      this.submit(request);
+      this.start({ ...at, ...work.request, segments: [...work.request.segments] });
     }
+  }
+
+  private start(request: InFlight): void {
+    this.state.inFlight.push(request);
+    this.submit(request);
   }
 
   private submit(request: InFlight): void {
@@ -189,15 +193,13 @@ class Block {
     const request = this.awaited.get(id);
     if (request === undefined) return;
     this.awaited.delete(id);
-    const running = this.transport.running();
+    this.state.inFlight.splice(this.state.inFlight.indexOf(request), 1);
+    if (!this.transport.running()) return;
     const changed = request.kind === 'write' || request.kind === 'write-zeroes';
-    if (ok && changed && running && !this.transport.accepted(VIRTIO_BLK_F_FLUSH)) {
-      Object.assign(request, { kind: 'flush', sector: 0, count: 0, segments: [] });
-      this.submit(request);
+    if (ok && changed && !this.transport.accepted(VIRTIO_BLK_F_FLUSH)) {
+      this.start({ ...request, kind: 'flush', sector: 0, count: 0, segments: [] });
       return;
     }
-    this.state.inFlight.splice(this.state.inFlight.indexOf(request), 1);
-    if (!running) return;
     const written = ok && request.kind === 'read' ? request.room : 0;
     this.finish(request, ok ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR, written);
   }

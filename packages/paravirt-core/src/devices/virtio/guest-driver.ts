@@ -3,8 +3,9 @@
  * virtqueue in RAM and exchanges chains, as virtio 1.2, section 3.1 says. It knows nothing of the device beyond that.
  */
 import { assert } from '@tomei/kit';
+import { type Board } from '../../machine/board.ts';
 import { type Width } from '../../machine/device.ts';
-import { type Rig } from './rig.ts';
+import { CONFIG_ADDRESS, CONFIG_DATA } from '../../machine/pci-bus.ts';
 
 const CAPABILITIES_POINTER = 0x34;
 const CAPABILITY_VENDOR = 0x09;
@@ -57,7 +58,6 @@ export interface Structure {
 }
 
 export class GuestDriver {
-  readonly rig: Rig;
   readonly structures: Structure[] = [];
   /** Set by `queue`. */
   size = 0;
@@ -68,19 +68,37 @@ export class GuestDriver {
   private readonly chains = new Map<number, number[]>();
   private availIndex = 0;
   private usedIndex = 0;
+  private readonly board: Board;
+  private readonly ram: Uint8Array;
+  private readonly slot: number;
   private readonly barBase: number;
   private readonly multiplier: number;
 
-  constructor(rig: Rig) {
-    this.rig = rig;
-    for (let at = rig.configRead(CAPABILITIES_POINTER, 1); at !== 0; at = rig.configRead(at + 1, 1)) {
-      if (rig.configRead(at, 1) !== CAPABILITY_VENDOR) continue;
-      const [type, bar] = [rig.configRead(at + 3, 1), rig.configRead(at + 4, 1)];
-      const [offset, length] = [rig.configRead(at + 8, 4), rig.configRead(at + 12, 4)];
+  /** Drives the device in PCI `slot` of a board with this RAM. */
+  constructor({ board, ram }: { board: Board; ram: Uint8Array }, slot: number) {
+    this.board = board;
+    this.ram = ram;
+    this.slot = slot;
+    for (let at = this.configRead(CAPABILITIES_POINTER, 1); at !== 0; at = this.configRead(at + 1, 1)) {
+      if (this.configRead(at, 1) !== CAPABILITY_VENDOR) continue;
+      const [type, bar] = [this.configRead(at + 3, 1), this.configRead(at + 4, 1)];
+      const [offset, length] = [this.configRead(at + 8, 4), this.configRead(at + 12, 4)];
       this.structures.push({ at, type, bar, offset, length });
     }
-    this.barBase = (rig.configRead(0x10, 4) & ~0xf) >>> 0;
-    this.multiplier = rig.configRead(this.structure(2).at + 16, 4);
+    this.barBase = (this.configRead(0x10, 4) & ~0xf) >>> 0;
+    this.multiplier = this.configRead(this.structure(2).at + 16, 4);
+  }
+
+  configRead(offset: number, width: Width): number {
+    this.select(offset);
+    return this.board.portRead(CONFIG_DATA + (offset & 3), width);
+  }
+  configWrite(offset: number, width: Width, value: number): void {
+    this.select(offset);
+    this.board.portWrite(CONFIG_DATA + (offset & 3), width, value);
+  }
+  private select(offset: number): void {
+    this.board.portWrite(CONFIG_ADDRESS, 4, (0x8000_0000 | (this.slot << 11) | (offset & 0xfc)) >>> 0);
   }
 
   structure(type: number): Structure {
@@ -91,10 +109,10 @@ export class GuestDriver {
 
   /** Registers of a structure: 1 common, 3 ISR, 4 device-specific. */
   read(type: number, offset: number, width: Width): number {
-    return this.rig.space.read(this.barBase + this.structure(type).offset + offset, width);
+    return this.board.memoryRead(this.barBase + this.structure(type).offset + offset, width);
   }
   write(type: number, offset: number, width: Width, value: number): void {
-    this.rig.space.write(this.barBase + this.structure(type).offset + offset, width, value);
+    this.board.memoryWrite(this.barBase + this.structure(type).offset + offset, width, value);
   }
   get status(): number {
     return this.read(1, COMMON.status, 1);
@@ -138,7 +156,7 @@ export class GuestDriver {
     this.desc = at;
     this.avail = at + 16 * size;
     this.used = (this.avail + 6 + 2 * size + 3) & ~3;
-    this.rig.ram.fill(0, at, this.used + 6 + 8 * size);
+    this.ram.fill(0, at, this.used + 6 + 8 * size);
     this.free = Array.from({ length: size }, (_, i) => size - 1 - i);
     this.chains.clear();
     this.availIndex = 0;
@@ -168,7 +186,7 @@ export class GuestDriver {
   }
 
   describe(table: number, index: number, buffer: Buffer, flags: number, next: number): void {
-    const { memory } = this.rig;
+    const memory = this.board.ram;
     const at = table + 16 * index;
     memory.write32(at, buffer.address >>> 0);
     memory.write32(at + 4, Math.floor(buffer.address / 2 ** 32));
@@ -196,7 +214,7 @@ export class GuestDriver {
 
   /** Writes `head` into the available ring, whatever it is. */
   expose(head: number): void {
-    const { memory } = this.rig;
+    const memory = this.board.ram;
     memory.write16(this.avail + 4 + 2 * (this.availIndex % this.size), head);
     this.availIndex = (this.availIndex + 1) & 0xffff;
     memory.write16(this.avail + 2, this.availIndex);
@@ -204,12 +222,12 @@ export class GuestDriver {
 
   kick(): void {
     const { offset } = this.structure(2);
-    this.rig.space.write(this.barBase + offset + this.read(1, COMMON.queueNotifyOff, 2) * this.multiplier, 2, 0);
+    this.board.memoryWrite(this.barBase + offset + this.read(1, COMMON.queueNotifyOff, 2) * this.multiplier, 2, 0);
   }
 
   /** What the device has used since the last call. */
   collect(): Used[] {
-    const { memory } = this.rig;
+    const memory = this.board.ram;
     const used: Used[] = [];
     for (; this.usedIndex !== memory.read16(this.used + 2); this.usedIndex = (this.usedIndex + 1) & 0xffff) {
       const at = this.used + 4 + 8 * (this.usedIndex % this.size);
@@ -223,9 +241,9 @@ export class GuestDriver {
 
   /** Asks for an interrupt when the used index passes `index` (2.7.7). */
   set usedEvent(index: number) {
-    this.rig.memory.write16(this.avail + 4 + 2 * this.size, index);
+    this.board.ram.write16(this.avail + 4 + 2 * this.size, index);
   }
   get availEvent(): number {
-    return this.rig.memory.read16(this.used + 4 + 8 * this.size);
+    return this.board.ram.read16(this.used + 4 + 8 * this.size);
   }
 }

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { BlockGuest, RAM_BYTES, pattern } from './block-guest.ts';
 import { VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT } from './block-request.ts';
 import { VIRTIO_BLK_F_FLUSH } from './block-configuration.ts';
+import { COMMON, DESC_NEXT } from './guest-driver.ts';
 import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC } from './queue.ts';
 import { VIRTIO_F_VERSION_1 } from './transport-pci.ts';
 
@@ -24,63 +25,180 @@ function random(seed: number): (below: number) => number {
 const BASE_SEED = Number(process.env['TOMEI_SEED'] ?? Date.now() % 2 ** 31);
 const seeds = (count: number): number[] => Array.from({ length: count }, (_, i) => BASE_SEED + i);
 
-/** What a save cannot show: accesses to guest memory outside RAM throw RangeError, so getting here at all is the proof. */
-function exercise(guest: BlockGuest, next: (below: number) => number): void {
-  switch (next(6)) {
+const SIZE = 16;
+const RINGS = 0x1000;
+const TABLES = 0x4000;
+const BUFFERS = 0x8000;
+
+type Next = ReturnType<typeof random>;
+const pick = <T>(next: Next, ...choices: readonly T[]): T => choices[next(choices.length)]!;
+
+/** Mostly buffers in RAM, among them request headers; sometimes what crosses its end or lies far outside. */
+const anyAddress = (next: Next): number =>
+  next(12) > 0
+    ? BUFFERS + 0x200 * next(16)
+    : pick(next, RAM_BYTES - 1, RAM_BYTES - 512, RAM_BYTES, 2 ** 32 - 8, 2 ** 32 + BUFFERS, 2 ** 63, TABLES);
+const anyLength = (next: Next): number =>
+  pick(next, 16, 16, 16, 512, 512, 1024, 1, 1, 0, 17, 4096, next(12) > 0 ? 512 : 2 ** 32 - next(2));
+
+const anyTable = (next: Next): number =>
+  next(6) > 0 ? TABLES + 0x100 * next(4) : pick(next, RAM_BYTES - 16 * next(20), RAM_BYTES, 2 ** 40);
+
+/** Descriptors that make up whole chains as often as not: any table, any buffer, any flags, any next. */
+function scribble(guest: BlockGuest, next: Next): void {
+  const { driver } = guest;
+  const { memory } = guest.rig;
+  const table = next(3) > 0 ? driver.desc : TABLES + 0x100 * next(4);
+  if (next(8) === 0) {
+    driver.describe(
+      driver.desc,
+      next(SIZE),
+      { address: anyTable(next), length: 16 * next(20) },
+      pick(next, 4, 4, 4, 5, 6),
+      0,
+    );
+  } else {
+    const buffer = { address: anyAddress(next), length: anyLength(next) };
+    driver.describe(
+      table,
+      next(SIZE),
+      buffer,
+      pick(next, 0, 1, 1, 1, 2, 2, 3),
+      next(20) > 0 ? next(SIZE) : next(0x1_0000),
+    );
+  }
+  if (next(4) === 0) {
+    const header = BUFFERS + 0x200 * next(16);
+    memory.write32(header, pick(next, 0, 0, 1, 1, 4, 8, 11, 13, 99));
+    memory.write32(header + 8, next(8) > 0 ? next(70) : next(2 ** 32));
+    memory.write32(header + 12, next(8) > 0 ? 0 : next(2 ** 32));
+  }
+}
+
+/** A whole request, which makes its way to the disk unless something else scribbles over it first. */
+function compose(guest: BlockGuest, next: Next): void {
+  const { driver } = guest;
+  const { memory } = guest.rig;
+  const first = next(SIZE - 3);
+  const header = BUFFERS + 0x200 * next(16);
+  const type = pick(next, 0, 1, 4, 11, 13);
+  memory.write32(header, type);
+  memory.write32(header + 8, next(70));
+  memory.write32(header + 12, 0);
+  driver.describe(driver.desc, first, { address: header, length: 16 }, DESC_NEXT, first + 1);
+  const data = BUFFERS + 0x200 * next(16);
+  const range = type === 11 || type === 13;
+  if (range) {
+    memory.write32(data, next(70));
+    memory.write32(data + 4, 0);
+    memory.write32(data + 8, next(5));
+    memory.write32(data + 12, next(3));
+  }
+  const buffer = { address: data, length: range ? 16 : 512 * next(4), writable: type === 0 };
+  driver.describe(driver.desc, first + 1, buffer, DESC_NEXT, first + 2);
+  driver.describe(driver.desc, first + 2, { address: anyAddress(next), length: 1, writable: true }, 0, 0);
+  driver.expose(first);
+}
+
+/** One thing that a guest, the disk or time may do next. */
+function exercise(guest: BlockGuest, next: Next): void {
+  const { driver, disk, rig } = guest;
+  switch (next(8)) {
     case 0:
-      guest.driver.kick();
-      return;
     case 1:
-      if (guest.disk.pending.length > 0)
-        guest.disk.complete(guest.disk.pending[next(guest.disk.pending.length)]!, next(4) > 0);
+      driver.expose(next(60) > 0 ? next(SIZE) : next(0x1_0000));
+      driver.kick();
       return;
     case 2:
-      guest.rig.clock.advance(next(3_000));
+      if (disk.pending.length > 0) disk.complete(pick(next, ...disk.pending), next(4) > 0);
       return;
     case 3:
-      void guest.driver.isr;
+      rig.clock.advance(next(3_000));
+      return;
+    case 4:
+      void driver.isr;
+      return;
+    case 5:
+      if (next(50) === 0) rig.memory.write16(driver.avail + 2, next(0x1_0000));
+      return;
+    case 6:
+      compose(guest, next);
+      driver.kick();
       return;
     default:
       scribble(guest, next);
   }
 }
 
-/** Plausible nonsense in the rings: mostly small numbers, some of them huge. */
-function scribble(guest: BlockGuest, next: (below: number) => number): void {
-  const { memory } = guest.rig;
-  const at = guest.driver.desc + next(guest.driver.used + 200 - guest.driver.desc);
-  const values = [next(20), next(8) * 0x1000, next(2 ** 32), 512, 0xffff_ffff, 1 << next(32)];
-  memory.write32(at & ~3, values[next(values.length)]! >>> 0);
-  if (next(3) === 0) memory.write16(guest.driver.avail + 2, memory.read16(guest.driver.avail + 2) + next(5));
+/** A queue as the driver should lay it out, or with one of its parts somewhere else. */
+function layOut(guest: BlockGuest, next: Next): void {
+  const { driver } = guest;
+  driver.queue(SIZE, RINGS);
+  if (next(4) > 0) return;
+  driver.negotiate(ALL);
+  const register = pick(next, COMMON.queueDesc, COMMON.queueDriver, COMMON.queueDevice);
+  driver.write(1, COMMON.queueSize, 2, SIZE);
+  driver.write(1, COMMON.queueDesc, 4, driver.desc);
+  driver.write(1, COMMON.queueDriver, 4, driver.avail);
+  driver.write(1, COMMON.queueDevice, 4, driver.used);
+  driver.write(1, register, 4, pick(next, RAM_BYTES, RAM_BYTES - 16 * next(20), 2 ** 32 - 16, RINGS + next(64)));
+  driver.write(1, register + 4, 4, next(3) > 0 ? 0 : next(2 ** 32));
+  driver.write(1, COMMON.queueEnable, 2, 1);
 }
 
 describe('hostile guests', () => {
+  /** What the random rings led to, so that the generator cannot quietly stop reaching it. */
+  const seen = new Set<string>();
+
   it.each(seeds(60))('survives random rings, seed %i', (seed) => {
     const next = random(seed);
     const guest = new BlockGuest({ immediate: next(2) === 0 });
-    for (let life = 0; life < 8; life++) {
+    for (let life = 0; life < 20; life++) {
       guest.disk.completeAll();
-      guest.driver.bringUp(ALL.filter((f) => f === VIRTIO_F_VERSION_1 || next(2) === 0));
+      guest.driver.negotiate(ALL.filter((f) => f === VIRTIO_F_VERSION_1 || next(3) > 0));
+      layOut(guest, next);
       for (let i = 0; i < 60; i++) scribble(guest, next);
-      for (let step = 0; step < 200; step++) exercise(guest, next);
-      expect(guest.rig.device.save()).toBeDefined();
+      guest.driver.start();
+      for (let step = 0; step < 100; step++) exercise(guest, next);
+      seen.add(
+        (guest.rig.device.save().state as { transport: { queues: { fault: string }[] } }).transport.queues[0]!.fault,
+      );
     }
+    for (const { kind } of guest.disk.submitted) seen.add(kind);
+  });
+
+  it('came across every fault and every kind of request on the way', () => {
+    expect([...seen].sort()).toEqual([
+      'buffer',
+      'discard',
+      'flush',
+      'index',
+      'indirect',
+      'layout',
+      'loop',
+      'none',
+      'order',
+      'read',
+      'request',
+      'write',
+      'write-zeroes',
+    ]);
   });
 
   it.each(seeds(30))('survives random register accesses, seed %i', (seed) => {
     const next = random(seed);
     const guest = new BlockGuest({ immediate: next(2) === 0 });
-    const { space } = guest.rig;
-    const bar = (guest.rig.configRead(0x10, 4) & ~0xf) >>> 0;
+    const { board } = guest.rig;
+    const bar = (guest.driver.configRead(0x10, 4) & ~0xf) >>> 0;
     for (let i = 0; i < RAM_BYTES; i += 4) if (next(3) === 0) guest.rig.memory.write32(i, next(2 ** 32));
     for (let step = 0; step < 5_000; step++) {
       const width = ([1, 2, 4] as const)[next(3)]!;
       const regions = [0x00, 0x10, 0x14, 0x18, 0x1c, 0x20, 0x80, 0x100, 0x800, next(0x1000)];
       const offset = Math.min(regions[next(regions.length)]! + next(8), 0x1000 - width);
       const values = [next(256), 1, 0, 0xf, next(2 ** 32), next(RAM_BYTES) & ~15];
-      if (next(3) === 0) space.read(bar + offset, width);
-      else space.write(bar + offset, width, values[next(values.length)]! % 2 ** (8 * width));
-      if (next(4) === 0) guest.rig.configWrite(0x40 + 4 * next(40), 4, values[next(values.length)]!);
+      if (next(3) === 0) board.memoryRead(bar + offset, width);
+      else board.memoryWrite(bar + offset, width, values[next(values.length)]! % 2 ** (8 * width));
+      if (next(4) === 0) guest.driver.configWrite(0x40 + 4 * next(40), 4, values[next(values.length)]!);
       if (next(10) === 0 && guest.disk.pending.length > 0) guest.disk.complete(guest.disk.pending[0]!);
     }
     expect(guest.rig.device.save()).toBeDefined();

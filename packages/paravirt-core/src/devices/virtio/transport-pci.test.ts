@@ -11,7 +11,7 @@ const PCI_CFG = 5;
 
 describe('the structures of a virtio PCI device', () => {
   it('are what Linux 6.1 asks for before it drives a modern device', () => {
-    const { driver, rig } = new BlockGuest();
+    const { driver } = new BlockGuest();
     const barSize = 0x1000;
 
     expect(driver.structures.map((s) => s.type)).toEqual([1, 2, 3, 4, 5]);
@@ -21,7 +21,7 @@ describe('the structures of a virtio PCI device', () => {
       expect(offset % (type === ISR_CFG ? 1 : 4)).toBe(0);
     }
     expect(driver.structure(COMMON_CFG).length).toBe(56);
-    expect(rig.configRead(driver.structure(2).at + 2, 1)).toBe(20);
+    expect(driver.configRead(driver.structure(2).at + 2, 1)).toBe(20);
     // queue_notify_off * notify_off_multiplier + 2 <= length, for the only queue.
     expect(driver.structure(2).length).toBeGreaterThanOrEqual(2);
   });
@@ -150,9 +150,9 @@ describe('notifications', () => {
 describe('the PCI configuration window', () => {
   const setUp = (guest: BlockGuest, offset: number, length: number, bar = 0): number => {
     const { at } = guest.driver.structure(PCI_CFG);
-    guest.rig.configWrite(at + 4, 1, bar);
-    guest.rig.configWrite(at + 8, 4, offset);
-    guest.rig.configWrite(at + 12, 4, length);
+    guest.driver.configWrite(at + 4, 1, bar);
+    guest.driver.configWrite(at + 8, 4, offset);
+    guest.driver.configWrite(at + 12, 4, length);
     return at + 16;
   };
 
@@ -160,12 +160,12 @@ describe('the PCI configuration window', () => {
     const guest = new BlockGuest();
     const { offset } = guest.driver.structure(COMMON_CFG);
 
-    guest.rig.configWrite(setUp(guest, offset + COMMON.queueSelect, 2), 2, 0x1234);
-    const capacity = guest.rig.configRead(setUp(guest, guest.driver.structure(4).offset, 4), 4);
+    guest.driver.configWrite(setUp(guest, offset + COMMON.queueSelect, 2), 2, 0x1234);
+    const capacity = guest.driver.configRead(setUp(guest, guest.driver.structure(4).offset, 4), 4);
 
     expect(guest.driver.read(COMMON_CFG, COMMON.queueSelect, 2)).toBe(0x1234);
     expect(capacity).toBe(64);
-    expect(guest.rig.configRead(guest.driver.structure(PCI_CFG).at, 4) >>> 16).toBe(0x0514);
+    expect(guest.driver.configRead(guest.driver.structure(PCI_CFG).at, 4) >>> 16).toBe(0x0514);
   });
 
   it.each([
@@ -179,9 +179,9 @@ describe('the PCI configuration window', () => {
     const data = setUp(guest, offset, length, bar);
     const before = guest.driver.read(COMMON_CFG, COMMON.deviceFeatureSelect, 4);
 
-    guest.rig.configWrite(data, 4, 1);
+    guest.driver.configWrite(data, 4, 1);
 
-    expect(guest.rig.configRead(data, 4)).toBe(0);
+    expect(guest.driver.configRead(data, 4)).toBe(0);
     expect(guest.driver.read(COMMON_CFG, COMMON.deviceFeatureSelect, 4)).toBe(before);
   });
 });

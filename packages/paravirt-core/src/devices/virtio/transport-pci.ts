@@ -5,7 +5,7 @@
  * Known gaps: no MSI-X (the vector registers read as "no vector"), no packed virtqueues, no per-queue reset; the bus master enable
  * bit of the PCI command register is not looked at.
  */
-import { array, bool, nested, pod, u16, u32, u8, us, type StateOf } from '@tomei/kit';
+import { array, bool, deadline, nested, pod, u16, u32, u8, us, type StateOf } from '@tomei/kit';
 import { type Host, type PciFunction, type PciSlot, type Registers } from '../../machine/device.ts';
 import { fieldRegisters, type RegisterField } from './fields.ts';
 import {
@@ -40,6 +40,9 @@ const VENDOR_ID = 0x1af4;
 const DEVICE_ID_BASE = 0x1040;
 const NO_VECTOR = 0xffff;
 
+/** How long a queue rests that had more chains than one notification may take: long enough for the processor to run. */
+const RESUME_AFTER = us(1);
+
 const BAR_SIZE = 0x1000;
 const COMMON: Region = { offset: 0x000, length: 0x38 };
 const ISR: Region = { offset: 0x080, length: 1 };
@@ -60,6 +63,8 @@ export const transportState = (sizes: readonly number[]) =>
     generation: u8(),
     /** The device-specific configuration changed since the driver last read of it. */
     configurationChanged: bool(),
+    /** When queues that stopped with chains left are served again. */
+    resumeAt: deadline(),
     queues: array(sizes.length, (i) => nested(queueState(sizes[i]!))),
     window: nested(windowState),
   });
@@ -124,8 +129,9 @@ export class VirtioPci {
   /** After reset and restore: drives the interrupt line, and sees to queues that were stopped with chains left. */
   settle(): void {
     this.driveInterrupt();
-    this.again.cancel();
-    if (this.state().queues.some((queue) => queue.pending)) this.again.set(this.host.clock.now() + us(1));
+    const { resumeAt } = this.state();
+    if (resumeAt === null) this.again.cancel();
+    else this.again.set(resumeAt);
   }
 
   /** Whether a feature was offered, accepted by the driver, and negotiation has ended. */
@@ -179,10 +185,14 @@ export class VirtioPci {
     const queue = this.queues[index];
     if (queue === undefined || !this.running() || !queue.state.enabled) return;
     queue.state.pending = this.device.notified(index);
-    if (queue.state.pending) this.again.set(this.host.clock.now() + us(1));
+    const state = this.state();
+    if (!queue.state.pending || state.resumeAt !== null) return;
+    state.resumeAt = this.host.clock.now() + RESUME_AFTER;
+    this.again.set(state.resumeAt);
   }
 
   private resumeQueues(): void {
+    this.state().resumeAt = null;
     this.queues.forEach((queue, index) => {
       if (queue.state.pending) this.serve(index);
     });
