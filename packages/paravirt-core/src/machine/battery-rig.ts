@@ -2,7 +2,7 @@
 import { Alarms, ManualClock, type Alarm, type Fields } from '@tomei/kit';
 import { Board, type Backend } from './board.ts';
 import type { Device, DeviceDef, Parts, Width } from './device.ts';
-import { IRQ_LINES } from './irq-lines.ts';
+import { IRQ_LINES, type LineSource } from './irq-lines.ts';
 import { PCI_BAR0 } from './pci-config.ts';
 
 /** A repeatable source of numbers: `next(n)` gives a whole number in `0 .. n - 1`. */
@@ -55,6 +55,8 @@ export interface Bench {
   readonly backends: readonly Backend[];
   /** Everything the device gave to its backends so far, oldest first, as plain data. */
   readonly output?: () => readonly unknown[];
+  /** Memory outside RAM whose contents the machine saves, not the device: video memory. */
+  readonly memory?: Uint8Array;
 }
 
 /** What a battery needs to know about one device. */
@@ -89,7 +91,8 @@ export class Rig<P extends Parts = Parts> {
   /** Line changes, signals and interrupt requests, oldest first. */
   readonly events: string[] = [];
   private readonly recording = new RecordingClock();
-  private readonly wires;
+  private readonly wires: LineSource;
+  private readonly wired = new Set<number>();
   private readonly bench: Bench;
   private readonly actions: BatteryCase<unknown, P>['actions'];
   private readonly targets: readonly Target[];
@@ -130,6 +133,26 @@ export class Rig<P extends Parts = Parts> {
     return this.bench.output?.() ?? [];
   }
 
+  /** Drives a line as another device would. */
+  wire(line: number, level: boolean): void {
+    this.wires.set(line, level);
+    if (level) this.wired.add(line);
+    else this.wired.delete(line);
+  }
+
+  /** Lets go of all lines that `wire` drives. */
+  releaseWires(): void {
+    for (const line of [...this.wired]) this.wire(line, false);
+  }
+
+  /** Puts the surroundings of the device into the state they have on another bench: time, RAM and the other lines. */
+  surroundLike(other: Rig<P>): void {
+    this.clock.advance(other.clock.now() - this.clock.now());
+    this.ram.set(other.ram);
+    if (other.bench.memory !== undefined) this.bench.memory?.set(other.bench.memory);
+    for (const line of other.wired) this.wire(line, true);
+  }
+
   /** One random thing that a guest, the host or time does; the answer is what it showed. Never advances more than 10 ms. */
   step(random: Random): unknown {
     const { parts } = this.device;
@@ -138,8 +161,7 @@ export class Rig<P extends Parts = Parts> {
     if (dice < 12 && this.input !== undefined) {
       return this.input(Uint8Array.from({ length: 1 + random.next(4) }, () => random.next(256)));
     }
-    if (dice < 20 && parts.interruptLine !== undefined)
-      return void this.wires.set(random.next(IRQ_LINES), random.next(2) === 1);
+    if (dice < 20 && parts.interruptLine !== undefined) return this.wire(random.next(IRQ_LINES), random.next(2) === 1);
     if (dice < 26 && parts.acknowledge !== undefined) return this.board.acknowledge();
     if (dice < 30 && parts.apicEoi !== undefined) return void parts.apicEoi(random.next(256));
     if (dice < 40 && this.actions !== undefined && this.actions.length > 0) {
