@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT } from '@tomei/kit';
 import { addDisasmCommand, type Disassemble } from './commands/disasm.ts';
+import { addDiskCommands } from './commands/disk.ts';
 import { addGuestCommands } from './commands/guest-build.ts';
 import { addRunCommand, type RunGuest } from './commands/run.ts';
 import { addVmxCommands } from './commands/vmx-check.ts';
@@ -36,6 +37,7 @@ export function createProgram(machinery: Machinery): Command {
   addRunCommand(program, machinery.runGuest);
   addGuestCommands(program);
   addVmxCommands(program);
+  addDiskCommands(program);
   addDisasmCommand(program, machinery.disassemble);
   inheritSettings(program);
   return program;

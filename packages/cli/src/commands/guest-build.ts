@@ -13,7 +13,7 @@ export function addGuestCommands(program: Command): void {
     .description("make a guest from Debian's own packages: kernel, initrd, disk and .vmx")
     .argument('<name>', `a recipe of deploy/guests/: ${recipeNames().join(', ')}`)
     .option('--out <dir>', 'folder for the guest (default: guests/<name>)')
-    .option('--force', 'build again, and give up what the guest has written to its disk', false)
+    .option('--force', 'build again, and give up what the guest has written to its disk')
     .addHelpText(
       'after',
       `
@@ -24,13 +24,13 @@ Examples:
   tomei guest build tiny                   makes guests/tiny/tiny.vmx
   tomei guest build tiny --out /tmp/a      makes /tmp/a/tiny.vmx`,
     )
-    .action(async (name: string, options: { out?: string; force: boolean }) => {
+    .action(async (name: string, options: { out?: string; force?: boolean }) => {
       const recipe = loadRecipe(name);
       const say = (line: string): void => void process.stderr.write(`${line}\n`);
       await ensurePackages(DEBIAN_PACKAGES.guestBuild, `building the guest ${name}`, say);
       const result = await buildGuest(recipe, {
         out: options.out ?? join('guests', name),
-        force: options.force,
+        force: options.force === true,
         progress: () => progressOn(process.stderr, `guest ${name}`, BUILD_STEPS),
       });
       if (result.built) say(`Made ${result.vmx}; boot it with: tomei run ${result.vmx}`);

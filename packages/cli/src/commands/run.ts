@@ -34,8 +34,8 @@ function seconds(text: string): number {
 interface Flags {
   readonly timeout: number;
   readonly screenshot?: string;
-  readonly stats: boolean;
-  readonly json: boolean;
+  readonly stats?: boolean;
+  readonly json?: boolean;
 }
 
 export function addRunCommand(program: Command, runGuest: RunGuest): void {
@@ -53,8 +53,8 @@ export function addRunCommand(program: Command, runGuest: RunGuest): void {
     })
     .option('--timeout <seconds>', 'time for all of --expect together', seconds, DEFAULT_TIMEOUT_SECONDS)
     .option('--screenshot <file.png>', 'write the screen to a file at the end')
-    .option('--stats', 'print instructions, MIPS and time by cause at the end', false)
-    .option('--json', 'print what is printed at the end as JSON', false)
+    .option('--stats', 'print instructions, MIPS and time by cause at the end')
+    .option('--json', 'print what is printed at the end as JSON')
     .addHelpText(
       'after',
       `
@@ -74,8 +74,8 @@ Examples:
         steps,
         timeoutMs: flags.timeout * 1000,
         ...(flags.screenshot === undefined ? {} : { screenshot: flags.screenshot }),
-        stats: flags.stats,
-        json: flags.json,
+        stats: flags.stats === true,
+        json: flags.json === true,
       });
     });
 }

@@ -25,7 +25,7 @@ export function addVmxCommands(program: Command): void {
     .command('check')
     .description('say all that is wrong with a .vmx, with line numbers')
     .argument('<file.vmx>', 'the file')
-    .option('--json', 'print the findings as JSON', false)
+    .option('--json', 'print the findings as JSON')
     .addHelpText(
       'after',
       `
@@ -34,9 +34,9 @@ The exit code is ${EXIT.ok} when a guest can start from the file, even with warn
 Example:
   tomei vmx check guests/tiny/tiny.vmx`,
     )
-    .action(async (path: string, options: { json: boolean }) => {
+    .action(async (path: string, options: { json?: boolean }) => {
       const check = await checkVmx(path);
-      const text = options.json ? JSON.stringify(check, null, 2) : describeCheck(path, check).join('\n');
+      const text = options.json === true ? JSON.stringify(check, null, 2) : describeCheck(path, check).join('\n');
       process.stdout.write(`${text}\n`);
       process.exitCode = check.ok ? EXIT.ok : EXIT.badInput;
     });

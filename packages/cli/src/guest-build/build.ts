@@ -2,12 +2,14 @@
 import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { TomeiError } from '@tomei/kit';
+import { importRaw, lockHolder } from '@tomei/vmdk';
 import { cacheFolder } from '../host/folders.ts';
 import { runTool } from '../host/tool.ts';
 import { PrivateApt } from './apt.ts';
 import { GUEST_FILES, findKernel, guestVmx, initrdTree, rootTree } from './contents.ts';
 import { cpio } from './cpio.ts';
-import { makeExt4, makeVmdk } from './disk-image.ts';
+import { makeExt4 } from './disk-image.ts';
 import type { Progress, Step } from './progress.ts';
 import type { LoadedRecipe } from './recipe.ts';
 import { buildState, writeStamp, type BuildState } from './stamp.ts';
@@ -52,6 +54,7 @@ export async function buildGuest(recipe: LoadedRecipe, options: BuildOptions): P
   const vmx = join(out, GUEST_FILES(recipe.name).vmx);
   const found = buildState(out, recipe);
   if (!options.force && (found === 'current' || found === 'outdated-used')) return { found, built: false, vmx };
+  await refuseUsedDisk(join(out, GUEST_FILES(recipe.name).disk));
 
   mkdirSync(out, { recursive: true });
   // Beside the result, so that moving the finished files there is a rename.
@@ -74,6 +77,14 @@ export async function buildGuest(recipe: LoadedRecipe, options: BuildOptions): P
     rmSync(work, { recursive: true, force: true });
   }
   return { found, built: true, vmx };
+}
+
+/** A guest that runs would go on with a disk that is not there any more. Throws `disk.locked`. */
+async function refuseUsedDisk(disk: string): Promise<void> {
+  const lock = await lockHolder(disk);
+  if (lock?.alive !== true) return;
+  const what = `${disk} is in use by process ${lock.holder.pid}: end that guest first, or build another with --out`;
+  throw new TomeiError('disk.locked', what, { data: { file: disk, pid: lock.holder.pid } });
 }
 
 /** Writes the guest's files into `work`. Returns the package files that they were made from. */
@@ -111,7 +122,9 @@ async function assemble(recipe: LoadedRecipe, work: string, cache: string, progr
   step('writing the disk');
   const image = join(work, 'root.ext4');
   await makeExt4(rootTree(recipe, unpacked), recipe.recipe.disk, image, work, FILE_TIME);
-  await makeVmdk(image, join(work, files.disk));
+  await importRaw(image, join(work, files.disk), {
+    onProgress: ({ done, total }) => progress.fraction(done / total),
+  });
   writeFileSync(join(work, files.vmx), guestVmx(recipe));
   return packages;
 }

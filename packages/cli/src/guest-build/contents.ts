@@ -70,7 +70,11 @@ export function rootTree({ recipe, folder }: LoadedRecipe, unpacked: string): Tr
   tree.directory('root', 0o700).directory('tmp', 0o1777);
   addBusybox(tree, readBusybox(unpacked, recipe), recipe.busybox.root);
   tree.link('sbin', 'bin').link('usr/bin', '../bin').link('usr/sbin', '../bin').link('var/run', '../run');
-  return tree.overlay(join(folder, 'root'));
+  tree.overlay(join(folder, 'root'));
+  // The one file that only root may read (shadow(5)).
+  const shadow = tree.get('etc/shadow');
+  if (shadow?.kind === 'file') tree.file(shadow.path, shadow.data, 0o600);
+  return tree;
 }
 
 /** The `.vmx`, with file names relative to itself, so that the folder can be moved. */

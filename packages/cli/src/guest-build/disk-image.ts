@@ -1,4 +1,4 @@
-/** The root disk: an ext4 file system made from a tree without a loop device, then a `.vmdk` of it. */
+/** The root file system: ext4 made from a tree, without a loop device and without being root. */
 import { closeSync, ftruncateSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTool } from '../host/tool.ts';
@@ -32,12 +32,4 @@ export async function makeExt4(
     input: `${commands.join('\n')}\n`,
     env: { E2FSPROGS_FAKE_TIME: String(time) },
   });
-}
-
-/** Turns a raw image into a `.vmdk` that grows with what is written (VMware's monolithicSparse). */
-export async function makeVmdk(image: string, vmdk: string): Promise<void> {
-  await runTool('qemu-img', [
-    ...['convert', '-f', 'raw', '-O', 'vmdk', '-o', 'subformat=monolithicSparse,adapter_type=ide'],
-    ...[image, vmdk],
-  ]);
 }

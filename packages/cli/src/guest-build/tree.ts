@@ -36,7 +36,7 @@ export class Tree {
     return this.add({ kind: 'character-device', path, mode, major, minor });
   }
 
-  /** Adds what lies in a folder of the host: directories, and files that are executable or not. */
+  /** Adds what lies in a folder of the host. Git keeps of a file's mode whether it is executable, and so does this. */
   overlay(folder: string, at = ''): this {
     for (const name of readdirSync(folder).sort()) {
       const source = join(folder, name);
@@ -46,6 +46,10 @@ export class Tree {
       else this.file(path, readFileSync(source), status.mode & 0o100 ? 0o755 : 0o644);
     }
     return this;
+  }
+
+  get(path: string): TreeEntry | undefined {
+    return this.byPath.get(path);
   }
 
   /** Every entry, parents before children. */

@@ -14,7 +14,6 @@ export const DEBIAN_PACKAGES = {
   guestBuild: [
     { name: 'e2fsprogs', command: 'mke2fs' },
     { name: 'kmod', command: 'depmod' },
-    { name: 'qemu-utils', command: 'qemu-img' },
   ],
   /** What the tests compare with and compile with. */
   tests: [
