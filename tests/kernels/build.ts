@@ -13,7 +13,7 @@ const CACHE = fileURLToPath(new URL('../../artefacts/kernels/', import.meta.url)
 const FLAGS = [
   ...['-m32', '-march=i686', '-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter'],
   ...['-ffreestanding', '-fno-pic', '-fno-pie', '-fno-stack-protector', '-fno-asynchronous-unwind-tables'],
-  ...['-fcf-protection=none', '-fno-builtin', '-mgeneral-regs-only', '-fno-strict-aliasing', `-I${ROOT}lib`],
+  ...['-fcf-protection=none', '-fno-builtin', '-mgeneral-regs-only', '-fno-strict-aliasing', '-fmax-errors=3', '-ftrack-macro-expansion=0', `-I${ROOT}lib`],
 ];
 const LINK = ['-m32', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-z,noexecstack', '-Wl,-z,norelro'];
 
@@ -43,21 +43,29 @@ export function buildKernels(): string {
   for (const file of files) hash.update(`${file.slice(ROOT.length)}\0`).update(readFileSync(file));
   const target = `${CACHE}${hash.digest('hex').slice(0, 16)}`;
   if (existsSync(target)) return target;
-  // Another process may build the same: each works in a folder of its own, and the first rename wins.
+  // Another process may build the same, so each works in a folder of its own.
   const work = `${target}.${process.pid}`;
   mkdirSync(work, { recursive: true });
-  const library = files.filter((file) => /\/lib\/.*\.[cS]$/.test(file)).map((file) => compile(file, work));
-  for (const file of files.filter((name) => /\/sources\/.*\.[cS]$/.test(name))) {
-    const object = compile(file, work);
-    gcc([...LINK, `-Wl,-T,${ROOT}lib/link.ld`, object, ...library, '-o', object.replace(/\.o$/, '.elf')]);
+  try {
+    buildInto(work, files);
+    // Only a complete build becomes the cached one; the loser of a race drops its own.
+    if (!existsSync(target)) renameSync(work, target);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
   }
-  if (existsSync(target)) rmSync(work, { recursive: true });
-  else renameSync(work, target);
   return target;
 }
 
+function buildInto(work: string, files: readonly string[]): void {
+  const library = files.filter((file) => /\/lib\/.*\.[cS]$/.test(file)).map((file) => compile(file, work));
+  for (const file of files.filter((name) => /\/sources\/.*\.[cS]$/.test(name))) {
+    const object = compile(file, work);
+    gcc([...LINK, `-Wl,-T,${ROOT}lib/link.ld`, object, ...library, '-o', object.replace('sources-', '').replace(/\.o$/, '.elf')]);
+  }
+}
+
 function compile(file: string, folder: string): string {
-  const object = `${folder}/${file.replace(/^.*\//, '').replace(/\.[cS]$/, '')}.o`;
+  const object = `${folder}/${file.slice(ROOT.length).replace('/', '-').replace(/\.[cS]$/, '')}.o`;
   gcc([...FLAGS, '-c', file, '-o', object]);
   return object;
 }

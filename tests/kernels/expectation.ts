@@ -1,7 +1,8 @@
 /**
  * The stored expectations, `expected/NAME.txt`: what a processor prints that does as the Intel SDM says.
  * `#` starts a comment. A line `qemu: TEXT` after a line says that QEMU prints TEXT there instead, and the comment
- * above says in what QEMU deviates. The last line is how the run ends.
+ * above says in what QEMU deviates. A line `skip qemu: REASON` says that QEMU cannot run the kernel to its end at all.
+ * The last line is how the run ends.
  */
 import type { KernelRun } from './runners.ts';
 
@@ -9,10 +10,20 @@ import type { KernelRun } from './runners.ts';
 export function parseExpectation(text: string, runner: string): KernelRun {
   const lines: string[] = [];
   for (const line of text.split('\n')) {
+    if (line.startsWith('skip ')) continue;
     const deviation = /^([a-z]+): (.*)$/.exec(line);
     if (line === '' || line.startsWith('#')) continue;
     if (deviation === null) lines.push(line);
     else if (deviation[1] === runner) lines[lines.length - 1] = deviation[2] ?? '';
   }
   return { lines: lines.slice(0, -1), end: lines.at(-1) ?? '' };
+}
+
+/** Why a runner is let off this kernel, or undefined. */
+export function skipReason(text: string, runner: string): string | undefined {
+  const start = `skip ${runner}: `;
+  return text
+    .split('\n')
+    .find((line) => line.startsWith(start))
+    ?.slice(start.length);
 }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { buildKernels, kernelNames, missingCompiler } from './build.ts';
-import { parseExpectation } from './expectation.ts';
+import { parseExpectation, skipReason } from './expectation.ts';
 import { qemuRunner, type KernelRunner } from './runners.ts';
 
 const RUNNERS: readonly KernelRunner[] = [qemuRunner];
@@ -26,6 +26,8 @@ describe.each(RUNNERS)('on $name', (runner) => {
   test.each(kernelNames())('%s', async (name, { skip }) => {
     skip(missing !== undefined, missing);
     const expected = readFileSync(new URL(`expected/${name}.txt`, import.meta.url), 'utf8');
+    const excuse = skipReason(expected, runner.name);
+    skip(excuse !== undefined, excuse);
 
     const run = await runner.run(`${folder}/${name}.elf`);
 

@@ -109,6 +109,15 @@ catch_end:
   popf
   ret
 
+/* void call_preserving(u32 eip): a call for code that keeps no register. */
+  .globl call_preserving
+call_preserving:
+  movl 4(%esp), %eax
+  pushal
+  call *%eax
+  popal
+  ret
+
 /* void enter_user(u32 eip, u32 esp, u32 eflags): leaves for ring 3 with flat segments and does not return. */
   .globl enter_user
 enter_user:

@@ -3,7 +3,8 @@
 
 struct fault fault;
 u32 fault_expected_eip;
-int catching;
+u32 attempt_eip;
+static int catching;
 irq_handler vector_handlers[256];
 
 static const char *const names[] = {
@@ -29,6 +30,17 @@ void on_vector(struct frame *frame)
   if (catching) catch_resume();
   print("FAIL unexpected vector %u error %x eip %x cr2 %x\n", frame->vector, frame->error, frame->eip, fault.cr2);
   leave(2);
+}
+
+void run_kernel_at(u32 eip)
+{
+  fault.happened = 0;
+  catching = 1;
+  if (catch_begin() == 0) {
+    call_preserving(eip);
+    catch_end();
+  }
+  catching = 0;
 }
 
 void run_user_at(u32 eip, u32 eflags)

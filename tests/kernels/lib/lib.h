@@ -153,38 +153,31 @@ extern u32 fault_expected_eip;
 int catch_begin(void) __attribute__((returns_twice));
 void catch_resume(void) __attribute__((noreturn));
 void catch_end(void);
+void call_preserving(u32 eip);
 void enter_user(u32 eip, u32 esp, u32 eflags) __attribute__((noreturn));
-extern int catching;
 
-/* Runs assembly; a fault ends it. "1:" in it marks the instruction that `eip=exact` refers to; write AT for it. */
-#define AT " movl $1f, fault_expected_eip\n 1: "
-#define ATTEMPT(...)                                                                               \
-  do {                                                                                             \
-    fault.happened = 0;                                                                            \
-    catching = 1;                                                                                  \
-    if (catch_begin() == 0) {                                                                      \
-      __asm__ volatile(__VA_ARGS__);                                                               \
-      catch_end();                                                                                 \
-    }                                                                                              \
-    catching = 0;                                                                                  \
-  } while (0)
-/* ATTEMPT with the usual clobbers and no operands. */
-#define TRY(text) ATTEMPT(text : : : "eax", "ebx", "ecx", "edx", "esi", "edi", "memory", "cc")
-/* Runs code in ring 3 until it faults or executes `int $0x80`, which shows as vector 128. */
+/* Run code until it faults: in ring 0 it ends with `ret`, in ring 3 with `int $0x80`, which shows as vector 128. */
+void run_kernel_at(u32 eip);
 void run_user_at(u32 eip, u32 eflags);
 #define USER_EXIT 0x80
-/* TRY in ring 3. The text ends by itself with the exit. */
+extern u32 attempt_eip;
+/* The same for assembly written in place: it may use every register but ESP, and the labels from 4 on. */
+#define TRY(text)                                                                                  \
+  do {                                                                                             \
+    __asm__("movl $2f, attempt_eip\n jmp 3f\n 2:\n" text "\n ret\n 3:");                          \
+    run_kernel_at(attempt_eip);                                                                    \
+  } while (0)
 #define TRY_USER_FLAGS(eflags, text)                                                               \
   do {                                                                                             \
-    u32 code_;                                                                                     \
-    __asm__ volatile("jmp 3f\n 2:\n" text "\n int $0x80\n 3: movl $2b, %0" : "=r"(code_) : : "memory"); \
-    run_user_at(code_, (eflags));                                                                  \
+    __asm__("movl $2f, attempt_eip\n jmp 3f\n 2:\n" text "\n int $0x80\n 3:");                    \
+    run_user_at(attempt_eip, (eflags));                                                            \
   } while (0)
 #define TRY_USER(text) TRY_USER_FLAGS(0, text)
+/* Goes before the instruction that is to fault: `report` says whether EIP points there. */
+#define AT " movl $1f, fault_expected_eip\n 1: "
 
 /* Prints `ok NAME #GP(0010) eip=exact`, with cr2 for page faults, or `ok NAME none` (and `exit eax=..` from ring 3). */
 void report(const char *name);
-/* The same with an expectation built in is the expected/ file's business, not the kernel's. */
 
 /* ---- Paging. Pages are 4 KiB unless said otherwise; the identity map covers 0..32 MiB, supervisor, writable. */
 #define PTE_P 0x001u
