@@ -46,7 +46,7 @@ export function describeDiskCheck({ path, problems, ok, grains }: VmdkCheck): st
   const lines = problems.map(({ severity, message, code }) => `${severity}: ${message} [${code}]`);
   const warnings = problems.length === 1 ? '1 warning' : `${problems.length} warnings`;
   const sound = problems.length === 0 ? 'sound' : `sound, ${warnings}`;
-  lines.push(`${path}: ${ok ? `${sound} (${grains} grains with data)` : 'damaged'}`);
+  lines.push(`${path}: ${ok ? `${sound} (${grains} grains with data)` : 'not usable as it is'}`);
   return lines;
 }
 
