@@ -1,5 +1,5 @@
 /** Compiles the leaf numerics (AssemblyScript) to `gen/numerics.wasm`. Run as `pnpm build:numerics`, or called by tests. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 import { TomeiError, messageOf } from '@tomei/kit';
@@ -46,6 +46,14 @@ export async function buildNumerics(): Promise<void> {
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** Builds unless `gen/numerics.wasm` is newer than every source: what tests call first. */
+export async function ensureNumerics(): Promise<void> {
+  const built = await stat(NUMERICS_WASM).catch(() => undefined);
+  const sources = (await readdir(SOURCE_DIRECTORY)).map((name) => `${SOURCE_DIRECTORY}/${name}`);
+  const times = await Promise.all(sources.map(async (path) => (await stat(path)).mtimeMs));
+  if (built === undefined || times.some((time) => time > built.mtimeMs)) await buildNumerics();
 }
 
 /** Sections of a module that would write to, or run on, the guest's memory (WebAssembly core specification, 5.5.2). */

@@ -80,8 +80,8 @@ export interface X87Numerics {
   readonly f80_sin: Unary;
   readonly f80_cos: Unary;
   readonly f80_sincos: (sin: Slot, cos: Slot, a: Slot, cw: number) => StatusBits;
-  /** The tangent; the caller pushes 1.0 (or the same NaN when the result is a NaN). */
-  readonly f80_tan: Unary;
+  /** FPTAN: the tangent, and the 1.0 (after a NaN, the same NaN) that the caller pushes unless C2 is set. */
+  readonly f80_tan: (tan: Slot, one: Slot, a: Slot, cw: number) => StatusBits;
   /** The angle of the point (x, y), with its quadrant. The caller pops. */
   readonly f80_atan: (dst: Slot, y: Slot, x: Slot, cw: number) => StatusBits;
 }

@@ -33,3 +33,6 @@ export {
   f64_to_i32,
   f64_to_i64,
 } from './sse';
+export { f80_2xm1, f80_yl2x, f80_yl2xp1 } from './exponential';
+export { f80_sin, f80_cos, f80_sincos, f80_tan } from './trigonometric';
+export { f80_atan } from './arctangent';
