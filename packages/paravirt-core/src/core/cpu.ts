@@ -131,7 +131,9 @@ export class Cpu {
   /** Recomputes what handlers read instead of CPL, CS.D and CR0. */
   refreshMode(): void {
     const user = this.get('cpl') === 3;
-    this.set('accessRead', user ? TLB.userRead : TLB.supervisorRead);
+    // With alignment checking on, every access has to be looked at: no TLB entry has this bit.
+    const alignmentChecked = user && (this.get('cr0') & CR0.AM) !== 0 && (this.get('systemFlags') & EFLAGS.AC) !== 0;
+    this.set('accessRead', alignmentChecked ? TLB.never : user ? TLB.userRead : TLB.supervisorRead);
     this.set('codeKey', CODE_KEY.valid | (user ? CODE_KEY.user : 0) | ((this.segment(CS, 'attributes') & ATTRIBUTE.big) !== 0 ? CODE_KEY.big : 0));
     const cr0 = this.get('cr0'), cr4 = this.get('cr4');
     const off = (cr0 & (CR0.EM | CR0.TS)) !== 0;
@@ -180,8 +182,8 @@ export class Cpu {
   }
 }
 
-/** What CPUID.1:EAX and EDX after reset say: family 6, model 8, stepping 3 (a Pentium III class processor with SSE2 besides). */
-export const FAMILY_MODEL_STEPPING = 0x0683;
+/** What CPUID.1:EAX and EDX after reset say: family 6, model 13, stepping 8 (the last 32-bit-only line with SSE2, so that kernels expect no more than is there). */
+export const FAMILY_MODEL_STEPPING = 0x06d8;
 export const STATUS_MASK = 0x8d5;
 const EFLAGS_IMPLEMENTED = EFLAGS.TF | EFLAGS.IF | EFLAGS.DF | EFLAGS.IOPL | EFLAGS.NT | EFLAGS.RF | EFLAGS.VM | EFLAGS.AC | EFLAGS.VIF | EFLAGS.VIP | EFLAGS.ID;
 

@@ -42,6 +42,7 @@ const entries = [
   ['faultCode', 4], // -1: none
   ['exit', 4], // not 0: leave after this instruction
   ['halted', 4],
+  ['shadow', 4], // the next instruction runs before interrupts are looked at (STI, MOV SS)
   ['pollBudget', 4], // string iterations until the next look at interrupts
   ['accessRead', 4], // the TLB bit that allows reading: 1 at CPL 0..2, 4 at CPL 3
   ['unitDenied', 4], // UNIT bits that may not be used now
@@ -90,7 +91,7 @@ export const segmentOffset = (index: number): number => OFFSET.segments + index 
 export const UNIT = { x87: 1, mmx: 2, sse: 4, fxsr: 8 } as const;
 
 /** Bits of a data TLB entry; the rest is (host address - linear address) of the page. 0 = nothing known. */
-export const TLB = { supervisorRead: 1, supervisorWrite: 2, userRead: 4, userWrite: 8, global: 16 } as const;
+export const TLB = { supervisorRead: 1, supervisorWrite: 2, userRead: 4, userWrite: 8, global: 16, never: 32 } as const;
 /** One i32 for each of the 2^20 pages. */
 export const TLB_BYTES = 4 << 20;
 /** Code TLB: entries of {tag, address of the page's map}, direct-mapped by linear page. */

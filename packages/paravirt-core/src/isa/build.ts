@@ -109,6 +109,8 @@ export interface Build<V> {
   store(segment: SegmentRef, offset: V, type: MemoryType, value: V): void;
   /** The linear address of an offset, without any check (INVLPG). */
   linear(segment: SegmentRef, offset: V): V;
+  /** Names the segment that prefixes chose, for services. */
+  segmentAddress(): V;
   /** Faults now if a store there would, so that a later one cannot. */
   probeStore(segment: SegmentRef, offset: V, type: MemoryType): void;
 

@@ -21,7 +21,8 @@ export function repeated<V>(b: Build<V>, form: Form, elementSize: number, iterat
     leave(eqz(b, b.getRegister(n, ECX)));
     if (bulk !== undefined && n === 32) {
       b.if(gtU(b, b.getRegister(n, ECX), b.imm(BULK_THRESHOLD)), () => {
-        b.service(bulk === 'movs' ? 'bulkMove' : 'bulkStore', b.imm(elementSize / 8));
+        if (bulk === 'movs') b.service('bulkMove', b.imm(elementSize / 8), b.segmentAddress());
+        else b.service('bulkStore', b.imm(elementSize / 8));
       });
       leave(eqz(b, b.getRegister(n, ECX)));
     }

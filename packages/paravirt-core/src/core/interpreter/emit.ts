@@ -399,6 +399,9 @@ export class HandlerBuild implements Build<Value> {
     if (segment === 'operand') return { at: this.recordField(RECORD.segment, 'i32.load16_u'), offset: 0 };
     return { at: { type: 'i', local: this.frame.cpu }, offset: segmentOffset(segment) };
   }
+  segmentAddress(): Value {
+    return this.recordField(RECORD.segment, 'i32.load16_u');
+  }
   linear(segment: SegmentRef, offset: Value): Value {
     const s = this.segmentBase(segment);
     this.push(s.at).memory('i32.load', s.offset + SEGMENT.base);

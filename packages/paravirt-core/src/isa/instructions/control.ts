@@ -43,7 +43,7 @@ const poppingFlags: Semantics = (b) => {
   b.setRegister(32, ESP, esp);
   b.set('systemFlags', andImm(b, next, ~EFLAGS.RF));
   b.setStatusFlags(value);
-  b.if(andImm(b, next, EFLAGS.TF), () => void b.service('flagsChanged'));
+  b.if(or(b, andImm(b, next, EFLAGS.TF), andImm(b, xor(b, next, system), EFLAGS.AC)), () => void b.service('flagsChanged'));
   b.if(andImm(b, next, EFLAGS.IF), () => b.if(b.get('interruptPending'), () => void b.service('flagsChanged')));
 };
 

@@ -1,0 +1,62 @@
+/** The generated interpreter, instantiated for one processor. */
+import type { FormTable } from '../../isa/forms.ts';
+import { GUEST_FAULT, type Cpu } from '../cpu.ts';
+import { OFFSET } from '../layout.ts';
+import type { Service } from '../services.ts';
+import { generateInterpreter, importName, type GeneratedInterpreter } from './generate.ts';
+
+/** Leaf numerics by name: functions over addresses in linear memory. */
+export type Leaf = (...args: number[]) => number;
+
+interface Compiled {
+  readonly generated: GeneratedInterpreter;
+  readonly module: WebAssembly.Module;
+}
+const compiled = new WeakMap<FormTable, Compiled>();
+
+/** The interpreter of a table: generated and compiled once in a thread. */
+export function compileInterpreter(table: FormTable): Compiled {
+  let known = compiled.get(table);
+  if (known === undefined) {
+    const generated = generateInterpreter(table.forms);
+    known = { generated, module: new WebAssembly.Module(generated.bytes) };
+    compiled.set(table, known);
+  }
+  return known;
+}
+
+export interface Engine {
+  /** Runs from cpu.eip, or from a scratch record, for about `budget` instructions; returns a RUN code. */
+  run(entry: number, budget: number): number;
+}
+
+/** Binds services: a recorded fault comes back as a flag that handlers test, any other error is a bug and goes up. */
+export function instantiateInterpreter(
+  { generated, module }: Compiled,
+  cpu: Cpu,
+  services: Readonly<Record<string, Service>>,
+  leaves: Readonly<Record<string, Leaf>>,
+): Engine {
+  const fault = (cpu.base + OFFSET.fault) >> 2;
+  const bind = (service: Service) => (a: number, b: number, c: number, d: number): number => {
+    try {
+      return (service(a, b, c, d) ?? 0) | 0;
+    } catch (error) {
+      if (error !== GUEST_FAULT) throw error;
+      if (cpu.i32[fault] === 0) throw new Error('a service unwound without a fault', { cause: error });
+      return 0;
+    }
+  };
+  const env: Record<string, WebAssembly.ExportValue> = {
+    memory: cpu.memory,
+    cpu: new WebAssembly.Global({ value: 'i32', mutable: false }, cpu.base),
+  };
+  for (const wanted of generated.imports) {
+    const found = wanted.kind === 'service' ? services[wanted.name] : undefined;
+    const leaf = wanted.kind === 'leaf' ? leaves[wanted.name] : undefined;
+    if (found === undefined && leaf === undefined) throw new Error(`the core has no ${wanted.kind} '${wanted.name}'`);
+    env[importName(wanted)] = found !== undefined ? bind(found) : leaf!;
+  }
+  const { exports } = new WebAssembly.Instance(module, { env });
+  return { run: exports['run'] as Engine['run'] };
+}

@@ -1,0 +1,49 @@
+/** Where everything lies in the one linear memory of a guest. */
+import { CODE_TLB_BYTES, CPU_BLOCK, TLB_BYTES, cpuBlock } from './layout.ts';
+import { PAGE_MAP_BYTES, type CodeCachePlan } from './code-cache.ts';
+
+const WASM_PAGE = 65536;
+const MAP_COUNT = 2048;
+const RECORD_AREA = 48 << 20;
+
+export interface MemoryPlan {
+  readonly cpus: readonly { readonly tlb: number; readonly code: CodeCachePlan }[];
+  readonly videoMemory: number;
+  readonly videoMemoryBytes: number;
+  /** Guest-physical 0. */
+  readonly ram: number;
+  readonly ramBytes: number;
+  readonly wasmPages: number;
+}
+
+/** Lays out processors' tables, video memory and RAM. Sizes are multiples of 4096 bytes. Throws RangeError above 4 GiB. */
+export function planMemory(options: { processors: number; ramBytes: number; videoMemoryBytes: number }): MemoryPlan {
+  const { processors, ramBytes, videoMemoryBytes } = options;
+  if (cpuBlock(processors - 1) + CPU_BLOCK > WASM_PAGE) throw new RangeError(`${processors} processors do not fit into 64 KiB`);
+  let at = WASM_PAGE;
+  const take = (bytes: number): number => {
+    const start = at;
+    at += Math.ceil(bytes / 4096) * 4096;
+    return start;
+  };
+  const cpus = Array.from({ length: processors }, () => ({
+    tlb: take(TLB_BYTES),
+    code: {
+      codeTlb: take(CODE_TLB_BYTES),
+      emptyMap: take(PAGE_MAP_BYTES),
+      maps: take(MAP_COUNT * PAGE_MAP_BYTES),
+      mapCount: MAP_COUNT,
+      records: take(RECORD_AREA),
+      recordBytes: RECORD_AREA,
+    },
+  }));
+  const videoMemory = take(videoMemoryBytes), ram = take(ramBytes);
+  const wasmPages = Math.ceil(at / WASM_PAGE);
+  if (wasmPages > 65536) throw new RangeError(`a guest of ${ramBytes} bytes does not fit into 4 GiB`);
+  return { cpus, videoMemory, videoMemoryBytes, ram, ramBytes, wasmPages };
+}
+
+/** The shared memory of a plan, zeroed. */
+export function allocateMemory(plan: MemoryPlan): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: plan.wasmPages, maximum: plan.wasmPages, shared: true });
+}

@@ -1,0 +1,155 @@
+/** What handlers and the oracle call by name: the core's services, bound to one processor. */
+import { EAX, ECX, EDI, EFLAGS, ES, ESI, EXCEPTION } from '../isa/build.ts';
+import { CR0, CR4, type Cpu } from './cpu.ts';
+import { UNIT, segmentOffset } from './layout.ts';
+import type { Mmu } from './mmu.ts';
+import type { Segmentation } from './segmentation.ts';
+import type { SystemRegisters } from './system.ts';
+import type { Transfers } from './transfer.ts';
+
+/** Arguments and results are 32-bit integers; a fault is recorded and GUEST_FAULT thrown. */
+export type Service = (a: number, b: number, c: number, d: number) => number | void;
+
+/** Software interrupts: how the second argument of `softwareInterrupt` reads. */
+const INT1 = 1;
+
+export interface ServiceParts {
+  readonly cpu: Cpu;
+  readonly mmu: Mmu;
+  readonly segments: Segmentation;
+  readonly transfers: Transfers;
+  readonly system: SystemRegisters;
+}
+
+export function createServices({ cpu, mmu, segments, transfers, system }: ServiceParts): Readonly<Record<string, Service>> {
+  /** Repetitions at a time that stay within one page on each side. */
+  const bulk = (bytes: number, source: boolean): number => {
+    const down = (cpu.get('systemFlags') & EFLAGS.DF) !== 0;
+    const count = cpu.getRegister(ECX);
+    if (down || count === 0) return 0;
+    const edi = cpu.getRegister(EDI), to = mmu.hostOf(ES, edi, true);
+    if (to === 0) return 0;
+    let room = 4096 - (to & 0xfff);
+    if (source) {
+      const from = mmu.hostOf(sourceSegment, cpu.getRegister(ESI), false);
+      if (from === 0) return 0;
+      room = Math.min(room, 4096 - (from & 0xfff));
+      // Overlapping upward moves repeat a pattern: element by element.
+      if (to > from && to - from < room) return 0;
+    }
+    return Math.min(count, Math.floor(room / bytes));
+  };
+  let sourceSegment = 3;
+  const advance = (register: number, bytes: number): void => cpu.setRegister(register, cpu.getRegister(register) + bytes);
+
+  return {
+    readMemory: (s, offset, bytes) => mmu.readMemory(s, offset, bytes),
+    writeMemory: (s, offset, bytes, value) => mmu.writeMemory(s, offset, bytes, value),
+    readForUpdate: (s, offset, bytes) => mmu.readForUpdate(s, offset, bytes),
+    probeWrite: (s, offset, bytes) => mmu.probeWrite(s, offset, bytes),
+
+    bulkMove: (bytes, segmentAddress) => {
+      sourceSegment = (segmentAddress - cpu.base - segmentOffset(0)) / (segmentOffset(1) - segmentOffset(0));
+      const n = bulk(bytes, true);
+      if (n === 0) return;
+      const from = mmu.hostOf(sourceSegment, cpu.getRegister(ESI), false), to = mmu.hostOf(ES, cpu.getRegister(EDI), true);
+      cpu.u8.copyWithin(to, from, from + n * bytes);
+      advance(ESI, n * bytes);
+      advance(EDI, n * bytes);
+      cpu.setRegister(ECX, cpu.getRegister(ECX) - n);
+      cpu.set('pollBudget', cpu.get('pollBudget') - (n >> 3));
+    },
+    bulkStore: (bytes) => {
+      const n = bulk(bytes, false);
+      if (n === 0) return;
+      const to = mmu.hostOf(ES, cpu.getRegister(EDI), true), value = cpu.getRegister(EAX);
+      if (bytes === 1) cpu.u8.fill(value, to, to + n);
+      else if (bytes === 4 && (to & 3) === 0) cpu.i32.fill(value, to >> 2, (to >> 2) + n);
+      else for (let i = 0; i < n; i++) {
+        if (bytes === 2) cpu.data.setUint16(to + i * 2, value, true);
+        else cpu.data.setUint32(to + i * 4, value, true);
+      }
+      advance(EDI, n * bytes);
+      cpu.setRegister(ECX, cpu.getRegister(ECX) - n);
+      cpu.set('pollBudget', cpu.get('pollBudget') - (n >> 3));
+    },
+
+    selector: (index) => cpu.segment(index, 'selector'),
+    loadSegment: (index, selector) => {
+      segments.load(index, selector);
+      if (index === 2) shadow();
+    },
+    loadLdt: (selector) => {
+      protectedOnly();
+      segments.loadLdt(selector);
+    },
+    loadTaskRegister: (selector) => {
+      protectedOnly();
+      segments.loadTaskRegister(selector);
+    },
+    descriptorVisible: (kind, selector) => Number(segments.visible(kind, selector)),
+    descriptorValue: (kind, selector) => segments.value(kind, selector),
+    gdtBase: () => cpu.get('gdtBase'),
+    gdtLimit: () => cpu.get('gdtLimit'),
+    idtBase: () => cpu.get('idtBase'),
+    idtLimit: () => cpu.get('idtLimit'),
+    loadGdt: (base, limit) => {
+      cpu.set('gdtBase', base);
+      cpu.set('gdtLimit', limit);
+    },
+    loadIdt: (base, limit) => {
+      cpu.set('idtBase', base);
+      cpu.set('idtLimit', limit);
+    },
+
+    callFar: (selector, offset, size) => transfers.callFar(selector & 0xffff, offset >>> 0, size),
+    jumpFar: (selector, offset) => transfers.jumpFar(selector & 0xffff, offset >>> 0),
+    returnFar: (size, release) => transfers.returnFar(size, release),
+    returnInterrupt: (size) => transfers.returnInterrupt(size),
+    softwareInterrupt: (vector, how) => transfers.deliver(vector, how === INT1 ? 'trap' : 'software', -1),
+    enterSystem: () => transfers.enterSystem(),
+    exitSystem: () => transfers.exitSystem(),
+    flagsChanged: () => transfers.flagsChanged(),
+    shadowNext: () => shadow(),
+
+    readControl: (n) => system.readControl(n),
+    writeControl: (n, value) => system.writeControl(n, value >>> 0),
+    readDebug: (n) => system.readDebug(n),
+    writeDebug: (n, value) => system.writeDebug(n, value),
+    loadMachineStatus: (value) => system.loadMachineStatus(value),
+    clearTaskSwitched: () => system.clearTaskSwitched(),
+    invalidatePage: (linear) => mmu.invalidate(linear >>> 0),
+    readMsr: () => system.readMsr(),
+    writeMsr: () => system.writeMsr(),
+    readTimestamp: () => system.readTimestamp(),
+    identify: () => system.identify(),
+    halt: () => {
+      cpu.set('halted', 1);
+      cpu.set('exit', 1);
+    },
+
+    checkPort: (port, bytes) => system.checkPort(port, bytes),
+    portIn: (port, bytes) => cpu.bus.portRead(port, bytes as 4),
+    portOut: (port, bytes, value) => cpu.bus.portWrite(port, bytes as 4, (bytes === 4 ? value : value & (bytes === 1 ? 0xff : 0xffff)) >>> 0),
+
+    /** #UD or #NM for a unit that CR0 and CR4 close (SDM vol. 3, table 2-2 and 13.1). */
+    unitUnavailable: (unit) => {
+      const cr0 = cpu.get('cr0');
+      if (unit !== UNIT.x87 && (cr0 & CR0.EM) !== 0) cpu.raise(EXCEPTION.UD);
+      if (unit === UNIT.sse && (cpu.get('cr4') & CR4.OSFXSR) === 0) cpu.raise(EXCEPTION.UD);
+      cpu.raise(EXCEPTION.NM);
+    },
+    /** An unmasked x87 exception waits: #MF with CR0.NE; else the processor stops for the external interrupt that IRQ 13 brings. */
+    reportFpuError: () => {
+      if ((cpu.get('cr0') & CR0.NE) !== 0) cpu.raise(EXCEPTION.MF);
+    },
+  };
+
+  function shadow(): void {
+    cpu.set('exit', 1);
+    cpu.set('shadow', 1);
+  }
+  function protectedOnly(): void {
+    if (!cpu.isProtected) cpu.raise(EXCEPTION.UD);
+  }
+}
