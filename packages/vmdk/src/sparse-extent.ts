@@ -60,9 +60,9 @@ export class SparseExtent implements BlockDevice {
       throw new TomeiError('vmdk.unsupported', what, { data: { file: file.path, field: 'version' } });
     }
     const tables = await GrainTables.open(file, header);
+    const repaired = header.uncleanShutdown && file.writable ? await repairRedundant(tables) : 0;
     const extent = new SparseExtent(file, header, tables, sizeBytes);
     if (header.uncleanShutdown) {
-      const repaired = file.writable ? await repairRedundant(tables) : 0;
       const copies =
         repaired === 0 ? '' : `; ${repaired} redundant grain tables were brought in line with the primary ones`;
       extent.warnings.push(`${file.path} was not closed cleanly by whoever wrote it last${copies}`);
