@@ -190,10 +190,14 @@ function logPlusOne(negative: bool, e: i32, significand: u64): void {
     exactLog = false;
     return;
   }
-  // 1 + x outright, exactly: with no bit of x, and above 2^63 none of the one, out of reach of 128 bits.
-  if (e >= EXP_BIAS + 63) {
+  // 1 + x outright: exact in 128 bits, until x is so large that the 1 does not count.
+  if (e > EXP_BIAS + 63) {
     const distance = e - EXP_BIAS;
-    log2(significand, distance < 127 ? u64(1) << (127 - distance) : 0, distance);
+    log2(significand, distance < 128 ? u64(1) << (127 - distance) : 0, distance);
+    return;
+  }
+  if (significand == u64(-1) && e == EXP_BIAS + 63) {
+    log2(MSB, 0, 64);
     return;
   }
   const top = e < EXP_BIAS ? 1 : 63;
