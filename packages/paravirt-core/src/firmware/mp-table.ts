@@ -1,6 +1,7 @@
 /**
- * The tables of the Intel MultiProcessor Specification 1.4 (chapter 4) for this board: by them a kernel that runs without ACPI finds
- * its processors, drives the I/O APIC and knows which input every interrupt arrives at. Virtual wire mode: there is no IMCR.
+ * The tables of the Intel MultiProcessor Specification 1.4 (chapter 4) for this board: by them a kernel that runs
+ * without ACPI finds its processors, drives the I/O APIC and knows which input every interrupt arrives at. Virtual wire
+ * mode: there is no IMCR.
  */
 import { assert } from '@tomei/kit';
 
@@ -8,11 +9,13 @@ export const LOCAL_APIC_ADDRESS = 0xfee0_0000;
 export const IO_APIC_ADDRESS = 0xfec0_0000;
 /** Interrupt inputs of an 82093AA. */
 export const IO_APIC_INPUTS = 24;
-/** ISA interrupt 0, the timer, arrives at this input, where the cascade of the 8259 pair would be (3.6.2.2). */
+/** ISA interrupt 0, the timer, arrives where the cascade of the 8259 pair would be, as in default configuration 5. */
 const TIMER_INPUT = 2;
 const CASCADE = 2;
 
-/** First byte of the BIOS area that systems search in steps of 16 (4, "Basic MP Configuration"), and the default place. */
+/**
+ * First byte of the BIOS area that systems search in steps of 16 (4, "Basic MP Configuration"), and the default place.
+ */
 const BIOS_AREA = 0xf_0000;
 const BIOS_AREA_END = 0x10_0000;
 
@@ -59,13 +62,19 @@ export interface PciInterrupt {
 }
 
 export interface MpTableOptions {
-  /** How many processors there are; their local APICs have the identifiers 0, 1, .. and 0 is the bootstrap processor. */
+  /**
+   * How many processors there are; their local APICs have the identifiers 0, 1, .. and 0 is the bootstrap processor.
+   */
   readonly processors: number;
   readonly pciInterrupts: readonly PciInterrupt[];
-  /** CPUID.1: EAX (family, model, stepping) and EDX. Informational: a Pentium Pro with FPU, CX8 and APIC when absent. */
+  /**
+   * CPUID.1: EAX (family, model, stepping) and EDX. Informational: a Pentium Pro with FPU, CX8 and APIC when absent.
+   */
   readonly signature?: number;
   readonly features?: number;
-  /** Where the tables go: a multiple of 16 in 0xF0000..0xFFFFF or in the extended BIOS data area. 0xF0000 when absent. */
+  /**
+   * Where the tables go: a multiple of 16 in 0xF0000..0xFFFFF or in the extended BIOS data area. 0xF0000 when absent.
+   */
   readonly address?: number;
 }
 
@@ -75,10 +84,16 @@ export interface MpTable {
   readonly bytes: Uint8Array;
 }
 
-/** The identifier that the tables give the I/O APIC: the first that no local APIC has, within the four bits of its register. */
+/**
+ * The identifier that the tables give the I/O APIC: the first that no local APIC has, within the four bits of its
+ * register.
+ */
 export const ioApicId = (processors: number): number => Math.min(processors, 15);
 
-/** The floating pointer and the configuration table. An ISA interrupt whose input PCI uses is PCI's and has no entry of its own. */
+/**
+ * The floating pointer and the configuration table. An ISA interrupt whose input PCI uses is PCI's and has no entry of
+ * its own.
+ */
 export function mpTable(options: MpTableOptions): MpTable {
   const { processors, pciInterrupts, signature = 0x610, features = 0x301, address = BIOS_AREA } = options;
   assert(processors >= 1 && processors <= 254, `${processors} processors have local APIC identifiers of 8 bits`);

@@ -1,4 +1,7 @@
-/** Reads a virtio block request out of a chain and says what is to be done (virtio 1.2, 5.2.6). Nothing here changes anything. */
+/**
+ * Reads a virtio block request out of a chain and says what is to be done (virtio 1.2, 5.2.6). Nothing here changes
+ * anything.
+ */
 import { type GuestMemory } from '../../machine/device.ts';
 import { SECTOR_BYTES, type BlockRequest } from './block-backend.ts';
 import { MAX_RANGE_SECTORS } from './block-configuration.ts';
@@ -103,7 +106,10 @@ function range(kind: 'discard' | 'write-zeroes', bytes: Uint8Array<ArrayBuffer>,
 const sectorAt = (view: DataView, offset: number): number =>
   view.getUint32(offset + 4, true) * 2 ** 32 + view.getUint32(offset, true);
 
-/** Whether a saved request is one that `parseRequest` could have made on this disk and this much RAM. A snapshot is untrusted. */
+/**
+ * Whether a saved request is one that `parseRequest` could have made on this disk and this much RAM. A snapshot is
+ * untrusted.
+ */
 export function isPossible(request: Omit<BlockRequest, 'id'>, memory: GuestMemory, disk: Disk): boolean {
   const { kind, sector, count, segments } = request;
   const moves = kind === 'read' || kind === 'write';

@@ -64,7 +64,8 @@ deviceBattery(virtioBlock, {
     };
   },
   disturb(_device, rig) {
-    // The board gives the first device slot 2. Bus and driver know nothing of what came before, so this can be done twice.
+    // The board gives the first device slot 2. Bus and driver know nothing of what came before, so this can be done
+    // twice.
     const driver = new GuestDriver(rig, 2);
     driver.bringUp([...FEATURES, VIRTIO_F_EVENT_IDX]);
     driver.write(1, COMMON.deviceFeatureSelect, 4, 1);

@@ -1,16 +1,20 @@
 /**
- * The virtio block device (OASIS virtio 1.2, section 5.2): one request queue, requests in flight side by side, completed in any order.
+ * The virtio block device (OASIS virtio 1.2, section 5.2): one request queue, requests in flight side by side,
+ * completed in any order.
  *
- * In flight means handed to the backend. The state records each such request whole, and a restored device submits it again without
- * reading the guest's descriptors a second time. That is sound because requests are idempotent (see `BlockBackend`) and a driver may
- * not touch a buffer before it is used. Whoever saves a machine to go on elsewhere stops or fences the old backend first.
+ * In flight means handed to the backend. The state records each such request whole, and a restored device submits it
+ * again without reading the guest's descriptors a second time. That is sound because requests are idempotent (see
+ * `BlockBackend`) and a driver may not touch a buffer before it is used. Whoever saves a machine to go on elsewhere
+ * stops or fences the old backend first.
  *
- * A reset by the driver forgets the requests, but the I/O side may still read or write their buffers. Until all of them have completed,
- * device_status shows a reset that is under way (DEVICE_NEEDS_RESET, never 0), for which a driver waits by 4.1.4.3.2, and the
- * device does not start again. Such a completion gives nothing back to the driver, but a late read still reports the memory it wrote.
- * The same holds after a reset of the whole machine, which must let its backends finish before it loads anything into RAM.
+ * A reset by the driver forgets the requests, but the I/O side may still read or write their buffers. Until all of them
+ * have completed, device_status shows a reset that is under way (DEVICE_NEEDS_RESET, never 0), for which a driver waits
+ * by 4.1.4.3.2, and the device does not start again. Such a completion gives nothing back to the driver, but a late
+ * read still reports the memory it wrote. The same holds after a reset of the whole machine, which must let its
+ * backends finish before it loads anything into RAM.
  *
- * A driver that does not negotiate VIRTIO_BLK_F_FLUSH gets a write-through disk: a flush follows each of its writes (5.2.6.2).
+ * A driver that does not negotiate VIRTIO_BLK_F_FLUSH gets a write-through disk: a flush follows each of its writes
+ * (5.2.6.2).
  */
 import { bool, list, nested, oneOf, pod, u16, u32, whole, type StateOf } from '@tomei/kit';
 import { defineDevice, typed, type Host } from '../../machine/device.ts';
@@ -20,7 +24,8 @@ import { VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_OK, isPossible, parseRequest, type Dis
 import { byteRegisters } from './fields.ts';
 import { type Chain, type SplitQueue } from './queue.ts';
 import { scatter, totalLength } from './segments.ts';
-import { VirtioPci, transportState } from './transport-pci.ts';
+import { VirtioPci } from './transport-pci.ts';
+import { transportState } from './transport-state.ts';
 
 const DEVICE_TYPE_BLOCK = 2;
 /** Mass storage, SCSI controller: what guests expect of a virtio disk. */
@@ -73,7 +78,10 @@ class Block {
   private readonly host: Host;
   private readonly backend;
   private readonly disk: Disk;
-  /** What the backend has not completed yet, also of what a reset or restore made forgotten. It is the backend's, so it is no state. */
+  /**
+   * What the backend has not completed yet, also of what a reset or restore made forgotten. It is the backend's, so it
+   * is no state.
+   */
   private readonly owed = new Map<number, BlockRequest>();
   /** Those of `owed` that the driver waits for. */
   private readonly awaited = new Map<number, InFlight>();
@@ -103,7 +111,10 @@ class Block {
     this.backend?.onComplete((id, ok) => this.completed(id, ok));
   }
 
-  /** After reset and restore: what was in flight is submitted again, and completions of what was submitted before no longer count. */
+  /**
+   * After reset and restore: what was in flight is submitted again, and completions of what was submitted before no
+   * longer count.
+   */
   settle(): void {
     this.awaited.clear();
     this.transport.settle();
@@ -207,7 +218,8 @@ class Block {
   /** Answers a request of whose `room` the first `written` bytes are filled. */
   private finish(at: { head: number; statusAddress: number; room: number }, status: number, written: number): void {
     this.host.memory.write8(at.statusAddress, status);
-    // Used length counts from the first writable byte without a gap, so the status byte counts when all before it is filled.
+    // Used length counts from the first writable byte without a gap, so the status byte counts when all before it is
+    // filled.
     this.queue.push(at.head, written < at.room ? written : at.room + 1);
     this.transport.signal(this.queue);
   }

@@ -1,4 +1,6 @@
-/** A block of little-endian registers stated as a list of fields, as the virtio structures are (virtio 1.2, 4.1.4.3). */
+/**
+ * A block of little-endian registers stated as a list of fields, as the virtio structures are (virtio 1.2, 4.1.4.3).
+ */
 import { type Registers, type Width } from '../../machine/device.ts';
 
 /** One field. Reading has no side effect; a field without `write` is read-only. */
@@ -14,8 +16,8 @@ export const part = (value: number, offset: number, width: Width): number =>
   offset > 3 ? 0 : ((value >>> (8 * offset)) & (width === 4 ? -1 : (1 << (8 * width)) - 1)) >>> 0;
 
 /**
- * Registers over `fields`. Reads of any width see the bytes, and 0 where there is no field; a write counts only when it is exactly one
- * field, which is what 4.1.3.1 demands of drivers.
+ * Registers over `fields`. Reads of any width see the bytes, and 0 where there is no field; a write counts only when it
+ * is exactly one field, which is what 4.1.3.1 demands of drivers.
  */
 export function fieldRegisters(fields: readonly RegisterField[]): Registers {
   const byOffset = new Map(fields.map((field) => [field.offset, field]));

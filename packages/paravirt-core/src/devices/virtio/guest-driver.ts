@@ -1,6 +1,7 @@
 /**
- * A virtio PCI driver for tests, playing the guest: it finds the device's structures on a real bus, negotiates, lays out a split
- * virtqueue in RAM and exchanges chains, as virtio 1.2, section 3.1 says. It knows nothing of the device beyond that.
+ * A virtio PCI driver for tests, playing the guest: it finds the device's structures on a real bus, negotiates, lays
+ * out a split virtqueue in RAM and exchanges chains, as virtio 1.2, section 3.1 says. It knows nothing of the device
+ * beyond that.
  */
 import { assert } from '@tomei/kit';
 import { type Board } from '../../machine/board.ts';

@@ -1,4 +1,7 @@
-/** Guests that do whatever they like: random registers, random rings, random states. Nothing may throw, hang or touch what is not RAM. */
+/**
+ * Guests that do whatever they like: random registers, random rings, random states. Nothing may throw, hang or touch
+ * what is not RAM.
+ */
 import { TomeiError } from '@tomei/kit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -22,7 +25,7 @@ function random(seed: number): (below: number) => number {
   };
 }
 
-const BASE_SEED = Number(process.env['TOMEI_SEED'] ?? Date.now() % 2 ** 31);
+const BASE_SEED = Number(process.env['TOMEI_SEED'] ?? 20_061);
 const seeds = (count: number): number[] => Array.from({ length: count }, (_, i) => BASE_SEED + i);
 
 const SIZE = 16;
@@ -243,7 +246,7 @@ describe('well-behaved guests under load', () => {
   it.each(seeds(20))('keep data and order of a random workload with saves and restores in between, seed %i', (seed) => {
     const next = random(seed);
     const model = pattern(64 * 512, seed & 0xff);
-    let guest = new BlockGuest({ data: model.slice() });
+    const guest = new BlockGuest({ data: model.slice() });
     const features = [VIRTIO_F_VERSION_1, VIRTIO_BLK_F_FLUSH, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX];
     guest.driver.bringUp(features, 8);
     for (let round = 0; round < 60; round++) {

@@ -1,10 +1,13 @@
-/** A disk in memory: the twin of the real backend for tests, with what a test wants to decide itself: order, failure and loss of power. */
+/**
+ * A disk in memory: the twin of the real backend for tests, with what a test wants to decide itself: order, failure and
+ * loss of power.
+ */
 import { type GuestMemory } from '../../machine/device.ts';
 import { SECTOR_BYTES, type BlockBackend, type BlockRequest } from './block-backend.ts';
 
 /**
- * Requests wait in `pending` until the test completes them, as those of a slow disk do, or are done at once with `immediate`. Guest RAM is read and
- * written when a request is completed, never before or after.
+ * Requests wait in `pending` until the test completes them, as those of a slow disk do, or are done at once with
+ * `immediate`. Guest RAM is read and written when a request is completed, never before or after.
  */
 export class MemoryDisk implements BlockBackend {
   readonly sectors: number;

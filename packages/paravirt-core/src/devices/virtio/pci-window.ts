@@ -1,4 +1,7 @@
-/** The capabilities by which a driver finds the virtio structures, and the one by which it reaches them without a mapping (virtio 1.2, 4.1.4). */
+/**
+ * The capabilities by which a driver finds the virtio structures, and the one by which it reaches them without a
+ * mapping (virtio 1.2, 4.1.4).
+ */
 import { pod, u32, u8, type StateOf } from '@tomei/kit';
 import { type PciCapability, type Registers, type Width } from '../../machine/device.ts';
 import { part } from './fields.ts';
@@ -44,8 +47,8 @@ const WINDOW_LENGTH = 12;
 const WINDOW_DATA = 16;
 
 /**
- * VIRTIO_PCI_CAP_PCI_CFG (4.1.4.9): reading or writing the data field accesses base address register 0 at the chosen offset and length.
- * A choice that is no naturally aligned access within the register reads as 0 and writes nothing.
+ * VIRTIO_PCI_CAP_PCI_CFG (4.1.4.9): reading or writing the data field accesses base address register 0 at the chosen
+ * offset and length. A choice that is no naturally aligned access within the register reads as 0 and writes nothing.
  */
 export function windowCapability(state: () => WindowState, bar: Registers & { readonly size: number }): PciCapability {
   const chosen = (): Width | undefined => {

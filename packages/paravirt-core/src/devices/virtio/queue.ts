@@ -1,8 +1,8 @@
 /**
- * The split virtqueue, device side (OASIS virtio 1.2, section 2.7). Rings and descriptors lie in guest memory and are hostile:
- * every index, address and length is checked where it is read, and each field is read once, so that a guest that
- * changes a descriptor meanwhile changes nothing that was already checked. A ring that breaks a rule is marked faulty and is not touched again
- * until a reset; nothing here throws or loops longer than the queue is large.
+ * The split virtqueue, device side (OASIS virtio 1.2, section 2.7). Rings and descriptors lie in guest memory and are
+ * hostile: every index, address and length is checked where it is read, and each field is read once, so that a guest
+ * that changes a descriptor meanwhile changes nothing that was already checked. A ring that breaks a rule is marked
+ * faulty and is not touched again until a reset; nothing here throws or loops longer than the queue is large.
  */
 import { bool, oneOf, pod, u16, u32, type StateOf } from '@tomei/kit';
 import { type GuestMemory } from '../../machine/device.ts';
@@ -25,8 +25,9 @@ const RING_START = 4;
 const CHAIN_MAX_BYTES = 2 ** 32;
 
 /**
- * Why a queue stopped: its parts are misaligned or not RAM, an index is beyond its table, a buffer is not RAM, a chain is endless
- * or too long, a readable buffer follows a writable one, a bad indirect table, or a request that its device cannot make sense of.
+ * Why a queue stopped: its parts are misaligned or not RAM, an index is beyond its table, a buffer is not RAM, a chain
+ * is endless or too long, a readable buffer follows a writable one, a bad indirect table, or a request that its device
+ * cannot make sense of.
  */
 export const queueFault = oneOf('none', 'layout', 'index', 'buffer', 'loop', 'order', 'indirect', 'request');
 export type QueueFault = ReturnType<typeof queueFault.initial>;
@@ -86,6 +87,9 @@ export class SplitQueue {
     this.parts = parts;
   }
 
+  get maxSize(): number {
+    return this.parts.maxSize;
+  }
   get state(): QueueState {
     return this.parts.state();
   }
@@ -107,7 +111,8 @@ export class SplitQueue {
     let ahead = this.ahead(rings.driver);
     if (ahead === 0) {
       if (!this.parts.accepted(VIRTIO_F_EVENT_IDX)) return undefined;
-      // Asks for a notification, then looks again: the driver may have added a chain before it could see the wish (2.7.10).
+      // Asks for a notification, then looks again: the driver may have added a chain before it could see the wish
+      // (2.7.10).
       memory.write16(rings.availEvent, state.nextAvailable);
       ahead = this.ahead(rings.driver);
       if (ahead === 0) return undefined;
@@ -119,7 +124,9 @@ export class SplitQueue {
     return chain;
   }
 
-  /** Gives a chain back. `written` counts the bytes written without a gap from the start of its first writable segment. */
+  /**
+   * Gives a chain back. `written` counts the bytes written without a gap from the start of its first writable segment.
+   */
   push(head: number, written: number): void {
     const { state } = this;
     const rings = this.rings();

@@ -1,4 +1,7 @@
-/** A small machine for tests of one PCI device: a real board with RAM, a clock that stands still, and what can be seen outside. */
+/**
+ * A small machine for tests of one PCI device: a real board with RAM, a clock that stands still, and what can be seen
+ * outside.
+ */
 import { ManualClock, type Fields } from '@tomei/kit';
 import { Board, type Backend } from '../../machine/board.ts';
 import { type Device, type DeviceDef, type GuestMemory } from '../../machine/device.ts';

@@ -1,7 +1,13 @@
-/** Scatter-gather over guest memory: a virtio buffer is a list of ranges, and a device may not assume how it was cut (virtio 1.2, 2.7.4.2). */
+/**
+ * Scatter-gather over guest memory: a virtio buffer is a list of ranges, and a device may not assume how it was cut
+ * (virtio 1.2, 2.7.4.1).
+ */
 import { type GuestMemory } from '../../machine/device.ts';
 
-/** Bytes of RAM `address .. address + length - 1`, guest-physical. Never empty, always inside RAM once it came out of a queue. */
+/**
+ * Bytes of RAM `address .. address + length - 1`, guest-physical. Never empty, always inside RAM once it came out of a
+ * queue.
+ */
 export interface Segment {
   readonly address: number;
   readonly length: number;

@@ -1,13 +1,14 @@
 /**
- * Virtio over PCI (OASIS virtio 1.2, sections 2.1 to 2.3, 3.1 and 4.1): what every virtio device here shares. Modern only (no legacy
- * ports), one 4 KiB memory base address register, interrupts by INTx and ISR status.
+ * Virtio over PCI (OASIS virtio 1.2, sections 2.1 to 2.3, 3.1 and 4.1): what every virtio device here shares. Modern
+ * only (no legacy ports), one 4 KiB memory base address register, interrupts by INTx and ISR status.
  *
- * Known gaps: no MSI-X (the vector registers read as "no vector"), no packed virtqueues, no per-queue reset; the bus master enable
- * bit of the PCI command register is not looked at.
+ * Known gaps: no MSI-X (the vector registers read as "no vector"), no packed virtqueues, no per-queue reset; the bus
+ * master enable bit of the PCI command register is not looked at.
  */
-import { array, bool, deadline, nested, pod, u16, u32, u8, us, type StateOf } from '@tomei/kit';
+import { us } from '@tomei/kit';
 import { type Host, type PciFunction, type PciSlot, type Registers } from '../../machine/device.ts';
-import { fieldRegisters, type RegisterField } from './fields.ts';
+import { commonConfiguration } from './common-configuration.ts';
+import { fieldRegisters } from './fields.ts';
 import {
   CAP_COMMON_CFG,
   CAP_DEVICE_CFG,
@@ -15,21 +16,19 @@ import {
   CAP_NOTIFY_CFG,
   structureCapability,
   windowCapability,
-  windowState,
   type Region,
 } from './pci-window.ts';
-import { SplitQueue, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, isQueueSize, queueState } from './queue.ts';
+import { SplitQueue, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC } from './queue.ts';
+import {
+  STATUS_DRIVER_OK,
+  STATUS_FEATURES_OK,
+  STATUS_NEEDS_RESET,
+  transportState,
+  type TransportState,
+} from './transport-state.ts';
 
 /** The device follows virtio 1.0 or later (section 6). */
 export const VIRTIO_F_VERSION_1 = 32;
-
-/** Device status bits (2.1). */
-export const STATUS_ACKNOWLEDGE = 1;
-export const STATUS_DRIVER = 2;
-export const STATUS_DRIVER_OK = 4;
-export const STATUS_FEATURES_OK = 8;
-export const STATUS_NEEDS_RESET = 64;
-export const STATUS_FAILED = 128;
 
 /** ISR status bits (4.1.4.5). */
 export const ISR_QUEUE = 1;
@@ -38,7 +37,6 @@ export const ISR_CONFIG = 2;
 const VENDOR_ID = 0x1af4;
 /** PCI device identifier of virtio device type 0 (4.1.2). */
 const DEVICE_ID_BASE = 0x1040;
-const NO_VECTOR = 0xffff;
 
 /** How long a queue rests that had more chains than one notification may take: long enough for the processor to run. */
 const RESUME_AFTER = us(1);
@@ -50,27 +48,10 @@ const DEVICE_OFFSET = 0x100;
 const NOTIFY_OFFSET = 0x800;
 const NOTIFY_MULTIPLIER = 4;
 
-/** What a snapshot holds of the transport of a device whose queues offer `sizes` entries. */
-export const transportState = (sizes: readonly number[]) =>
-  pod({
-    status: u8(),
-    deviceFeatureSelect: u32(),
-    driverFeatureSelect: u32(),
-    driverFeaturesLow: u32(),
-    driverFeaturesHigh: u32(),
-    queueSelect: u16(),
-    isr: u8(),
-    generation: u8(),
-    /** The device-specific configuration changed since the driver last read of it. */
-    configurationChanged: bool(),
-    /** When queues that stopped with chains left are served again. */
-    resumeAt: deadline(),
-    queues: array(sizes.length, (i) => nested(queueState(sizes[i]!))),
-    window: nested(windowState),
-  });
-export type TransportState = StateOf<ReturnType<typeof transportState>>;
-
-/** One kind of virtio device as the transport sees it. Methods are called only while the device runs, `reset` and `draining` always. */
+/**
+ * One kind of virtio device as the transport sees it. Methods are called only while the device runs, `reset` and
+ * `draining` always.
+ */
 export interface VirtioFunction {
   /** Virtio device type (section 5), e.g. 2 for block. */
   readonly deviceType: number;
@@ -86,7 +67,10 @@ export interface VirtioFunction {
   notified(queue: number): boolean;
   /** The driver resets the device: forget its requests. The queues are reset already. */
   reset(): void;
-  /** Whether the host side still works on requests from before a reset. Until it has ended, the reset shows as not complete. */
+  /**
+   * Whether the host side still works on requests from before a reset. Until it has ended, the reset shows as not
+   * complete.
+   */
   draining(): boolean;
 }
 
@@ -251,7 +235,15 @@ export class VirtioPci {
   }
 
   private barRegisters(): Registers {
-    const common = fieldRegisters(this.commonFields());
+    const common = fieldRegisters(
+      commonConfiguration({
+        state: this.state,
+        queues: this.queues,
+        offered: this.offered,
+        readStatus: () => (this.resetting() ? STATUS_NEEDS_RESET : this.state().status),
+        writeStatus: (value) => this.writeStatus(value),
+      }),
+    );
     const { configuration } = this.device;
     const within = (region: Region, offset: number): boolean =>
       offset >= region.offset && offset < region.offset + region.length;
@@ -287,90 +279,6 @@ export class VirtioPci {
     if (!state.configurationChanged) return;
     state.configurationChanged = false;
     state.generation = (state.generation + 1) & 0xff;
-  }
-
-  /** `struct virtio_pci_common_cfg` (4.1.4.3). */
-  private commonFields(): RegisterField[] {
-    const state = this.state;
-    const selected = (): SplitQueue | undefined => this.queues[state().queueSelect];
-    const negotiating = (): boolean => (state().status & STATUS_FEATURES_OK) === 0;
-    /** One half of an address of the selected queue; fixed once the queue is enabled. */
-    const half = (
-      offset: number,
-      key: 'descLow' | 'descHigh' | 'driverLow' | 'driverHigh' | 'deviceLow' | 'deviceHigh',
-    ): RegisterField => ({
-      offset,
-      width: 4,
-      read: () => selected()?.state[key] ?? 0,
-      write: (value) => {
-        const queue = selected()?.state;
-        if (queue?.enabled === false) queue[key] = value;
-      },
-    });
-    return [
-      {
-        offset: 0x00,
-        width: 4,
-        read: () => state().deviceFeatureSelect,
-        write: (value) => (state().deviceFeatureSelect = value),
-      },
-      { offset: 0x04, width: 4, read: () => this.offered[state().deviceFeatureSelect] ?? 0 },
-      {
-        offset: 0x08,
-        width: 4,
-        read: () => state().driverFeatureSelect,
-        write: (value) => (state().driverFeatureSelect = value),
-      },
-      {
-        offset: 0x0c,
-        width: 4,
-        read: () => [state().driverFeaturesLow, state().driverFeaturesHigh][state().driverFeatureSelect] ?? 0,
-        write: (value) => {
-          if (!negotiating()) return;
-          if (state().driverFeatureSelect === 0) state().driverFeaturesLow = value;
-          else if (state().driverFeatureSelect === 1) state().driverFeaturesHigh = value;
-        },
-      },
-      { offset: 0x10, width: 2, read: () => NO_VECTOR },
-      { offset: 0x12, width: 2, read: () => this.queues.length },
-      {
-        offset: 0x14,
-        width: 1,
-        read: () => (this.resetting() ? STATUS_NEEDS_RESET : state().status),
-        write: (value) => this.writeStatus(value),
-      },
-      { offset: 0x15, width: 1, read: () => state().generation },
-      { offset: 0x16, width: 2, read: () => state().queueSelect, write: (value) => (state().queueSelect = value) },
-      {
-        offset: 0x18,
-        width: 2,
-        read: () => selected()?.state.size ?? 0,
-        // What is no power of two, or more than offered, is not taken over, and the driver reads the old size.
-        write: (value) => {
-          const queue = selected()?.state;
-          const maxSize = this.device.queueSizes[state().queueSelect] ?? 0;
-          if (queue?.enabled === false && isQueueSize(value, maxSize)) queue.size = value;
-        },
-      },
-      { offset: 0x1a, width: 2, read: () => NO_VECTOR },
-      {
-        offset: 0x1c,
-        width: 2,
-        read: () => Number(selected()?.state.enabled ?? false),
-        // Only a reset disables a queue: drivers MUST NOT write 0 (4.1.4.3.2).
-        write: (value) => {
-          const queue = selected()?.state;
-          if (queue !== undefined && value === 1) queue.enabled = true;
-        },
-      },
-      { offset: 0x1e, width: 2, read: () => (selected() === undefined ? 0 : state().queueSelect) },
-      half(0x20, 'descLow'),
-      half(0x24, 'descHigh'),
-      half(0x28, 'driverLow'),
-      half(0x2c, 'driverHigh'),
-      half(0x30, 'deviceLow'),
-      half(0x34, 'deviceHigh'),
-    ];
   }
 }
 
