@@ -58,6 +58,10 @@ function palette(colours: readonly Colour[]): Uint8Array {
   return out;
 }
 
+/** For modes of 200 lines: the CGA colours, with intensity in bit 4, four times over. Eight bits a part. */
+export const cgaPalette = (): Uint8Array =>
+  palette(Array.from({ length: 64 }, (_, i) => cgaColour((i & 7) | (bit(i, 4) << 3))));
+
 /** For text and 16-colour modes: 64 EGA colours, the rest black. Eight bits a part. */
 export const egaPalette = (): Uint8Array => palette(Array.from({ length: 64 }, (_, i) => egaColour(i)));
 

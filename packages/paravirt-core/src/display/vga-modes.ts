@@ -1,5 +1,5 @@
 /** Register values of the standard VGA modes (IBM VGA XGA Technical Reference, section 2, "Programming considerations"). */
-import { egaPalette, mode13Palette } from './palette.ts';
+import { cgaPalette, egaPalette, mode13Palette } from './palette.ts';
 
 /** What a mode loads into each register group, in index order. */
 export interface VgaMode {
@@ -36,7 +36,7 @@ export const MODE_CGA: VgaMode = {
   crtc: hex('2d 27 28 90 2b 80 bf 1f 00 c1 00 00 00 00 00 00 9c 8e 8f 14 00 96 b9 a2 ff'),
   graphics: hex('00 00 00 00 00 30 0f 0f ff'),
   attribute: hex('00 13 15 17 02 04 06 07 10 11 12 13 14 15 16 17 01 00 03 00 00'),
-  palette: egaPalette,
+  palette: cgaPalette,
 };
 
 /** 320x200 in 16 colours, planar (mode 0Dh). */
@@ -46,7 +46,7 @@ export const MODE_320X200_PLANAR: VgaMode = {
   crtc: hex('2d 27 28 90 2b 80 bf 1f 00 c0 00 00 00 00 00 00 9c 8e 8f 14 00 96 b9 e3 ff'),
   graphics: hex('00 00 00 00 00 00 05 0f ff'),
   attribute: hex(`${CGA_COLOURS} 01 00 0f 00 00`),
-  palette: egaPalette,
+  palette: cgaPalette,
 };
 
 /** 640x480 in 16 colours, planar (mode 12h). */
