@@ -182,7 +182,7 @@ describe('files that are no disk', () => {
     ],
     [
       'up.vmdk',
-      'version=1\nRW 1 FLAT "../../etc/passwd" 0\n',
+      'version=1\nRW 1 FLAT "../../../../../../../../etc/passwd" 0\n',
       'vmdk.extent-outside: {}:2: the extent /etc/passwd lies outside',
     ],
     [

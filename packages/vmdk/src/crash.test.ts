@@ -89,7 +89,7 @@ describe('a sparse disk, when the power goes', () => {
       const all = [...steps];
       await disk.close();
 
-      for (let trial = 0; trial < 40; trial++) {
+      for (let trial = 0; trial < 30; trial++) {
         const cut = 1 + random(all.length);
         const image = afterPowerLoss(start, all.slice(0, cut), trial % 4 === 0 ? () => false : () => random(2) === 0);
         writeFileSync(dir.path('after.vmdk'), image);

@@ -15,6 +15,8 @@ const readAll = async (disk: VmdkDisk): Promise<Uint8Array> => {
   return bytes;
 };
 
+const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, new Uint8Array(bytes.length)) === 0;
+
 describe.each(VMDK_TYPES)('a %s disk', (type) => {
   it('reads as zeros when it is new, and is clean', async () => {
     using dir = scratch();
@@ -22,7 +24,7 @@ describe.each(VMDK_TYPES)('a %s disk', (type) => {
     const disk = await openVmdk(dir.path('d.vmdk'));
 
     expect(disk).toMatchObject({ sizeBytes: 3 * MiB + 512, readOnly: false, createType: type, warnings: [] });
-    expect((await readAll(disk)).every((byte) => byte === 0)).toBe(true);
+    expect(isZero(await readAll(disk))).toBe(true);
 
     await disk.close();
     expect(await checkVmdk(dir.path('d.vmdk'))).toMatchObject({ ok: true, problems: [], grains: 0 });
@@ -73,7 +75,7 @@ describe.each(VMDK_TYPES)('a %s disk', (type) => {
         await disk.close();
         expect(await checkVmdk(dir.path('d.vmdk'))).toMatchObject({ problems: [] });
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 
@@ -249,7 +251,7 @@ describe('a sparse disk', () => {
       file.fill(0, Number(file.readBigUInt64LE(at)) * 512, Number(file.readBigUInt64LE(at)) * 512 + 16);
     writeFileSync(path, file);
     const disk = await openVmdk(path);
-    expect((await readAll(disk)).every((b) => b === 0)).toBe(true);
+    expect(isZero(await readAll(disk))).toBe(true);
 
     await Promise.all([0, 40, 70, 99].map((n) => disk.write(n * MiB, pattern(4096, n))));
     await disk.close();
