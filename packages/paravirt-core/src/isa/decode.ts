@@ -128,13 +128,15 @@ export class Decoder {
     if (lock && !(row.lock === true && memory !== null)) return 'undefined';
     const illegal = row.operands.some((o) => (o.kind === 'sreg' && (reg > 5 || (o.access !== 'r' && reg === 1))) || (o.kind === 'creg' && (reg === 1 || reg > 4)));
     if (illegal) return 'undefined';
-    // POP computes an ESP-based destination after it has moved ESP (SDM vol. 2, POP).
-    if (row.mnemonic === 'pop' && memory !== null && memory.base === ESP) memory = { ...memory, displacement: (memory.displacement + size / 8) | 0 };
+    if (memory !== null && popMovesFirst(row, memory)) memory = { ...memory, displacement: (memory.displacement + size / 8) | 0 };
     const isMemory = memory !== null && (canBeMemory(row) || row.operands.some((o) => o.kind === 'moffs'));
     const form = this.table.find(row, size, addressSize, isMemory && canBeMemory(row), repeat === 0 ? 'none' : repeat === 0xf3 ? 'repe' : 'repne');
     return { form, length: reader.at - at, reg, rm, memory, segment: override >= 0 ? override : DS, immediate, immediate2, lock };
   }
 }
+
+/** POP computes an ESP-based destination after it has moved ESP (SDM vol. 2, POP): the decoder adds the size to the displacement. */
+export const popMovesFirst = (row: Row, memory: MemoryOperand): boolean => row.mnemonic === 'pop' && memory.base === ESP;
 
 function matches(row: Row, modrm: number, repeat: number, operandPrefix: boolean): boolean {
   const { mandatory, modrm: rule } = row.parsed;

@@ -47,7 +47,7 @@ export function instantiateInterpreter(
       return 0;
     }
   };
-  const env: Record<string, WebAssembly.ExportValue> = {
+  const env: Record<string, unknown> = {
     memory: cpu.memory,
     cpu: new WebAssembly.Global({ value: 'i32', mutable: false }, cpu.base),
   };

@@ -8,6 +8,7 @@ import { mulDiv } from './mul-div.ts';
 import { shift } from './shift.ts';
 import { string } from './string.ts';
 import { system } from './system.ts';
+import { x87Control } from './x87-control.ts';
 
-export const families: readonly (readonly Row[])[] = [mov, arith, bits, shift, mulDiv, control, string, system];
+export const families: readonly (readonly Row[])[] = [mov, arith, bits, shift, mulDiv, control, string, system, x87Control];
 export const allRows: readonly Row[] = families.flat();

@@ -1,0 +1,53 @@
+/** The two kinds of machine time: the host's, and one that counts instructions. Both start at 0 and can be put to a saved time. */
+import type { Clock, Nanoseconds } from '@tomei/kit';
+
+/** A machine's time, owned by its run loop. */
+export interface MachineClock extends Clock {
+  /** The run loop executed this many instructions. */
+  executed(instructions: number): void;
+  /** Sleeps are over at once where time does not pass by itself. */
+  skipTo(time: Nanoseconds): void;
+  /** Makes this moment `time`. */
+  set(time: Nanoseconds): void;
+  /** Whether waiting makes time pass. */
+  readonly isReal: boolean;
+}
+
+/** Time as the host's monotonic clock passes, from 0 at creation. A paused machine calls `set` when it goes on. */
+export class HostClock implements MachineClock {
+  readonly isReal = true;
+  private offset = -performance.now() * 1e6;
+
+  now(): Nanoseconds {
+    return Math.max(0, Math.floor(performance.now() * 1e6 + this.offset));
+  }
+  executed(): void {}
+  skipTo(): void {}
+  set(time: Nanoseconds): void {
+    this.offset = time - performance.now() * 1e6;
+  }
+}
+
+/** Time by instructions: the same inputs give the same run. Halted processors jump to the next alarm. */
+export class InstructionClock implements MachineClock {
+  readonly isReal = false;
+  private time: Nanoseconds = 0;
+  private readonly perInstruction: number;
+
+  /** `perInstruction` in nanoseconds; 2 makes a processor of 500 MIPS. */
+  constructor(perInstruction = 2) {
+    this.perInstruction = perInstruction;
+  }
+  now(): Nanoseconds {
+    return this.time;
+  }
+  executed(instructions: number): void {
+    this.time += instructions * this.perInstruction;
+  }
+  skipTo(time: Nanoseconds): void {
+    this.time = Math.max(this.time, time);
+  }
+  set(time: Nanoseconds): void {
+    this.time = time;
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * A machine: the one place that knows processor and devices both. Built from plain parts and host-side backends; whoever owns the
+ * thread calls `runSlice` until it says otherwise.
+ */
+import { Alarms, TomeiError, type Nanoseconds } from '@tomei/kit';
+import type { CpuBus } from '../core/cpu.ts';
+import type { Leaf } from '../core/interpreter/engine.ts';
+import { PhysicalMap } from '../core/physical.ts';
+import { allocateMemory, planMemory, type MemoryPlan } from '../core/plan.ts';
+import { Processor } from '../core/processor.ts';
+import { debugExit } from '../devices/debug-exit.ts';
+import { pic8259 } from '../devices/pic8259.ts';
+import { pit8254 } from '../devices/pit8254.ts';
+import { rtcCmos } from '../devices/rtc-cmos.ts';
+import { serialBackend, uart16550, type SerialBackend } from '../devices/uart16550.ts';
+import { videoMemoryBackend, vga, type VgaParts } from '../devices/vga.ts';
+import { virtioBlock } from '../devices/virtio/block.ts';
+import { blockBackend, type BlockBackend } from '../devices/virtio/block-backend.ts';
+import type { DisplayView } from '../display/display-state.ts';
+import type { BootFile } from '../firmware/boot-file.ts';
+import type { BootState } from '../firmware/boot-state.ts';
+import { loadKernel } from '../firmware/direct-boot.ts';
+import { Board, backend, type SavedBoard } from '../machine/board.ts';
+import type { Device, MachineSignal } from '../machine/device.ts';
+import type { VideoMapping } from '../machine/pci-bus.ts';
+import type { MachineClock } from './clocks.ts';
+
+/** What a machine is made of. Plain data. */
+export interface MachineConfig {
+  readonly ramBytes: number;
+  readonly videoMemoryBytes: number;
+  /** Unix time in seconds at power-on. */
+  readonly epoch: number;
+  readonly kernel?: BootFile;
+  readonly initrd?: BootFile;
+  readonly commandLine: string;
+}
+export interface MachineBackends {
+  /** COM1..COM4; undefined leaves the port out. */
+  readonly serial: readonly (SerialBackend | undefined)[];
+  readonly disks: readonly BlockBackend[];
+}
+/** How a slice ended. `halted` gives the time of the next alarm, null when none is set: only input can wake the guest then. */
+export type SliceEnd =
+  | { readonly kind: 'running' }
+  | { readonly kind: 'halted'; readonly until: Nanoseconds | null }
+  | { readonly kind: 'stopped'; readonly why: 'power-off' | 'reset' | 'exit' | 'triple-fault'; readonly status: number };
+
+/** The state of a whole machine but its memory pages. */
+export interface SavedMachine {
+  readonly version: 1;
+  readonly time: Nanoseconds;
+  readonly instructions: number;
+  readonly processor: Uint8Array;
+  readonly timestampOffset: bigint;
+  readonly apicBase: number;
+  readonly board: SavedBoard;
+}
+
+const COM_PORTS = [[0x3f8, 4], [0x2f8, 3], [0x3e8, 4], [0x2e8, 3]] as const;
+/** Slots of the PCI bus: the host bridge is 0, ISA 1. */
+const SLOT_VGA = 2, SLOT_FIRST_DISK = 4;
+/** Legacy video window and ROM space: no RAM for the processor. */
+const VIDEO_WINDOW = 0xa0000, VIDEO_WINDOW_END = 0xc0000;
+/** Instructions between two looks at the clock: a fraction of a millisecond. */
+const SLICE = 50_000;
+
+export class Machine {
+  readonly memory: WebAssembly.Memory;
+  readonly plan: MemoryPlan;
+  readonly processor: Processor;
+  readonly board: Board;
+  readonly clock: MachineClock;
+  readonly alarms = new Alarms();
+  readonly serial: readonly (Device | undefined)[];
+  private readonly config: MachineConfig;
+  private readonly physical = new PhysicalMap();
+  private readonly display: Device<VgaParts>;
+  private readonly mapped = new Map<string, { base: number; size: number }>();
+  private pendingStop: Extract<SliceEnd, { kind: 'stopped' }> | undefined;
+
+  constructor(config: MachineConfig, backends: MachineBackends, clock: MachineClock, leaves: (memory: WebAssembly.Memory) => Readonly<Record<string, Leaf>>, memory?: WebAssembly.Memory) {
+    this.config = config;
+    this.clock = clock;
+    this.plan = planMemory({ processors: 1, ramBytes: config.ramBytes, videoMemoryBytes: config.videoMemoryBytes });
+    this.memory = memory ?? allocateMemory(this.plan);
+    this.mapRam();
+    const board = (this.board = new Board({
+      ram: new Uint8Array(this.memory.buffer, this.plan.ram, config.ramBytes),
+      clock,
+      alarms: this.alarms,
+      ramWritten: (address, length) => this.processor.code.written(address, length),
+      interruptRequest: (level) => this.processor?.setInterruptRequest(level),
+      signal: (signal, value) => this.signalled(signal, value),
+      videoMemory: (mapping) => this.mapVideo(mapping),
+    }));
+    const bus: CpuBus = {
+      portRead: (port, width) => board.portRead(port, width),
+      portWrite: (port, width, value) => board.portWrite(port, width, value),
+      memoryRead: (address, width) => board.memoryRead(address, width),
+      memoryWrite: (address, width, value) => board.memoryWrite(address, width, value),
+      acknowledgeInterrupt: () => board.acknowledge(),
+      timestamp: () => BigInt(Math.floor(clock.now())),
+      apicBase: () => undefined,
+    };
+    this.processor = new Processor({ memory: this.memory, plan: this.plan, index: 0, physical: this.physical, bus, leaves: leaves(this.memory) });
+
+    board.add(pic8259, {});
+    board.add(pit8254, {});
+    board.add(rtcCmos, { epoch: config.epoch, memoryBytes: config.ramBytes });
+    board.add(debugExit, { base: 0xf4, count: 4 });
+    this.serial = COM_PORTS.map(([base, irq], i) => {
+      const end = backends.serial[i];
+      return end === undefined ? undefined : board.add(uart16550, { base, irq }, { name: `serial${i}`, backends: [backend(serialBackend, end)] });
+    });
+    const video = new Uint8Array(this.memory.buffer, this.plan.videoMemory, config.videoMemoryBytes);
+    this.display = board.add(vga, { initialMode: 'text' }, { slot: SLOT_VGA, backends: [backend(videoMemoryBackend, { bytes: video, size: config.videoMemoryBytes })] });
+    backends.disks.forEach((disk, i) => {
+      board.add(virtioBlock, {}, { name: `disk${i}`, slot: SLOT_FIRST_DISK + i, backends: [backend(blockBackend, disk)] });
+    });
+  }
+
+  private mapRam(): void {
+    const { ram, ramBytes } = this.plan;
+    this.physical.map(0, ram, VIDEO_WINDOW, true);
+    this.physical.map(VIDEO_WINDOW_END, ram + VIDEO_WINDOW_END, ramBytes - VIDEO_WINDOW_END, true);
+  }
+  private mapVideo({ owner, bar, base, size, offset }: VideoMapping): void {
+    const key = `${owner}.${bar}`, old = this.mapped.get(key);
+    if (old !== undefined) this.physical.unmap(old.base, old.size);
+    this.mapped.delete(key);
+    const fits = base !== undefined && base % 4096 === 0 && base >= this.plan.ramBytes && offset + size <= this.plan.videoMemoryBytes;
+    if (fits) {
+      this.physical.map(base, this.plan.videoMemory + offset, size, true);
+      this.mapped.set(key, { base, size });
+    }
+    this.processor.mmu.flush(true);
+  }
+  private signalled(signal: MachineSignal, value: number): void {
+    if (signal === 'power-off' || signal === 'reset' || signal === 'exit') {
+      this.pendingStop = { kind: 'stopped', why: signal, status: value };
+      this.processor.requestAttention();
+    }
+  }
+
+  /** Power-on: devices and processor reset, the kernel in RAM. Throws TomeiError when the kernel is no kernel. */
+  powerOn(): void {
+    this.processor.cpu.reset();
+    this.board.reset();
+    this.pendingStop = undefined;
+    const { kernel, initrd, commandLine } = this.config;
+    if (kernel === undefined) throw new TomeiError('guest.nothing-to-boot', "this version boots kernels directly: name one by 'tomei.kernel' in the .vmx");
+    const boot = loadKernel(this.board.ram, { kernel, ...(initrd === undefined ? {} : { initrd }), commandLine, screen: { kind: 'text' } });
+    this.enter(boot);
+  }
+  private enter(boot: BootState): void {
+    const { cpu } = this.processor;
+    [boot.eax, boot.ecx, boot.edx, boot.ebx, boot.esp, boot.ebp, boot.esi, boot.edi].forEach((value, i) => cpu.setRegister(i, value));
+    cpu.set('cr0', boot.cr0);
+    cpu.eflags = boot.eflags;
+    cpu.set('gdtBase', boot.gdt.address);
+    cpu.set('gdtLimit', boot.gdt.limit);
+    for (const index of [0, 2, 3, 4, 5]) cpu.setSegment(index, boot.ds, 0, 0xffffffff, 0xc093);
+    cpu.setSegment(1, boot.cs, 0, 0xffffffff, 0xc09b);
+    cpu.set('eip', boot.eip);
+  }
+
+  /** Runs for a fraction of a millisecond, or until the guest halts or stops. Alarms fire between slices. */
+  runSlice(): SliceEnd {
+    this.board.fireDue();
+    const before = this.processor.instructions;
+    const next = this.alarms.next();
+    // An instruction clock reaches the next alarm exactly; a host clock is looked at often enough.
+    const room = next === null || this.clock.isReal ? SLICE : Math.max(1, Math.min(SLICE, Math.ceil((next - this.clock.now()) / 2)));
+    const how = this.processor.run(room);
+    this.clock.executed(this.processor.instructions - before);
+    if (how === 'triple-fault') return { kind: 'stopped', why: 'triple-fault', status: 0 };
+    if (this.pendingStop !== undefined) return this.pendingStop;
+    if (how !== 'halted') return { kind: 'running' };
+    const until = this.alarms.next();
+    if (until !== null && !this.clock.isReal) this.clock.skipTo(until);
+    return { kind: 'halted', until };
+  }
+
+  /** What the screen shows now: a copy of the registers, and the video memory itself. */
+  view(): DisplayView {
+    const memory = new Uint8Array(this.memory.buffer, this.plan.videoMemory, this.plan.videoMemoryBytes);
+    return { display: this.display.parts.display(), memory };
+  }
+
+  /** Everything but memory pages (RAM and video memory, which `memoryAreas` names). Call between slices. */
+  save(): SavedMachine {
+    const { processor } = this;
+    return {
+      version: 1,
+      time: this.clock.now(),
+      instructions: processor.instructions,
+      processor: processor.cpu.save(),
+      timestampOffset: processor.cpu.timestampOffset,
+      apicBase: processor.system.apicBase,
+      board: this.board.save(),
+    };
+  }
+  /** Takes a state that was saved from a machine of the same configuration; memory pages have been put back before. */
+  restore(saved: SavedMachine): void {
+    const { processor } = this;
+    this.clock.set(saved.time);
+    processor.cpu.restore(saved.processor);
+    processor.cpu.timestampOffset = saved.timestampOffset;
+    processor.system.apicBase = saved.apicBase;
+    processor.instructions = saved.instructions;
+    this.board.restore(saved.board);
+    processor.setInterruptRequest(this.board.interruptRequested);
+  }
+  /** The parts of linear memory that belong to the guest's state. */
+  memoryAreas(): readonly { readonly name: string; readonly bytes: Uint8Array }[] {
+    const { buffer } = this.memory, { ram, ramBytes, videoMemory, videoMemoryBytes } = this.plan;
+    return [
+      { name: 'ram', bytes: new Uint8Array(buffer, ram, ramBytes) },
+      { name: 'video', bytes: new Uint8Array(buffer, videoMemory, videoMemoryBytes) },
+    ];
+  }
+}
