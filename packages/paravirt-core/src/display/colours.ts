@@ -4,8 +4,8 @@ import { AC_COLOUR_SELECT, AC_MODE, AC_MODE_SELECT_54, AC_PLANE_ENABLE } from '.
 
 export const BLACK = 0xff00_0000;
 
-export const rgb = (red: number, green: number, blue: number): number =>
-  (BLACK | (blue << 16) | (green << 8) | red) >>> 0;
+/** As a signed word: typed arrays take it as it is, and no number leaves the range of small integers. */
+export const rgb = (red: number, green: number, blue: number): number => BLACK | (blue << 16) | (green << 8) | red;
 
 /** The dot for each of the 256 indexes that reach the DAC, through its mask. */
 export function dacColours({ palette, pelMask }: DisplayState): Uint32Array {

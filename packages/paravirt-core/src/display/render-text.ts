@@ -98,11 +98,9 @@ export function drawText({ display, memory }: DisplayView, blink: BlinkPhase, ca
       const foreground = colours[attribute & 0x0f]!;
       const background = colours[(attribute >> 4) & (mode & AC_MODE_BLINK ? 0x07 : 0x0f)]!;
       const bits = pattern(cell, rowScan, attribute);
-      for (let dot = 0; dot < cellWidth; dot++) {
-        const colour = bits & (0x100 >> dot) ? foreground : background;
-        for (let copy = 0; copy <= widthShift; copy++, x++) {
-          if (x >= 0 && x < width) row[x] = colour;
-        }
+      for (let dot = 0; dot < cellWidth << widthShift; dot++, x++) {
+        // Dots before the left edge are those panned away; typed arrays drop what lies behind the right one.
+        if (x >= 0) row[x] = bits & (0x100 >> (dot >> widthShift)) ? foreground : background;
       }
     }
   };
