@@ -1,7 +1,15 @@
 /** The bench that the device battery works on: a real board with one device, virtual time, and everything written down. */
-import { Alarms, ManualClock, type Alarm, type Fields } from '@tomei/kit';
+import { Alarms, ManualClock, pod, type Alarm, type Fields } from '@tomei/kit';
 import { Board, type Backend } from './board.ts';
-import type { Device, DeviceDef, Parts, Width } from './device.ts';
+import {
+  defineDevice,
+  typed,
+  type ApicMessage,
+  type Device,
+  type DeviceDef,
+  type Parts,
+  type Width,
+} from './device.ts';
 import { IRQ_LINES, type LineSource } from './irq-lines.ts';
 import { PCI_BAR0 } from './pci-config.ts';
 
@@ -83,6 +91,21 @@ const WIDTHS = [1, 2, 4] as const;
 /** Values that registers treat specially more often than random ones. */
 const TELLING = [0, 1, 0xff, 0xffff, 0xffff_ffff, 0x80, 0x8000_0000, 0x55, 0xaa];
 
+/** Sits on the APIC bus and writes down what passes. */
+const busProbe = defineDevice({
+  kind: 'bus-probe',
+  version: 1,
+  config: typed<string[]>(),
+  state: pod({}),
+  attach: ({ config: events }) => ({
+    apicMessage(message: ApicMessage): boolean {
+      events.push(`message ${JSON.stringify(message)}`);
+      return false;
+    },
+    apicEoi: (vector: number) => void events.push(`end of interrupt ${vector}`),
+  }),
+});
+
 export class Rig<P extends Parts = Parts> {
   readonly clock: ManualClock;
   readonly board: Board;
@@ -112,6 +135,7 @@ export class Rig<P extends Parts = Parts> {
     });
     this.wires = this.board.lines.source();
     this.device = this.board.add(def, given.config, { backends: this.bench.backends });
+    this.board.add(busProbe, this.events);
     this.board.lines.listen((line, level) => this.events.push(`line ${line} ${level}`));
     this.board.reset();
     this.targets = this.findTargets();
