@@ -470,6 +470,18 @@ describe('vga at power-on', () => {
     expect(() => machine({}, 100_000)).toThrow(expect.objectContaining({ code: 'vga.bad-memory' }));
   });
 
+  it('is there without video memory, too', () => {
+    const board = new Board({ ram: new Uint8Array(16), clock: new ManualClock() });
+    const device = board.add(vga, { initialMode: 'text' });
+    board.reset();
+
+    board.memoryWrite(WINDOW_TEXT, 2, 0x0741);
+
+    expect(board.memoryRead(WINDOW_TEXT, 2)).toBe(0xffff);
+    expect(device.parts.pci!.bars[0]).toBeUndefined();
+    expect(renderFrame({ display: device.parts.display(), memory: new Uint8Array(0) }).width).toBe(720);
+  });
+
   it('keeps the screen over a restore and makes it anew at a reset', () => {
     const m = machine({ initialMode: 'text' });
     m.poke(WINDOW_TEXT, 0x58);
