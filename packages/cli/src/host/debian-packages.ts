@@ -21,6 +21,7 @@ export const DEBIAN_PACKAGES = {
     { name: 'qemu-utils', command: 'qemu-img' },
     { name: 'seabios' },
     { name: 'gcc-multilib' },
+    { name: 'cpio', command: 'cpio' },
   ],
 } as const satisfies Record<string, readonly DebianPackage[]>;
 
