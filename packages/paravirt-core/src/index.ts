@@ -1,1 +1,4 @@
-export {};
+// For tests and tools that need a processor or the instruction table by themselves.
+export * from './core/index.ts';
+export * from './isa/index.ts';
+export { instantiateNumerics, type Numerics } from './numerics/numerics.ts';

@@ -14,7 +14,9 @@ const CODE_MIDDLE = MEMORY.code.address + PAGE_SIZE;
 const CODE_END = MEMORY.code.address + MEMORY.code.size;
 
 /** What an instruction leaves undefined. */
-type Masks = Pick<NamedCase, 'undefinedStatus' | 'undefinedMemory'> & { readonly undefinedFlags?: number };
+type Masks = Pick<NamedCase, 'undefinedStatus' | 'undefinedRegisters' | 'undefinedMemory'> & {
+  readonly undefinedFlags?: number;
+};
 
 /** C0, C2 and C3. */
 const X87: Masks = { undefinedStatus: 0x4500 };
@@ -135,7 +137,9 @@ function* stackCases(): Generator<NamedCase> {
   for (const [text, code, masks] of STACK_USES)
     for (const [place, esp] of places) {
       const registers = { eax: 1, ecx: 2, edx: 3, ebx: 4, esp, ebp: esp, esi: 6, edi: 7 };
-      yield named(`${text} with esp ${place}`, { code, registers }, masks);
+      // A POPA that faults in the middle may or may not have loaded the first registers.
+      const partly = text === 'popa' && place.endsWith('left above') ? { undefinedRegisters: 0xef } : {};
+      yield named(`${text} with esp ${place}`, { code, registers }, { ...masks, ...partly });
     }
 }
 

@@ -25,7 +25,14 @@ export interface Choice {
 const SEGMENT_PREFIX = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65] as const;
 /** ModRM.rm of 16-bit addressing by base and index (SDM vol. 2, table 2-1). */
 const RM_16: readonly (readonly [base: number, index: number])[] = [
-  [EBX, ESI], [EBX, EDI], [EBP, ESI], [EBP, EDI], [ESI, -1], [EDI, -1], [EBP, -1], [EBX, -1],
+  [EBX, ESI],
+  [EBX, EDI],
+  [EBP, ESI],
+  [EBP, EDI],
+  [ESI, -1],
+  [EDI, -1],
+  [EBP, -1],
+  [EBX, -1],
 ];
 
 /** The segment of an effective address without a prefix. */
@@ -33,8 +40,10 @@ export const defaultSegment = (base: number): number => (base === ESP || base ==
 
 /** The shortest ordinary encoding of one instruction. Throws RangeError when the form cannot take the choice. */
 export function encode(form: Form, choice: Choice = {}): Uint8Array {
-  const { row } = form, { parsed } = row;
-  const big = choice.big ?? true, usual = big ? 32 : 16;
+  const { row } = form,
+    { parsed } = row;
+  const big = choice.big ?? true,
+    usual = big ? 32 : 16;
   const memory = form.memory || hasOffset(row) ? addressed(form, choice) : undefined;
   const addressSize = memory?.addressSize ?? (row.addressSized === true ? form.addressSize : usual);
   const bytes: number[] = [];
@@ -45,16 +54,30 @@ export function encode(form: Form, choice: Choice = {}): Uint8Array {
   if (parsed.mandatory === 0x66 || (isSized(row) && form.size !== usual)) bytes.push(0x66);
   if (typeof parsed.mandatory === 'number' && parsed.mandatory !== 0x66) bytes.push(parsed.mandatory);
   else if (form.repeat !== 'none') bytes.push(form.repeat === 'repe' ? 0xf3 : 0xf2);
-  bytes.push(...[[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][parsed.map]!, parsed.opcode + (parsed.plusRegister ? (choice.reg ?? 0) & 7 : 0));
+  bytes.push(
+    ...[[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]][parsed.map]!,
+    parsed.opcode + (parsed.plusRegister ? (choice.reg ?? 0) & 7 : 0),
+  );
   if (parsed.modrm.kind !== 'none') {
     const reg = parsed.modrm.kind === 'digit' ? parsed.modrm.digit : (choice.reg ?? 0) & 7;
-    if (parsed.modrm.kind === 'exact') bytes.push(parsed.modrm.first + (parsed.modrm.last > parsed.modrm.first ? (choice.rm ?? 0) & 7 : 0));
-    else if (memory !== undefined) bytes.push(...(addressSize === 32 ? address32(reg, memory) : address16(reg, memory)));
+    if (parsed.modrm.kind === 'exact')
+      bytes.push(parsed.modrm.first + (parsed.modrm.last > parsed.modrm.first ? (choice.rm ?? 0) & 7 : 0));
+    else if (memory !== undefined)
+      bytes.push(...(addressSize === 32 ? address32(reg, memory) : address16(reg, memory)));
     else bytes.push(0xc0 | (reg << 3) | ((choice.rm ?? 0) & 7));
   }
   parsed.immediates.forEach((kind, n) => {
     const value = kind === 'mo' ? memory!.displacement : n === 0 ? (choice.immediate ?? 0) : (choice.immediate2 ?? 0);
-    const length = kind === 'ib' || kind === 'cb' ? 1 : kind === 'iw' ? 2 : kind === 'mo' ? addressSize / 8 : kind === 'iv' || kind === 'cv' ? form.size / 8 : 4;
+    const length =
+      kind === 'ib' || kind === 'cb'
+        ? 1
+        : kind === 'iw'
+          ? 2
+          : kind === 'mo'
+            ? addressSize / 8
+            : kind === 'iv' || kind === 'cv'
+              ? form.size / 8
+              : 4;
     bytes.push(...little(value, length));
   });
   return Uint8Array.from(bytes);
@@ -64,12 +87,14 @@ const hasOffset = (row: Row): boolean => row.operands.some((o) => o.kind === 'mo
 
 function addressed({ row, addressSize, size }: Form, { memory }: Choice): MemoryOperand {
   if (memory === undefined) throw new RangeError(`${row.mnemonic} ${row.encoding} needs a memory operand`);
-  if (row.addressSized === true && memory.addressSize !== addressSize) throw new RangeError(`${row.mnemonic}: address size ${memory.addressSize} is another form`);
+  if (row.addressSized === true && memory.addressSize !== addressSize)
+    throw new RangeError(`${row.mnemonic}: address size ${memory.addressSize} is another form`);
   return popMovesFirst(row, memory) ? { ...memory, displacement: (memory.displacement - size / 8) | 0 } : memory;
 }
 
 const fitsByte = (n: number): boolean => n >= -128 && n <= 127;
-const little = (value: number, length: number): number[] => Array.from({ length }, (_, i) => (value >>> (8 * i)) & 0xff);
+const little = (value: number, length: number): number[] =>
+  Array.from({ length }, (_, i) => (value >>> (8 * i)) & 0xff);
 
 /** ModRM, SIB and displacement (SDM vol. 2, tables 2-2 and 2-3). */
 function address32(reg: number, { base, index, scale, displacement }: MemoryOperand): number[] {
@@ -78,7 +103,9 @@ function address32(reg: number, { base, index, scale, displacement }: MemoryOper
   const sib = index >= 0 || base === ESP;
   if (base < 0) {
     // Without a base the displacement has 32 bits; a lone index needs SIB.
-    return index < 0 ? [(reg << 3) | 5, ...little(d, 4)] : [(reg << 3) | 4, (scale << 6) | (index << 3) | 5, ...little(d, 4)];
+    return index < 0
+      ? [(reg << 3) | 5, ...little(d, 4)]
+      : [(reg << 3) | 4, (scale << 6) | (index << 3) | 5, ...little(d, 4)];
   }
   const mod = d === 0 && base !== EBP ? 0 : fitsByte(d) ? 1 : 2;
   const head = [(mod << 6) | (reg << 3) | (sib ? 4 : base)];
