@@ -86,6 +86,7 @@ void kernel_start(u32 magic, u32 *info)
   multiboot_magic = magic;
   multiboot_info = info;
   serial_init();
+  pic_init();
   tables_init();
   test_main();
   leave(0);

@@ -30,6 +30,8 @@ void test_main(void)
   print("ok cr0-et-stays %x\n", read_cr0() & 0x10);
   write_cr2(0x12345678);
   print("ok cr2 %x\n", read_cr2());
+  TRY("xorl %eax, %eax\n" AT "ltr %ax");
+  report("ltr-null");
   u32 cr3 = read_cr3();
   write_cr3(0x00abc018);
   print("ok cr3 %x\n", read_cr3());
