@@ -82,7 +82,7 @@ const numerics = instantiateNumerics(memory);
 numerics.f80_from_f64(A, X, CW);
 numerics.f80_constant(B, 3, CW);
 numerics.f80_constant(HALF, 5, CW);
-console.log('operation                 from JavaScript   from WebAssembly');
+process.stdout.write('operation                 from JavaScript   from WebAssembly\n');
 for (const row of rows) {
   const instance = new WebAssembly.Instance(await loopModule(row), { numerics: numerics as never });
   const loop = instance.exports['loop'] as (n: number) => void;
@@ -91,5 +91,5 @@ for (const row of rows) {
     for (let i = 0; i < CALLS; i++) run(numerics);
   });
   const wasm = measure(milliseconds, () => loop(CALLS));
-  console.log(`${name.padEnd(26)}${js.toFixed(1).padStart(10)} ns${wasm.toFixed(1).padStart(16)} ns`);
+  process.stdout.write(`${name.padEnd(26)}${js.toFixed(1).padStart(10)} ns${wasm.toFixed(1).padStart(16)} ns\n`);
 }

@@ -1,6 +1,7 @@
 /**
  * The leaf numerics: x87 and SSE scalar arithmetic as a WebAssembly module over the guest's memory, bit- and flag-exact
  * with hardware (the transcendental instructions: within 1 ulp). The interpreter and the JIT import the same functions.
+ * Sources are in `assembly/`; `verify.ts` compares millions of operands with the host processor, `bench.ts` measures.
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -83,10 +83,13 @@ function x87Operands(operation: X87Operation, next: Random): [F80, F80] {
   }
 }
 
-export function addRandomX87(records: Records, operation: X87Operation, next: Random): void {
+/** One random record. Without `anyControls` every exception is masked and precision control is not the reserved value. */
+export function addRandomX87(records: Records, operation: X87Operation, next: Random, anyControls = true): void {
   const masks = next() & 7 ? 0x3f : next() & 0x3f;
   const [a, b] = x87Operands(operation, next);
-  records.add(operation.number, (next() & 0xf00) | 0x40 | masks, ALL_MASKED, a, b);
+  const controls = (next() & 0xf00) | 0x40;
+  const cw = anyControls ? controls | masks : (controls & 0x300) === 0x100 ? controls | 0x33f : controls | 0x3f;
+  records.add(operation.number, cw, ALL_MASKED, a, b);
 }
 
 /** The edge operands of an operation. */

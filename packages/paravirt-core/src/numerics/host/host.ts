@@ -1,6 +1,6 @@
 /** Compiles and runs the reference program on the host processor. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +20,11 @@ export function whyNoHost(): string | undefined {
   if (process.arch !== 'x64') return `the host processor is ${process.arch}, not x86-64`;
   if (spawnSync('gcc', ['--version']).error !== undefined) return 'gcc is not installed (Debian package gcc)';
   return undefined;
+}
+
+/** Whether the host is of the make that the stored vectors come from, which settles what the manuals leave open. */
+export function isReferenceHost(): boolean {
+  return process.platform === 'linux' && readFileSync('/proc/cpuinfo', 'latin1').includes('AuthenticAMD');
 }
 
 export function openHost(): HostProcessor {
