@@ -10,6 +10,7 @@ export const WORKSPACE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   'packages/vmdk': ['kit'],
   'packages/rfb': ['kit'],
   'packages/paravirt-core': ['kit'],
+  'packages/guest': ['kit', 'vmx', 'vmdk', 'paravirt-core'],
   'packages/testkit': ['kit'],
   'packages/contracts': ['kit'],
   'packages/service': ['kit', 'contracts'],
