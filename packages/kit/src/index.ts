@@ -21,4 +21,5 @@ export {
   type Pod,
   type StateOf,
 } from './pod.ts';
+export { ByteRing, Doorbell } from './ring.ts';
 export { Alarms, ManualClock, ms, seconds, us, type Alarm, type Clock, type Nanoseconds } from './clock.ts';

@@ -1,3 +1,5 @@
+/** Tomei's machine: what other packages may use of it. */
+export * from './vm/index.ts';
 // For tests and tools that need a processor or the instruction table by themselves.
 export * from './core/index.ts';
 export * from './isa/index.ts';

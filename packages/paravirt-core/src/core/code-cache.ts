@@ -72,7 +72,8 @@ export class CodeCache implements CodeWatcher {
     for (let page = address >>> 12; page <= (address + length - 1) >>> 12; page++) {
       const code = this.marked[page] === 0 ? undefined : this.pages.get(page);
       if (code === undefined) continue;
-      const first = Math.max(address, page * 4096) & 0xfff, last = Math.min(address + length - 1, page * 4096 + 4095) & 0xfff;
+      const first = Math.max(address, page * 4096) & 0xfff,
+        last = Math.min(address + length - 1, page * 4096 + 4095) & 0xfff;
       for (let i = first; i <= last; i++) {
         if ((code.decoded[i >> 3]! & (1 << (i & 7))) !== 0) {
           this.drop(code);
@@ -122,7 +123,8 @@ export class CodeCache implements CodeWatcher {
     const linear = (cpu.segment(CS, 'base') + eip) >>> 0;
     const physical = this.mmu.translate(linear, false, cpu.get('cpl') === 3);
     if (physical < 0) throw GUEST_FAULT;
-    const pageEip = (eip - (linear & 0xfff)) | 0, limit = cpu.get('codeLimit');
+    const pageEip = (eip - (linear & 0xfff)) | 0,
+      limit = cpu.get('codeLimit');
     // Where the limit ends within the page, or the bytes are a device's, nothing is kept.
     const whole = limit >= eip - (linear & 0xfff) + 4095 && eip >= (linear & 0xfff);
     cpu.set('pageEip', pageEip);
@@ -130,7 +132,8 @@ export class CodeCache implements CodeWatcher {
       cpu.set('pageMap', plan.emptyMap);
       return this.once(eip, linear);
     }
-    const big = this.isBig, map = this.mapOf(physical >>> 12, big);
+    const big = this.isBig,
+      map = this.mapOf(physical >>> 12, big);
     cpu.set('pageMap', map);
     const slot = (plan.codeTlb >> 2) + (((linear >>> 12) & (CODE_TLB_ENTRIES - 1)) << 1);
     this.i32[slot] = (linear & ~0xfff) | cpu.get('codeKey');
@@ -165,10 +168,12 @@ export class CodeCache implements CodeWatcher {
       map = this.mapOf(physical >>> 12, big);
       cpu.set('pageMap', map);
     }
-    const code = this.pages.get(physical >>> 12)!, page = cpu.physical.hostPage(physical);
+    const code = this.pages.get(physical >>> 12)!,
+      page = cpu.physical.hostPage(physical);
     const bytes = cpu.u8.subarray(page, page + 4096);
     const first = plan.records + this.recordsUsed;
-    let at = first, offset = physical & 0xfff;
+    let at = first,
+      offset = physical & 0xfff;
     for (let n = 0; ; n++) {
       if (offset >= 4096 || n === RUN_LIMIT) {
         at = writer.pseudo(at, PSEUDO.lookup, offset);
@@ -201,8 +206,10 @@ export class CodeCache implements CodeWatcher {
 
   /** Bytes of the instruction at a linear address, across pages, up to the limit of CS; a fault where the first missing byte is. */
   private fetch(eip: number, linear: number): Instruction | NoInstruction {
-    const { cpu } = this, user = cpu.get('cpl') === 3, limit = cpu.get('codeLimit');
-    for (let n = 0; n < MAX_LENGTH; ) {
+    const { cpu } = this,
+      user = cpu.get('cpl') === 3,
+      limit = cpu.get('codeLimit');
+    for (let n = 0; n < MAX_LENGTH;) {
       if (eip + n > limit) {
         const insn = this.decoder.decode(this.fetched, 0, n, this.isBig);
         if (insn === 'need-more') cpu.raise(EXCEPTION.GP, 0);
@@ -223,7 +230,8 @@ export class CodeCache implements CodeWatcher {
   /** The instruction at `eip` in the scratch records, followed by `then`. */
   private scratch(eip: number, linear: number, then: number): number {
     const { writer } = this;
-    const first = this.cpu.base + SCRATCH_RECORDS, offset = linear & 0xfff;
+    const first = this.cpu.base + SCRATCH_RECORDS,
+      offset = linear & 0xfff;
     const insn = this.fetch(eip, linear);
     if (typeof insn === 'string') writer.pseudo(first, pseudoOf(insn), offset);
     else writer.pseudo(writer.instruction(first, insn, offset), then, offset + insn.length);
@@ -257,5 +265,7 @@ const pseudoOf = (why: NoInstruction): number => (why === 'too-long' ? PSEUDO.to
 /** Conditional branches fall through, so the run goes on behind them. */
 const endsRun = (insn: Instruction): boolean => {
   const { row } = insn.form;
-  return row.transfers === true && !(row.operands[0]?.kind === 'rel' && row.mnemonic !== 'jmp' && row.mnemonic !== 'call');
+  return (
+    row.transfers === true && !(row.operands[0]?.kind === 'rel' && row.mnemonic !== 'jmp' && row.mnemonic !== 'call')
+  );
 };

@@ -1,11 +1,45 @@
 /** One processor: its state in linear memory, seen from TypeScript, and what follows from a change of mode. */
 import { CS, EFLAGS, SS } from '../isa/build.ts';
-import { CODE_KEY, OFFSET, SEGMENT, STATE_BYTES, TLB, UNIT, cpuBlock, segmentOffset, type FieldName } from './layout.ts';
+import {
+  CODE_KEY,
+  OFFSET,
+  SEGMENT,
+  STATE_BYTES,
+  TLB,
+  UNIT,
+  cpuBlock,
+  segmentOffset,
+  type FieldName,
+} from './layout.ts';
 import type { PhysicalMap } from './physical.ts';
 
 /** CR0 and CR4 bits (SDM vol. 3, 2.5). */
-export const CR0 = { PE: 1, MP: 2, EM: 4, TS: 8, ET: 16, NE: 32, WP: 1 << 16, AM: 1 << 18, NW: 1 << 29, CD: 1 << 30, PG: 0x80000000 } as const;
-export const CR4 = { VME: 1, PVI: 2, TSD: 4, DE: 8, PSE: 16, PAE: 32, MCE: 64, PGE: 128, PCE: 256, OSFXSR: 512, OSXMMEXCPT: 1024 } as const;
+export const CR0 = {
+  PE: 1,
+  MP: 2,
+  EM: 4,
+  TS: 8,
+  ET: 16,
+  NE: 32,
+  WP: 1 << 16,
+  AM: 1 << 18,
+  NW: 1 << 29,
+  CD: 1 << 30,
+  PG: 0x80000000,
+} as const;
+export const CR4 = {
+  VME: 1,
+  PVI: 2,
+  TSD: 4,
+  DE: 8,
+  PSE: 16,
+  PAE: 32,
+  MCE: 64,
+  PGE: 128,
+  PCE: 256,
+  OSFXSR: 512,
+  OSXMMEXCPT: 1024,
+} as const;
 
 /** Thrown by services once the fault is recorded in the processor's state; never leaves the core. */
 export const GUEST_FAULT = Symbol('guest fault');
@@ -25,7 +59,19 @@ export interface CpuBus {
 }
 
 /** Bits of a segment's `attributes`: the descriptor's bits 8..23 moved to 0 (SDM vol. 3, figure 3-8). */
-export const ATTRIBUTE = { accessed: 1, writable: 2, readable: 2, expandDown: 4, conforming: 4, code: 8, system: 0, s: 0x10, present: 0x80, big: 0x4000, granular: 0x8000 } as const;
+export const ATTRIBUTE = {
+  accessed: 1,
+  writable: 2,
+  readable: 2,
+  expandDown: 4,
+  conforming: 4,
+  code: 8,
+  system: 0,
+  s: 0x10,
+  present: 0x80,
+  big: 0x4000,
+  granular: 0x8000,
+} as const;
 export const dplOf = (attributes: number): number => (attributes >> 5) & 3;
 
 export class Cpu {
@@ -87,13 +133,16 @@ export class Cpu {
 
   /** EFLAGS as one word. */
   get eflags(): number {
-    const result = this.i32[(this.base + OFFSET.flagResult) >> 2]!, aux = this.i32[(this.base + OFFSET.flagAux) >> 2]!;
-    const carry = aux >>> 31, overflow = (aux ^ (aux << 1)) >>> 31;
+    const result = this.i32[(this.base + OFFSET.flagResult) >> 2]!,
+      aux = this.i32[(this.base + OFFSET.flagAux) >> 2]!;
+    const carry = aux >>> 31,
+      overflow = (aux ^ (aux << 1)) >>> 31;
     let byte = (result ^ (aux >>> 8)) & 0xff;
     byte ^= byte >> 4;
     const parity = (0x9669 >> (byte & 15)) & 1;
     const sign = (result >>> 31) ^ (aux & 1);
-    const status = carry | (parity << 2) | (((aux >> 3) & 1) << 4) | ((result === 0 ? 1 : 0) << 6) | (sign << 7) | (overflow << 11);
+    const status =
+      carry | (parity << 2) | (((aux >> 3) & 1) << 4) | ((result === 0 ? 1 : 0) << 6) | (sign << 7) | (overflow << 11);
     return (this.get('systemFlags') | status) >>> 0;
   }
   set eflags(value: number) {
@@ -101,9 +150,17 @@ export class Cpu {
     this.set('systemFlags', (value & ~STATUS_MASK & EFLAGS_IMPLEMENTED) | 2);
   }
   setStatusFlags(value: number): void {
-    const carry = value & 1, overflow = (value >> 11) & 1;
+    const carry = value & 1,
+      overflow = (value >> 11) & 1;
     this.set('flagResult', (value & 0x40) === 0 ? 0x100 : 0);
-    this.set('flagAux', (carry << 31) | ((carry ^ overflow) << 30) | (((value >> 4) & 1) << 3) | ((((value >> 2) & 1) ^ 1) << 8) | ((value >> 7) & 1));
+    this.set(
+      'flagAux',
+      (carry << 31) |
+        ((carry ^ overflow) << 30) |
+        (((value >> 4) & 1) << 3) |
+        ((((value >> 2) & 1) ^ 1) << 8) |
+        ((value >> 7) & 1),
+    );
   }
 
   /** Loads a segment register's visible and hidden parts without any check. */
@@ -134,8 +191,14 @@ export class Cpu {
     // With alignment checking on, every access has to be looked at: no TLB entry has this bit.
     const alignmentChecked = user && (this.get('cr0') & CR0.AM) !== 0 && (this.get('systemFlags') & EFLAGS.AC) !== 0;
     this.set('accessRead', alignmentChecked ? TLB.never : user ? TLB.userRead : TLB.supervisorRead);
-    this.set('codeKey', CODE_KEY.valid | (user ? CODE_KEY.user : 0) | ((this.segment(CS, 'attributes') & ATTRIBUTE.big) !== 0 ? CODE_KEY.big : 0));
-    const cr0 = this.get('cr0'), cr4 = this.get('cr4');
+    this.set(
+      'codeKey',
+      CODE_KEY.valid |
+        (user ? CODE_KEY.user : 0) |
+        ((this.segment(CS, 'attributes') & ATTRIBUTE.big) !== 0 ? CODE_KEY.big : 0),
+    );
+    const cr0 = this.get('cr0'),
+      cr4 = this.get('cr4');
     const off = (cr0 & (CR0.EM | CR0.TS)) !== 0;
     let denied = off ? UNIT.x87 | UNIT.mmx | UNIT.sse | UNIT.fxsr : 0;
     if ((cr4 & CR4.OSFXSR) === 0) denied |= UNIT.sse;
@@ -185,13 +248,25 @@ export class Cpu {
 /** What CPUID.1:EAX and EDX after reset say: family 6, model 13, stepping 8 (the last 32-bit-only line with SSE2, so that kernels expect no more than is there). */
 export const FAMILY_MODEL_STEPPING = 0x06d8;
 export const STATUS_MASK = 0x8d5;
-const EFLAGS_IMPLEMENTED = EFLAGS.TF | EFLAGS.IF | EFLAGS.DF | EFLAGS.IOPL | EFLAGS.NT | EFLAGS.RF | EFLAGS.VM | EFLAGS.AC | EFLAGS.VIF | EFLAGS.VIP | EFLAGS.ID;
+const EFLAGS_IMPLEMENTED =
+  EFLAGS.TF |
+  EFLAGS.IF |
+  EFLAGS.DF |
+  EFLAGS.IOPL |
+  EFLAGS.NT |
+  EFLAGS.RF |
+  EFLAGS.VM |
+  EFLAGS.AC |
+  EFLAGS.VIF |
+  EFLAGS.VIP |
+  EFLAGS.ID;
 
 /** The offset below which 16 bytes can be accessed without looking at the limit: 0 where every access must look. */
 function boundOf(limit: number, attributes: number, write: boolean): number {
   const isCode = (attributes & ATTRIBUTE.code) !== 0;
   if ((attributes & ATTRIBUTE.s) === 0 || (attributes & ATTRIBUTE.present) === 0) return 0;
-  if (isCode ? write || (attributes & ATTRIBUTE.readable) === 0 : write && (attributes & ATTRIBUTE.writable) === 0) return 0;
+  if (isCode ? write || (attributes & ATTRIBUTE.readable) === 0 : write && (attributes & ATTRIBUTE.writable) === 0)
+    return 0;
   if (!isCode && (attributes & ATTRIBUTE.expandDown) !== 0) return 0;
   return Math.max(0, (limit >>> 0) - 14) >>> 0;
 }

@@ -21,7 +21,8 @@ export const SEGMENT = {
   /** The descriptor's second doubleword without base and limit: type, S, DPL, P, AVL, D/B, G; 0 = null or unusable. */
   attributes: 20,
 } as const;
-export const LDTR = 6, TR = 7;
+export const LDTR = 6,
+  TR = 7;
 
 type Entry = readonly [name: string, bytes: number, count?: number];
 const entries = [
@@ -36,7 +37,10 @@ const entries = [
   ['stackMask', 4],
   ['codeLimit', 4],
   ['cpl', 4],
-  ['cr0', 4], ['cr2', 4], ['cr3', 4], ['cr4', 4],
+  ['cr0', 4],
+  ['cr2', 4],
+  ['cr3', 4],
+  ['cr4', 4],
   ['fault', 4], // 1: an exception waits to be delivered
   ['faultVector', 4],
   ['faultCode', 4], // -1: none
@@ -54,11 +58,23 @@ const entries = [
   ['tlb', 4], // address of the data TLB
   ['codeTlb', 4], // address of the code TLB
   ['segments', SEGMENT_BYTES, 8], // ES CS SS DS FS GS LDTR TR
-  ['gdtBase', 4], ['gdtLimit', 4], ['idtBase', 4], ['idtLimit', 4],
+  ['gdtBase', 4],
+  ['gdtLimit', 4],
+  ['idtBase', 4],
+  ['idtLimit', 4],
   ['dr', 4, 8],
-  ['sysenterCs', 4], ['sysenterEsp', 4], ['sysenterEip', 4],
-  ['fpuControl', 4], ['fpuStatus', 4], ['fpuTop', 4], ['fpuTags', 4],
-  ['fpuOpcode', 4], ['fpuIp', 4], ['fpuCs', 4], ['fpuDp', 4], ['fpuDs', 4],
+  ['sysenterCs', 4],
+  ['sysenterEsp', 4],
+  ['sysenterEip', 4],
+  ['fpuControl', 4],
+  ['fpuStatus', 4],
+  ['fpuTop', 4],
+  ['fpuTags', 4],
+  ['fpuOpcode', 4],
+  ['fpuIp', 4],
+  ['fpuCs', 4],
+  ['fpuDp', 4],
+  ['fpuDs', 4],
   ['mxcsr', 4],
   ['fpr', 16, 8], // physical registers R0..R7, 80 bits each; MM0..MM7 are their low 64
   ['xmm', 16, 8],

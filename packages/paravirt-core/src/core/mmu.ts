@@ -63,15 +63,18 @@ export class Mmu {
   protectCode(physicalPage: number): void {
     const host = this.cpu.physical.hostPage(physicalPage);
     for (let i = 0; i < this.filledCount; i++) {
-      const page = this.filled[i]!, entry = this.entries[page]!;
-      if (entry !== 0 && ((entry & ~0xfff) + (page << 12)) >>> 0 === host) this.entries[page] = entry & ~(TLB.supervisorWrite | TLB.userWrite);
+      const page = this.filled[i]!,
+        entry = this.entries[page]!;
+      if (entry !== 0 && ((entry & ~0xfff) + (page << 12)) >>> 0 === host)
+        this.entries[page] = entry & ~(TLB.supervisorWrite | TLB.userWrite);
     }
   }
   private fill(linear: number, physical: number, rights: number): void {
     const host = this.cpu.physical.hostPage(physical);
     if (host === 0) return;
     let allowed = rights;
-    if (!this.cpu.physical.isWritable(physical) || this.code.hasCode(physical)) allowed &= ~(TLB.supervisorWrite | TLB.userWrite);
+    if (!this.cpu.physical.isWritable(physical) || this.code.hasCode(physical))
+      allowed &= ~(TLB.supervisorWrite | TLB.userWrite);
     const page = linear >>> 12;
     this.entries[page] = (host - (page << 12)) | allowed;
     if (this.isFilled[page] === 0) {
@@ -118,20 +121,26 @@ export class Mmu {
     const directoryAt = ((cpu.get('cr3') & ~0xfff) + ((linear >>> 22) << 2)) >>> 0;
     const pde = this.readPhysical32(directoryAt);
     if ((pde & PTE.P) === 0) return this.pageFault(linear, denied);
-    const cr4 = cpu.get('cr4'), large = (pde & PTE.PS) !== 0 && (cr4 & CR4.PSE) !== 0;
+    const cr4 = cpu.get('cr4'),
+      large = (pde & PTE.PS) !== 0 && (cr4 & CR4.PSE) !== 0;
     // Bits 21:13 of a 4 MiB entry are reserved without PSE-36 (SDM vol. 3, table 4-4).
     if (large && (pde & 0x003fe000) !== 0) return this.pageFault(linear, denied | PF.present | PF.reserved);
     const entryAt = large ? directoryAt : ((pde & ~0xfff) + (((linear >>> 12) & 0x3ff) << 2)) >>> 0;
     const entry = large ? pde : this.readPhysical32(entryAt);
     if ((entry & PTE.P) === 0) return this.pageFault(linear, denied);
     const both = large ? pde : pde & entry;
-    const userOk = (both & PTE.U) !== 0, writable = (both & PTE.W) !== 0, supervisorWrites = writable || (cr0 & CR0.WP) === 0;
-    if ((user && !userOk) || (write && !(user ? writable : supervisorWrites))) return this.pageFault(linear, denied | PF.present);
+    const userOk = (both & PTE.U) !== 0,
+      writable = (both & PTE.W) !== 0,
+      supervisorWrites = writable || (cr0 & CR0.WP) === 0;
+    if ((user && !userOk) || (write && !(user ? writable : supervisorWrites)))
+      return this.pageFault(linear, denied | PF.present);
     if (!large && (pde & PTE.A) === 0) this.writePhysical32(directoryAt, pde | PTE.A);
     const marks = PTE.A | (write ? PTE.D : 0);
     if ((entry & marks) !== marks) this.writePhysical32(entryAt, entry | marks);
     const dirty = write || (entry & PTE.D) !== 0;
-    const physical = large ? ((entry & 0xffc00000) | (linear & 0x3fffff)) >>> 0 : ((entry & ~0xfff) | (linear & 0xfff)) >>> 0;
+    const physical = large
+      ? ((entry & 0xffc00000) | (linear & 0x3fffff)) >>> 0
+      : ((entry & ~0xfff) | (linear & 0xfff)) >>> 0;
     let rights = TLB.supervisorRead | (userOk ? TLB.userRead : 0);
     if (dirty && supervisorWrites) rights |= TLB.supervisorWrite;
     if (dirty && writable && userOk) rights |= TLB.userWrite;
@@ -151,28 +160,33 @@ export class Mmu {
     linear >>>= 0;
     if ((linear & 0xfff) + bytes <= 4096) return this.readPhysical(this.must(linear, false, user), bytes);
     let value = 0;
-    for (let i = 0; i < bytes; i++) value |= this.readPhysical(this.must((linear + i) >>> 0, false, user), 1) << (8 * i);
+    for (let i = 0; i < bytes; i++)
+      value |= this.readPhysical(this.must((linear + i) >>> 0, false, user), 1) << (8 * i);
     return value >>> 0;
   }
   writeLinear(linear: number, bytes: 1 | 2 | 4, value: number, user: boolean): void {
     linear >>>= 0;
     if ((linear & 0xfff) + bytes <= 4096) return this.writePhysical(this.must(linear, true, user), bytes, value);
     const last = (linear + bytes - 1) >>> 0;
-    const first = this.must(linear, true, user), second = this.must(last & ~0xfff, true, user);
+    const first = this.must(linear, true, user),
+      second = this.must(last & ~0xfff, true, user);
     const inFirst = 4096 - (linear & 0xfff);
-    for (let i = 0; i < bytes; i++) this.writePhysical(i < inFirst ? first + i : second + i - inFirst, 1, (value >>> (8 * i)) & 0xff);
+    for (let i = 0; i < bytes; i++)
+      this.writePhysical(i < inFirst ? first + i : second + i - inFirst, 1, (value >>> (8 * i)) & 0xff);
   }
   readPhysical(address: number, bytes: 1 | 2 | 4): number {
     const host = this.cpu.physical.hostPage(address);
     if (host === 0) return this.cpu.bus.memoryRead(address, bytes) >>> 0;
-    const at = host + (address & 0xfff), { data } = this.cpu;
+    const at = host + (address & 0xfff),
+      { data } = this.cpu;
     return bytes === 4 ? data.getUint32(at, true) : bytes === 2 ? data.getUint16(at, true) : data.getUint8(at);
   }
   writePhysical(address: number, bytes: 1 | 2 | 4, value: number): void {
     const host = this.cpu.physical.hostPage(address);
     if (host === 0) return this.cpu.bus.memoryWrite(address, bytes, value >>> 0);
     if (!this.cpu.physical.isWritable(address)) return;
-    const at = host + (address & 0xfff), { data } = this.cpu;
+    const at = host + (address & 0xfff),
+      { data } = this.cpu;
     if (bytes === 4) data.setUint32(at, value, true);
     else if (bytes === 2) data.setUint16(at, value, true);
     else data.setUint8(at, value);
@@ -183,15 +197,22 @@ export class Mmu {
 
   /** The linear address of an access, or GUEST_FAULT with #GP(0) or #SS(0) (SDM vol. 3, 5.3 and 5.4). */
   private checkSegment(segmentAddress: number, offset: number, bytes: number, write: boolean): number {
-    const at = segmentAddress >> 2, { i32 } = this.cpu;
-    const attributes = i32[at + SEGMENT.attributes / 4]!, limit = i32[at + SEGMENT.limit / 4]! >>> 0, base = i32[at + SEGMENT.base / 4]!;
+    const at = segmentAddress >> 2,
+      { i32 } = this.cpu;
+    const attributes = i32[at + SEGMENT.attributes / 4]!,
+      limit = i32[at + SEGMENT.limit / 4]! >>> 0,
+      base = i32[at + SEGMENT.base / 4]!;
     const index = (segmentAddress - this.cpu.base - OFFSET.segments) / SEGMENT_BYTES;
     const last = offset + bytes - 1;
     const isCode = (attributes & ATTRIBUTE.code) !== 0;
-    const readable = !isCode || (attributes & ATTRIBUTE.readable) !== 0, writable = !isCode && (attributes & ATTRIBUTE.writable) !== 0;
+    const readable = !isCode || (attributes & ATTRIBUTE.readable) !== 0,
+      writable = !isCode && (attributes & ATTRIBUTE.writable) !== 0;
     // Real mode ignores the type, not the limit.
-    let ok = !this.cpu.isProtected || ((attributes & ATTRIBUTE.present) !== 0 && (attributes & ATTRIBUTE.s) !== 0 && (write ? writable : readable));
-    if (!isCode && (attributes & ATTRIBUTE.expandDown) !== 0) ok &&= offset > limit && last <= ((attributes & ATTRIBUTE.big) !== 0 ? 0xffffffff : 0xffff);
+    let ok =
+      !this.cpu.isProtected ||
+      ((attributes & ATTRIBUTE.present) !== 0 && (attributes & ATTRIBUTE.s) !== 0 && (write ? writable : readable));
+    if (!isCode && (attributes & ATTRIBUTE.expandDown) !== 0)
+      ok &&= offset > limit && last <= ((attributes & ATTRIBUTE.big) !== 0 ? 0xffffffff : 0xffff);
     else ok &&= last <= limit;
     if (!ok) this.cpu.raise(index === SS ? EXCEPTION.SS : EXCEPTION.GP, 0);
     return (base + offset) >>> 0;
@@ -212,14 +233,16 @@ export class Mmu {
 
   /** Returns the value; 8 and 16 bytes are left in `scratch`. */
   readMemory(segmentAddress: number, offset: number, bytes: number): number {
-    const linear = this.checkSegment(segmentAddress, offset >>> 0, bytes, false), user = this.isUser;
+    const linear = this.checkSegment(segmentAddress, offset >>> 0, bytes, false),
+      user = this.isUser;
     this.alignmentChecked(linear, bytes);
     if (bytes <= 4) return this.readLinear(linear, bytes as 4, user);
     // Both pages are translated before any byte of a device is read.
     this.must(linear, false, user);
     this.must((linear + bytes - 1) >>> 0, false, user);
     const at = this.cpu.base + OFFSET.scratch;
-    for (let i = 0; i < bytes; i += 4) this.cpu.data.setUint32(at + i, this.readLinear((linear + i) >>> 0, 4, user), true);
+    for (let i = 0; i < bytes; i += 4)
+      this.cpu.data.setUint32(at + i, this.readLinear((linear + i) >>> 0, 4, user), true);
     return 0;
   }
   /** Reads what the same instruction will write: rights to write come first. */
@@ -228,7 +251,8 @@ export class Mmu {
     return this.readMemory(segmentAddress, offset, bytes);
   }
   probeWrite(segmentAddress: number, offset: number, bytes: number): number {
-    const linear = this.checkSegment(segmentAddress, offset >>> 0, bytes, true), user = this.isUser;
+    const linear = this.checkSegment(segmentAddress, offset >>> 0, bytes, true),
+      user = this.isUser;
     this.alignmentChecked(linear, bytes);
     this.must(linear, true, user);
     if ((linear & 0xfff) + bytes > 4096) this.must((linear + bytes - 1) & ~0xfff, true, user);
@@ -236,14 +260,16 @@ export class Mmu {
   }
   /** Writes `value`, or for 8 and 16 bytes what lies in `scratch`. */
   writeMemory(segmentAddress: number, offset: number, bytes: number, value: number): number {
-    const linear = this.checkSegment(segmentAddress, offset >>> 0, bytes, true), user = this.isUser;
+    const linear = this.checkSegment(segmentAddress, offset >>> 0, bytes, true),
+      user = this.isUser;
     this.alignmentChecked(linear, bytes);
     if (bytes <= 4) this.writeLinear(linear, bytes as 4, value, user);
     else {
       this.must(linear, true, user);
       this.must((linear + bytes - 1) >>> 0, true, user);
       const at = this.cpu.base + OFFSET.scratch;
-      for (let i = 0; i < bytes; i += 4) this.writeLinear((linear + i) >>> 0, 4, this.cpu.data.getUint32(at + i, true), user);
+      for (let i = 0; i < bytes; i += 4)
+        this.writeLinear((linear + i) >>> 0, 4, this.cpu.data.getUint32(at + i, true), user);
     }
     return 0;
   }
@@ -254,7 +280,8 @@ export class Mmu {
     const at = cpu.base + segmentOffset(segment);
     if (offset >>> 0 >= cpu.i32[(at + (write ? SEGMENT.writeBound : SEGMENT.readBound)) >> 2]! >>> 0) return 0;
     const linear = (cpu.i32[(at + SEGMENT.base) >> 2]! + offset) >>> 0;
-    const entry = this.entries[linear >>> 12]!, bit = cpu.get('accessRead') << (write ? 1 : 0);
+    const entry = this.entries[linear >>> 12]!,
+      bit = cpu.get('accessRead') << (write ? 1 : 0);
     return (entry & bit) === 0 ? 0 : ((entry & ~0xfff) + linear) >>> 0;
   }
 }

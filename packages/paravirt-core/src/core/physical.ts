@@ -10,7 +10,8 @@ export class PhysicalMap {
   /** Maps `size` bytes of linear memory at `host` to guest-physical `address`; all are multiples of 4096. */
   map(address: number, host: number, size: number, writable: boolean): void {
     if (((address | host | size) & 0xfff) !== 0) throw new Error('physical ranges are whole pages');
-    for (let i = 0; i < size / 4096; i++) this.pages[address / 4096 + i] = (host + i * 4096 + (writable ? WRITABLE : 0)) >>> 0;
+    for (let i = 0; i < size / 4096; i++)
+      this.pages[address / 4096 + i] = (host + i * 4096 + (writable ? WRITABLE : 0)) >>> 0;
   }
   unmap(address: number, size: number): void {
     this.pages.fill(0, address / 4096, (address + size) / 4096);

@@ -19,7 +19,8 @@ export interface MemoryPlan {
 /** Lays out processors' tables, video memory and RAM. Sizes are multiples of 4096 bytes. Throws RangeError above 4 GiB. */
 export function planMemory(options: { processors: number; ramBytes: number; videoMemoryBytes: number }): MemoryPlan {
   const { processors, ramBytes, videoMemoryBytes } = options;
-  if (cpuBlock(processors - 1) + CPU_BLOCK > WASM_PAGE) throw new RangeError(`${processors} processors do not fit into 64 KiB`);
+  if (cpuBlock(processors - 1) + CPU_BLOCK > WASM_PAGE)
+    throw new RangeError(`${processors} processors do not fit into 64 KiB`);
   let at = WASM_PAGE;
   const take = (bytes: number): number => {
     const start = at;
@@ -37,7 +38,8 @@ export function planMemory(options: { processors: number; ramBytes: number; vide
       recordBytes: RECORD_AREA,
     },
   }));
-  const videoMemory = take(videoMemoryBytes), ram = take(ramBytes);
+  const videoMemory = take(videoMemoryBytes),
+    ram = take(ramBytes);
   const wasmPages = Math.ceil(at / WASM_PAGE);
   if (wasmPages > 65536) throw new RangeError(`a guest of ${ramBytes} bytes does not fit into 4 GiB`);
   return { cpus, videoMemory, videoMemoryBytes, ram, ramBytes, wasmPages };

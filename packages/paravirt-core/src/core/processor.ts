@@ -62,7 +62,13 @@ export class Processor {
     this.transfers = new Transfers(this.cpu, this.mmu, this.segments);
     this.system = new SystemRegisters(this.cpu, this.mmu, options.system);
     const services = {
-      ...createServices({ cpu: this.cpu, mmu: this.mmu, segments: this.segments, transfers: this.transfers, system: this.system }),
+      ...createServices({
+        cpu: this.cpu,
+        mmu: this.mmu,
+        segments: this.segments,
+        transfers: this.transfers,
+        system: this.system,
+      }),
       resolve: (eip: number) => this.code.resolve(eip),
       cross: (eip: number) => this.code.cross(eip >>> 0),
     };
@@ -86,8 +92,9 @@ export class Processor {
   run(budget: number): StopReason {
     const { cpu } = this;
     this.attention = false;
-    for (let left = budget; left > 0; ) {
-      const system = cpu.get('systemFlags'), shadow = cpu.get('shadow') !== 0;
+    for (let left = budget; left > 0;) {
+      const system = cpu.get('systemFlags'),
+        shadow = cpu.get('shadow') !== 0;
       if (cpu.get('interruptPending') !== 0 && (system & EFLAGS.IF) !== 0 && !shadow) {
         cpu.set('halted', 0);
         if (!this.deliver(cpu.bus.acknowledgeInterrupt(), 'external', -1)) return 'triple-fault';
@@ -110,7 +117,8 @@ export class Processor {
   /** Executes exactly one instruction, without looking at interrupts or TF. */
   step(): StopReason {
     const how = this.execute(true, 1);
-    if (how === RUN.fault && !this.deliver(this.cpu.get('faultVector'), 'fault', this.faultCode())) return 'triple-fault';
+    if (how === RUN.fault && !this.deliver(this.cpu.get('faultVector'), 'fault', this.faultCode()))
+      return 'triple-fault';
     return this.cpu.get('halted') !== 0 ? 'halted' : 'budget';
   }
 
@@ -132,7 +140,8 @@ export class Processor {
     cpu.set('instructionsReturned', 0);
     cpu.set('pollBudget', budget);
     const how = this.engine.run(entry, single ? 1 : budget);
-    const signed = (field: 'instructionsLeft' | 'instructionsReturned' | 'pollBudget'): number => cpu.i32[(cpu.base + OFFSET[field]) >> 2]!;
+    const signed = (field: 'instructionsLeft' | 'instructionsReturned' | 'pollBudget'): number =>
+      cpu.i32[(cpu.base + OFFSET[field]) >> 2]!;
     const executed = (single ? 1 : budget) - signed('instructionsLeft') - signed('instructionsReturned');
     this.instructions += executed;
     this.lastExecuted = executed + budget - signed('pollBudget');
@@ -160,7 +169,8 @@ export class Processor {
       if (vector === EXCEPTION.DF && kind === 'fault') return false;
       const doubles =
         kind === 'fault' &&
-        ((CONTRIBUTORY.has(vector) && CONTRIBUTORY.has(second)) || (vector === EXCEPTION.PF && (CONTRIBUTORY.has(second) || second === EXCEPTION.PF)));
+        ((CONTRIBUTORY.has(vector) && CONTRIBUTORY.has(second)) ||
+          (vector === EXCEPTION.PF && (CONTRIBUTORY.has(second) || second === EXCEPTION.PF)));
       errorCode = doubles ? 0 : this.faultCode();
       vector = doubles ? EXCEPTION.DF : second;
       kind = 'fault';

@@ -49,17 +49,23 @@ export class Segmentation {
     const limit = local ? cpu.segment(LDTR, 'limit') : cpu.get('gdtLimit');
     if (offset + 7 > limit || (local && cpu.segment(LDTR, 'attributes') === 0)) return undefined;
     const at = ((local ? cpu.segment(LDTR, 'base') : cpu.get('gdtBase')) + offset) >>> 0;
-    const low = this.mmu.readLinear(at, 4, false), high = this.mmu.readLinear((at + 4) >>> 0, 4, false);
+    const low = this.mmu.readLinear(at, 4, false),
+      high = this.mmu.readLinear((at + 4) >>> 0, 4, false);
     const attributes = (high >>> 8) & 0xf0ff;
     const raw = (low & 0xffff) | (high & 0xf0000);
     return {
-      selector, at, low, high, attributes,
+      selector,
+      at,
+      low,
+      high,
+      attributes,
       base: ((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff000000)) >>> 0,
       limit: (attributes & ATTRIBUTE.granular) !== 0 ? ((raw << 12) | 0xfff) >>> 0 : raw,
     };
   }
   private markAccessed(d: Descriptor): void {
-    if ((d.attributes & ATTRIBUTE.accessed) === 0) this.mmu.writeLinear((d.at + 5) >>> 0, 1, ((d.high >>> 8) & 0xff) | ATTRIBUTE.accessed, false);
+    if ((d.attributes & ATTRIBUTE.accessed) === 0)
+      this.mmu.writeLinear((d.at + 5) >>> 0, 1, ((d.high >>> 8) & 0xff) | ATTRIBUTE.accessed, false);
   }
   /** Puts a checked descriptor into a register. */
   commit(index: number, d: Descriptor, selector = d.selector): void {
@@ -82,9 +88,11 @@ export class Segmentation {
     if (isNull(selector)) return this.makeNull(index, selector);
     const d = this.read(selector);
     const code = (d.attributes & ATTRIBUTE.code) !== 0;
-    if ((d.attributes & ATTRIBUTE.s) === 0 || (code && (d.attributes & ATTRIBUTE.readable) === 0)) this.fail(EXCEPTION.GP, selector);
+    if ((d.attributes & ATTRIBUTE.s) === 0 || (code && (d.attributes & ATTRIBUTE.readable) === 0))
+      this.fail(EXCEPTION.GP, selector);
     const conforming = code && (d.attributes & ATTRIBUTE.conforming) !== 0;
-    if (!conforming && (rplOf(selector) > dplOf(d.attributes) || cpu.get('cpl') > dplOf(d.attributes))) this.fail(EXCEPTION.GP, selector);
+    if (!conforming && (rplOf(selector) > dplOf(d.attributes) || cpu.get('cpl') > dplOf(d.attributes)))
+      this.fail(EXCEPTION.GP, selector);
     if ((d.attributes & ATTRIBUTE.present) === 0) this.fail(EXCEPTION.NP, selector);
     this.commit(index, d);
   }
@@ -93,7 +101,8 @@ export class Segmentation {
     if (isNull(selector)) {
       return vector === EXCEPTION.TS ? this.fail(vector, selector) : this.cpu.raise(vector, this.external);
     }
-    const d = this.read(selector, vector), a = d.attributes;
+    const d = this.read(selector, vector),
+      a = d.attributes;
     const writableData = (a & ATTRIBUTE.s) !== 0 && (a & ATTRIBUTE.code) === 0 && (a & ATTRIBUTE.writable) !== 0;
     if (rplOf(selector) !== cpl || dplOf(a) !== cpl || !writableData) this.fail(vector, selector);
     if ((a & ATTRIBUTE.present) === 0) this.fail(EXCEPTION.SS, selector);
@@ -123,7 +132,8 @@ export class Segmentation {
   loadTaskRegister(selector: number): void {
     if (isNull(selector)) this.cpu.raise(EXCEPTION.GP, 0);
     if ((selector & 4) !== 0) this.fail(EXCEPTION.GP, selector);
-    const d = this.read(selector), type = d.attributes & 0x1f;
+    const d = this.read(selector),
+      type = d.attributes & 0x1f;
     if (type !== 9 && type !== 1) this.fail(EXCEPTION.GP, selector);
     if ((d.attributes & ATTRIBUTE.present) === 0) this.fail(EXCEPTION.NP, selector);
     this.mmu.writeLinear((d.at + 5) >>> 0, 1, ((d.high >>> 8) & 0xff) | 2, false);
@@ -136,7 +146,9 @@ export class Segmentation {
     if (isNull(selector)) return false;
     const d = this.tryRead(selector);
     if (d === undefined) return false;
-    const a = d.attributes, code = (a & ATTRIBUTE.code) !== 0, type = a & 0xf;
+    const a = d.attributes,
+      code = (a & ATTRIBUTE.code) !== 0,
+      type = a & 0xf;
     const conforming = code && (a & ATTRIBUTE.conforming) !== 0;
     if ((a & ATTRIBUTE.s) === 0) {
       if (kind >= 2 || !(kind === 0 ? [1, 2, 3, 4, 5, 9, 11, 12] : [1, 2, 3, 9, 11]).includes(type)) return false;

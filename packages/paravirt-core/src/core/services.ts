@@ -21,13 +21,20 @@ export interface ServiceParts {
   readonly system: SystemRegisters;
 }
 
-export function createServices({ cpu, mmu, segments, transfers, system }: ServiceParts): Readonly<Record<string, Service>> {
+export function createServices({
+  cpu,
+  mmu,
+  segments,
+  transfers,
+  system,
+}: ServiceParts): Readonly<Record<string, Service>> {
   /** Repetitions at a time that stay within one page on each side. */
   const bulk = (bytes: number, source: boolean): number => {
     const down = (cpu.get('systemFlags') & EFLAGS.DF) !== 0;
     const count = cpu.getRegister(ECX);
     if (down || count === 0) return 0;
-    const edi = cpu.getRegister(EDI), to = mmu.hostOf(ES, edi, true);
+    const edi = cpu.getRegister(EDI),
+      to = mmu.hostOf(ES, edi, true);
     if (to === 0) return 0;
     let room = 4096 - (to & 0xfff);
     if (source) {
@@ -40,7 +47,8 @@ export function createServices({ cpu, mmu, segments, transfers, system }: Servic
     return Math.min(count, Math.floor(room / bytes));
   };
   let sourceSegment = 3;
-  const advance = (register: number, bytes: number): void => cpu.setRegister(register, cpu.getRegister(register) + bytes);
+  const advance = (register: number, bytes: number): void =>
+    cpu.setRegister(register, cpu.getRegister(register) + bytes);
 
   return {
     readMemory: (s, offset, bytes) => mmu.readMemory(s, offset, bytes),
@@ -52,7 +60,8 @@ export function createServices({ cpu, mmu, segments, transfers, system }: Servic
       sourceSegment = (segmentAddress - cpu.base - segmentOffset(0)) / (segmentOffset(1) - segmentOffset(0));
       const n = bulk(bytes, true);
       if (n === 0) return;
-      const from = mmu.hostOf(sourceSegment, cpu.getRegister(ESI), false), to = mmu.hostOf(ES, cpu.getRegister(EDI), true);
+      const from = mmu.hostOf(sourceSegment, cpu.getRegister(ESI), false),
+        to = mmu.hostOf(ES, cpu.getRegister(EDI), true);
       cpu.u8.copyWithin(to, from, from + n * bytes);
       advance(ESI, n * bytes);
       advance(EDI, n * bytes);
@@ -62,13 +71,15 @@ export function createServices({ cpu, mmu, segments, transfers, system }: Servic
     bulkStore: (bytes) => {
       const n = bulk(bytes, false);
       if (n === 0) return;
-      const to = mmu.hostOf(ES, cpu.getRegister(EDI), true), value = cpu.getRegister(EAX);
+      const to = mmu.hostOf(ES, cpu.getRegister(EDI), true),
+        value = cpu.getRegister(EAX);
       if (bytes === 1) cpu.u8.fill(value, to, to + n);
       else if (bytes === 4 && (to & 3) === 0) cpu.i32.fill(value, to >> 2, (to >> 2) + n);
-      else for (let i = 0; i < n; i++) {
-        if (bytes === 2) cpu.data.setUint16(to + i * 2, value, true);
-        else cpu.data.setUint32(to + i * 4, value, true);
-      }
+      else
+        for (let i = 0; i < n; i++) {
+          if (bytes === 2) cpu.data.setUint16(to + i * 2, value, true);
+          else cpu.data.setUint32(to + i * 4, value, true);
+        }
       advance(EDI, n * bytes);
       cpu.setRegister(ECX, cpu.getRegister(ECX) - n);
       cpu.set('pollBudget', cpu.get('pollBudget') - (n >> 3));
@@ -130,7 +141,8 @@ export function createServices({ cpu, mmu, segments, transfers, system }: Servic
 
     checkPort: (port, bytes) => system.checkPort(port, bytes),
     portIn: (port, bytes) => cpu.bus.portRead(port, bytes as 4),
-    portOut: (port, bytes, value) => cpu.bus.portWrite(port, bytes as 4, (bytes === 4 ? value : value & (bytes === 1 ? 0xff : 0xffff)) >>> 0),
+    portOut: (port, bytes, value) =>
+      cpu.bus.portWrite(port, bytes as 4, (bytes === 4 ? value : value & (bytes === 1 ? 0xff : 0xffff)) >>> 0),
 
     /** #UD or #NM for a unit that CR0 and CR4 close (SDM vol. 3, table 2-2 and 13.1). */
     unitUnavailable: (unit) => {

@@ -6,14 +6,43 @@ import type { Mmu } from './mmu.ts';
 
 /** CR4 bits that this processor has; setting another raises #GP. */
 const CR4_IMPLEMENTED = CR4.PSE | CR4.PGE | CR4.OSFXSR | CR4.OSXMMEXCPT | CR4.TSD | CR4.PCE | CR4.DE;
-const CR0_IMPLEMENTED = CR0.PE | CR0.MP | CR0.EM | CR0.TS | CR0.ET | CR0.NE | CR0.WP | CR0.AM | CR0.NW | CR0.CD | CR0.PG;
+const CR0_IMPLEMENTED =
+  CR0.PE | CR0.MP | CR0.EM | CR0.TS | CR0.ET | CR0.NE | CR0.WP | CR0.AM | CR0.NW | CR0.CD | CR0.PG;
 
 /** CPUID.1:EDX (SDM vol. 2, table 3-11). */
-const FEATURE = { FPU: 0, DE: 2, PSE: 3, TSC: 4, MSR: 5, CX8: 8, APIC: 9, SEP: 11, PGE: 13, CMOV: 15, CLFSH: 19, MMX: 23, FXSR: 24, SSE: 25, SSE2: 26 } as const;
+const FEATURE = {
+  FPU: 0,
+  DE: 2,
+  PSE: 3,
+  TSC: 4,
+  MSR: 5,
+  CX8: 8,
+  APIC: 9,
+  SEP: 11,
+  PGE: 13,
+  CMOV: 15,
+  CLFSH: 19,
+  MMX: 23,
+  FXSR: 24,
+  SSE: 25,
+  SSE2: 26,
+} as const;
 const ALL_FEATURES = Object.values(FEATURE).reduce<number>((all, bit) => all | (1 << bit), 0) >>> 0;
 
 /** Model-specific registers (SDM vol. 4). */
-const MSR = { TSC: 0x10, PLATFORM_ID: 0x17, APIC_BASE: 0x1b, BIOS_SIGN: 0x8b, SYSENTER_CS: 0x174, SYSENTER_ESP: 0x175, SYSENTER_EIP: 0x176, MISC_ENABLE: 0x1a0 } as const;
+const MSR = {
+  TSC: 0x10,
+  PLATFORM_ID: 0x17,
+  APIC_BASE: 0x1b,
+  BIOS_SIGN: 0x8b,
+  SYSENTER_CS: 0x174,
+  SYSENTER_ESP: 0x175,
+  SYSENTER_EIP: 0x176,
+  MISC_ENABLE: 0x1a0,
+} as const;
+
+/** The time stamp counter counts nanoseconds of the machine's clock. */
+const TIMESTAMP_HZ = 1_000_000_000;
 
 export interface SystemOptions {
   /** CPUID features to leave out, by name. */
@@ -34,7 +63,13 @@ export class SystemRegisters {
   }
 
   readControl(n: number): number {
-    return n === 0 ? this.cpu.get('cr0') : n === 2 ? this.cpu.get('cr2') : n === 3 ? this.cpu.get('cr3') : this.cpu.get('cr4');
+    return n === 0
+      ? this.cpu.get('cr0')
+      : n === 2
+        ? this.cpu.get('cr2')
+        : n === 3
+          ? this.cpu.get('cr3')
+          : this.cpu.get('cr4');
   }
   writeControl(n: number, value: number): void {
     const { cpu, mmu } = this;
@@ -97,17 +132,29 @@ export class SystemRegisters {
   readMsr(): void {
     const { cpu } = this;
     switch (cpu.getRegister(ECX)) {
-      case MSR.TSC: return this.setPair(cpu.bus.timestamp() + cpu.timestampOffset);
-      case MSR.APIC_BASE: return this.setPair(BigInt(this.apicBase));
-      case MSR.SYSENTER_CS: return this.setPair(BigInt(cpu.get('sysenterCs')));
-      case MSR.SYSENTER_ESP: return this.setPair(BigInt(cpu.get('sysenterEsp')));
-      case MSR.SYSENTER_EIP: return this.setPair(BigInt(cpu.get('sysenterEip')));
-      case MSR.PLATFORM_ID: case MSR.BIOS_SIGN: case MSR.MISC_ENABLE: return this.setPair(0n);
-      default: return cpu.raise(EXCEPTION.GP, 0);
+      case MSR.TSC:
+        return this.setPair(cpu.bus.timestamp() + cpu.timestampOffset);
+      case MSR.APIC_BASE:
+        return this.setPair(BigInt(this.apicBase));
+      case MSR.SYSENTER_CS:
+        return this.setPair(BigInt(cpu.get('sysenterCs')));
+      case MSR.SYSENTER_ESP:
+        return this.setPair(BigInt(cpu.get('sysenterEsp')));
+      case MSR.SYSENTER_EIP:
+        return this.setPair(BigInt(cpu.get('sysenterEip')));
+      case MSR.PLATFORM_ID:
+      case MSR.BIOS_SIGN:
+        return this.setPair(0n);
+      case MSR.MISC_ENABLE:
+        return this.setPair(1n); // fast strings
+      default:
+        return cpu.raise(EXCEPTION.GP, 0);
     }
   }
   writeMsr(): void {
-    const { cpu } = this, low = cpu.getRegister(EAX), high = cpu.getRegister(EDX);
+    const { cpu } = this,
+      low = cpu.getRegister(EAX),
+      high = cpu.getRegister(EDX);
     switch (cpu.getRegister(ECX)) {
       case MSR.TSC:
         cpu.timestampOffset = ((BigInt(high) << 32n) | BigInt(low)) - cpu.bus.timestamp();
@@ -115,11 +162,17 @@ export class SystemRegisters {
       case MSR.APIC_BASE:
         this.apicBase = low;
         return cpu.bus.apicBase(low);
-      case MSR.SYSENTER_CS: return cpu.set('sysenterCs', low & 0xffff);
-      case MSR.SYSENTER_ESP: return cpu.set('sysenterEsp', low);
-      case MSR.SYSENTER_EIP: return cpu.set('sysenterEip', low);
-      case MSR.BIOS_SIGN: case MSR.MISC_ENABLE: return;
-      default: return cpu.raise(EXCEPTION.GP, 0);
+      case MSR.SYSENTER_CS:
+        return cpu.set('sysenterCs', low & 0xffff);
+      case MSR.SYSENTER_ESP:
+        return cpu.set('sysenterEsp', low);
+      case MSR.SYSENTER_EIP:
+        return cpu.set('sysenterEip', low);
+      case MSR.BIOS_SIGN:
+      case MSR.MISC_ENABLE:
+        return;
+      default:
+        return cpu.raise(EXCEPTION.GP, 0);
     }
   }
 
@@ -134,15 +187,30 @@ export class SystemRegisters {
     const brand = 'Tomei virtual processor'.padEnd(48, '\0');
     if (n >= 0x80000002 && n <= 0x80000004) {
       const at = (n - 0x80000002) * 16;
-      return [0, 4, 8, 12].map((i) => text(brand.slice(at + i, at + i + 4))) as unknown as [number, number, number, number];
+      return [0, 4, 8, 12].map((i) => text(brand.slice(at + i, at + i + 4))) as unknown as [
+        number,
+        number,
+        number,
+        number,
+      ];
     }
     switch (n) {
-      case 0: return [2, text('Genu'), text('ntel'), text('ineI')];
-      case 1: return [FAMILY_MODEL_STEPPING, (8 << 8) | (1 << 16), 0, this.features];
-      case 0x80000000: return [0x80000004 | 0, 0, 0, 0];
-      case 0x80000001: return [0, 0, 0, 0];
+      case 0:
+        return [0x15, text('Genu'), text('ntel'), text('ineI')];
+      case 1:
+        return [FAMILY_MODEL_STEPPING, (8 << 8) | (1 << 16), 0, this.features];
       // No cache descriptors: the iteration count, and nothing valid behind it.
-      default: return [1, 0, 0, 0];
+      case 2:
+        return [1, 0, 0, 0];
+      // The time stamp counter runs at the crystal's rate, 1 GHz: kernels need not measure it.
+      case 0x15:
+        return [1, 1, TIMESTAMP_HZ, 0];
+      case 0x80000000:
+        return [0x80000004 | 0, 0, 0, 0];
+      case 0x80000001:
+        return [0, 0, 0, 0];
+      default:
+        return [0, 0, 0, 0];
     }
   }
 
@@ -151,7 +219,9 @@ export class SystemRegisters {
     const { cpu, mmu } = this;
     const iopl = (cpu.get('systemFlags') & EFLAGS.IOPL) >> 12;
     if (!cpu.isProtected || cpu.get('cpl') <= iopl) return;
-    const base = cpu.segment(TR, 'base'), limit = cpu.segment(TR, 'limit'), type = cpu.segment(TR, 'attributes') & 0xf;
+    const base = cpu.segment(TR, 'base'),
+      limit = cpu.segment(TR, 'limit'),
+      type = cpu.segment(TR, 'attributes') & 0xf;
     if (type !== 11 && type !== 9) cpu.raise(EXCEPTION.GP, 0);
     if (limit < 103) cpu.raise(EXCEPTION.GP, 0);
     const map = mmu.readLinear((base + 102) >>> 0, 2, false) + (port >> 3);

@@ -19,7 +19,13 @@ class Stack {
   private readonly user: boolean;
   private readonly overflow: () => never;
 
-  constructor(mmu: Mmu, part: { base: number; limit: number; attributes: number }, esp: number, user: boolean, overflow: () => never) {
+  constructor(
+    mmu: Mmu,
+    part: { base: number; limit: number; attributes: number },
+    esp: number,
+    user: boolean,
+    overflow: () => never,
+  ) {
     this.mmu = mmu;
     this.base = part.base;
     this.limit = part.limit;
@@ -67,8 +73,14 @@ export class Transfers {
 
   private stack(): Stack {
     const { cpu } = this;
-    const part = { base: cpu.segment(SS, 'base'), limit: cpu.segment(SS, 'limit'), attributes: cpu.segment(SS, 'attributes') };
-    return new Stack(this.mmu, part, cpu.getRegister(ESP), cpu.get('cpl') === 3, () => cpu.raise(EXCEPTION.SS, this.segments.external));
+    const part = {
+      base: cpu.segment(SS, 'base'),
+      limit: cpu.segment(SS, 'limit'),
+      attributes: cpu.segment(SS, 'attributes'),
+    };
+    return new Stack(this.mmu, part, cpu.getRegister(ESP), cpu.get('cpl') === 3, () =>
+      cpu.raise(EXCEPTION.SS, this.segments.external),
+    );
   }
   private checkEip(eip: number, limit: number): void {
     if (eip >>> 0 > limit >>> 0) this.cpu.raise(EXCEPTION.GP, this.segments.external);
@@ -87,7 +99,8 @@ export class Transfers {
   }
   /** A code segment that a direct far JMP or CALL may name (SDM vol. 3, 5.8.1). */
   private checkDirectCode(d: Descriptor): void {
-    const cpl = this.cpu.get('cpl'), dpl = dplOf(d.attributes);
+    const cpl = this.cpu.get('cpl'),
+      dpl = dplOf(d.attributes);
     const legal = (d.attributes & ATTRIBUTE.conforming) !== 0 ? dpl <= cpl : rplOf(d.selector) <= cpl && dpl === cpl;
     if (!legal) this.segments.fail(EXCEPTION.GP, d.selector);
     this.present(d);
@@ -111,7 +124,8 @@ export class Transfers {
     }
     const gate = this.callGate(d);
     const code = this.gateCode(gate.selector);
-    const dpl = dplOf(code.attributes), conforming = (code.attributes & ATTRIBUTE.conforming) !== 0;
+    const dpl = dplOf(code.attributes),
+      conforming = (code.attributes & ATTRIBUTE.conforming) !== 0;
     if (conforming ? dpl > cpu.get('cpl') : dpl !== cpu.get('cpl')) this.segments.fail(EXCEPTION.GP, gate.selector);
     this.present(code);
     this.checkEip(gate.offset, code.limit);
@@ -127,7 +141,8 @@ export class Transfers {
   private callGate(d: Descriptor): { selector: number; offset: number; parameters: number; bytes: 2 | 4 } {
     const type = d.attributes & 0x1f;
     if (type !== 0x0c && type !== 0x04) this.segments.fail(EXCEPTION.GP, d.selector);
-    if (Math.max(this.cpu.get('cpl'), rplOf(d.selector)) > dplOf(d.attributes)) this.segments.fail(EXCEPTION.GP, d.selector);
+    if (Math.max(this.cpu.get('cpl'), rplOf(d.selector)) > dplOf(d.attributes))
+      this.segments.fail(EXCEPTION.GP, d.selector);
     this.present(d);
     const big = type === 0x0c;
     return {
@@ -146,7 +161,9 @@ export class Transfers {
   /** SS:ESP of an inner ring, from the TSS (SDM vol. 3, 5.8.5). */
   private innerStack(cpl: number): { d: Descriptor; stack: Stack } {
     const { cpu, mmu } = this;
-    const base = cpu.segment(TR, 'base'), limit = cpu.segment(TR, 'limit'), big = (cpu.segment(TR, 'attributes') & 8) !== 0;
+    const base = cpu.segment(TR, 'base'),
+      limit = cpu.segment(TR, 'limit'),
+      big = (cpu.segment(TR, 'attributes') & 8) !== 0;
     const at = big ? 4 + cpl * 8 : 2 + cpl * 4;
     if (at + (big ? 5 : 3) > limit) this.segments.fail(EXCEPTION.TS, cpu.segment(TR, 'selector'));
     const esp = mmu.readLinear((base + at) >>> 0, big ? 4 : 2, false);
@@ -158,7 +175,9 @@ export class Transfers {
   /** `size` is the operand size of a direct call; a gate brings its own. On entry cpu.eip is the return address. */
   callFar(selector: number, offset: number, size: number): void {
     const { cpu } = this;
-    const returnTo = cpu.get('eip'), oldCs = cpu.segment(CS, 'selector'), bytes = size === 16 ? 2 : 4;
+    const returnTo = cpu.get('eip'),
+      oldCs = cpu.segment(CS, 'selector'),
+      bytes = size === 16 ? 2 : 4;
     if (!cpu.isProtected) {
       const stack = this.stack();
       this.checkEip(offset, cpu.get('codeLimit'));
@@ -177,9 +196,11 @@ export class Transfers {
       cpu.setRegister(ESP, stack.esp);
       return this.commitCode(d, cpu.get('cpl'), offset);
     }
-    const gate = this.callGate(d), code = this.gateCode(gate.selector);
+    const gate = this.callGate(d),
+      code = this.gateCode(gate.selector);
     this.present(code);
-    const dpl = dplOf(code.attributes), cpl = cpu.get('cpl');
+    const dpl = dplOf(code.attributes),
+      cpl = cpu.get('cpl');
     if ((code.attributes & ATTRIBUTE.conforming) !== 0 || dpl === cpl) {
       const stack = this.stack();
       stack.push(gate.bytes, oldCs);
@@ -188,8 +209,10 @@ export class Transfers {
       cpu.setRegister(ESP, stack.esp);
       return this.commitCode(code, cpl, gate.offset);
     }
-    const outer = this.stack(), inner = this.innerStack(dpl);
-    const oldSs = cpu.segment(SS, 'selector'), oldEsp = cpu.getRegister(ESP);
+    const outer = this.stack(),
+      inner = this.innerStack(dpl);
+    const oldSs = cpu.segment(SS, 'selector'),
+      oldEsp = cpu.getRegister(ESP);
     const parameters = Array.from({ length: gate.parameters }, () => outer.pop(gate.bytes));
     inner.stack.push(gate.bytes, oldSs);
     inner.stack.push(gate.bytes, oldEsp);
@@ -203,8 +226,11 @@ export class Transfers {
   }
 
   returnFar(size: number, release: number): void {
-    const { cpu } = this, bytes = size === 16 ? 2 : 4, stack = this.stack();
-    const eip = stack.pop(bytes), selector = stack.pop(bytes) & 0xffff;
+    const { cpu } = this,
+      bytes = size === 16 ? 2 : 4,
+      stack = this.stack();
+    const eip = stack.pop(bytes),
+      selector = stack.pop(bytes) & 0xffff;
     if (!cpu.isProtected) {
       this.checkEip(eip, cpu.get('codeLimit'));
       stack.skip(release);
@@ -223,15 +249,20 @@ export class Transfers {
   }
   private returnCode(selector: number): Descriptor {
     if (this.isNull(selector)) this.cpu.raise(EXCEPTION.GP, 0);
-    const d = this.segments.read(selector), rpl = rplOf(selector), dpl = dplOf(d.attributes);
+    const d = this.segments.read(selector),
+      rpl = rplOf(selector),
+      dpl = dplOf(d.attributes);
     const conforming = (d.attributes & ATTRIBUTE.conforming) !== 0;
-    if (!this.isCode(d) || rpl < this.cpu.get('cpl') || (conforming ? dpl > rpl : dpl !== rpl)) this.segments.fail(EXCEPTION.GP, selector);
+    if (!this.isCode(d) || rpl < this.cpu.get('cpl') || (conforming ? dpl > rpl : dpl !== rpl))
+      this.segments.fail(EXCEPTION.GP, selector);
     this.present(d);
     return d;
   }
   private returnOutward(code: Descriptor, eip: number, stack: Stack, bytes: 2 | 4, release: number): void {
-    const { cpu } = this, cpl = rplOf(code.selector);
-    const esp = stack.pop(bytes), ss = stack.pop(bytes) & 0xffff;
+    const { cpu } = this,
+      cpl = rplOf(code.selector);
+    const esp = stack.pop(bytes),
+      ss = stack.pop(bytes) & 0xffff;
     const d = this.segments.readStack(ss, cpl);
     this.checkEip(eip, code.limit);
     this.commitCode(code, cpl, eip);
@@ -242,11 +273,15 @@ export class Transfers {
   }
 
   returnInterrupt(size: number): void {
-    const { cpu } = this, bytes = size === 16 ? 2 : 4, system = cpu.get('systemFlags');
+    const { cpu } = this,
+      bytes = size === 16 ? 2 : 4,
+      system = cpu.get('systemFlags');
     // Nested tasks and virtual-8086 mode are not there yet.
     if (cpu.isProtected && (system & EFLAGS.NT) !== 0) this.cpu.raise(EXCEPTION.GP, 0);
     const stack = this.stack();
-    const eip = stack.pop(bytes), selector = stack.pop(bytes) & 0xffff, flags = stack.pop(bytes);
+    const eip = stack.pop(bytes),
+      selector = stack.pop(bytes) & 0xffff,
+      flags = stack.pop(bytes);
     if (!cpu.isProtected) {
       this.checkEip(eip, cpu.get('codeLimit'));
       cpu.setRegister(ESP, stack.esp);
@@ -265,7 +300,9 @@ export class Transfers {
   }
   /** EFLAGS from the stack as seen from a privilege level (SDM vol. 2, IRET and POPF). */
   private loadFlags(flags: number, bytes: 2 | 4, cpl: number): void {
-    const { cpu } = this, system = cpu.get('systemFlags'), iopl = (system >> 12) & 3;
+    const { cpu } = this,
+      system = cpu.get('systemFlags'),
+      iopl = (system >> 12) & 3;
     let mask: number = EFLAGS.TF | EFLAGS.DF | EFLAGS.NT;
     if (bytes === 4) mask |= EFLAGS.RF | EFLAGS.AC | EFLAGS.ID;
     if (cpl <= iopl) mask |= EFLAGS.IF;
@@ -276,15 +313,18 @@ export class Transfers {
   }
   /** IF, TF or AC may have changed: leave when that matters. */
   flagsChanged(): void {
-    const { cpu } = this, system = cpu.get('systemFlags');
-    const matters = ((system & EFLAGS.IF) !== 0 && cpu.get('interruptPending') !== 0) || (system & (EFLAGS.TF | EFLAGS.AC)) !== 0;
+    const { cpu } = this,
+      system = cpu.get('systemFlags');
+    const matters =
+      ((system & EFLAGS.IF) !== 0 && cpu.get('interruptPending') !== 0) || (system & (EFLAGS.TF | EFLAGS.AC)) !== 0;
     if (matters) cpu.set('exit', 1);
     cpu.refreshMode();
   }
 
   /** SYSENTER and SYSEXIT (SDM vol. 2). */
   enterSystem(): void {
-    const { cpu } = this, selector = cpu.get('sysenterCs');
+    const { cpu } = this,
+      selector = cpu.get('sysenterCs');
     if (!cpu.isProtected || (selector & 0xfffc) === 0) cpu.raise(EXCEPTION.GP, 0);
     cpu.set('systemFlags', cpu.get('systemFlags') & ~(EFLAGS.VM | EFLAGS.IF));
     cpu.set('cpl', 0);
@@ -294,7 +334,8 @@ export class Transfers {
     cpu.set('eip', cpu.get('sysenterEip'));
   }
   exitSystem(): void {
-    const { cpu } = this, selector = cpu.get('sysenterCs');
+    const { cpu } = this,
+      selector = cpu.get('sysenterCs');
     if (!cpu.isProtected || (selector & 0xfffc) === 0) cpu.raise(EXCEPTION.GP, 0);
     cpu.set('cpl', 3);
     cpu.setSegment(CS, (selector + 16) | 3, 0, 0xffffffff, 0xc0fb);
@@ -314,15 +355,19 @@ export class Transfers {
     const error = (vector * 8 + 2) | this.segments.external;
     if (vector * 8 + 7 > cpu.get('idtLimit')) cpu.raise(EXCEPTION.GP, error);
     const at = (cpu.get('idtBase') + vector * 8) >>> 0;
-    const low = mmu.readLinear(at, 4, false), high = mmu.readLinear((at + 4) >>> 0, 4, false);
+    const low = mmu.readLinear(at, 4, false),
+      high = mmu.readLinear((at + 4) >>> 0, 4, false);
     const type = (high >>> 8) & 0x1f;
     // Task gates (type 5) come with hardware tasks.
     if (![6, 7, 14, 15].includes(type)) cpu.raise(EXCEPTION.GP, error);
     if (kind === 'software' && ((high >>> 13) & 3) < cpu.get('cpl')) cpu.raise(EXCEPTION.GP, error);
     if ((high & 0x8000) === 0) cpu.raise(EXCEPTION.NP, error);
-    const bytes = type >= 14 ? 4 : 2, selector = low >>> 16;
+    const bytes = type >= 14 ? 4 : 2,
+      selector = low >>> 16;
     const eip = bytes === 4 ? ((low & 0xffff) | (high & 0xffff0000)) >>> 0 : low & 0xffff;
-    const code = this.gateCode(selector), dpl = dplOf(code.attributes), cpl = cpu.get('cpl');
+    const code = this.gateCode(selector),
+      dpl = dplOf(code.attributes),
+      cpl = cpu.get('cpl');
     this.present(code);
     const inner = (code.attributes & ATTRIBUTE.conforming) === 0 && dpl < cpl;
     const flags = (cpu.eflags | (kind === 'fault' ? EFLAGS.RF : 0)) >>> 0;
@@ -351,7 +396,8 @@ export class Transfers {
   private deliverReal(vector: number): void {
     const { cpu, mmu } = this;
     if (vector * 4 + 3 > cpu.get('idtLimit')) cpu.raise(EXCEPTION.GP);
-    const entry = mmu.readLinear((cpu.get('idtBase') + vector * 4) >>> 0, 4, false), stack = this.stack();
+    const entry = mmu.readLinear((cpu.get('idtBase') + vector * 4) >>> 0, 4, false),
+      stack = this.stack();
     stack.push(2, cpu.eflags);
     stack.push(2, cpu.segment(CS, 'selector'));
     stack.push(2, cpu.get('eip'));

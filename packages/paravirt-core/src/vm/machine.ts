@@ -4,7 +4,6 @@
  */
 import { Alarms, TomeiError, type Nanoseconds } from '@tomei/kit';
 import type { CpuBus } from '../core/cpu.ts';
-import type { Leaf } from '../core/interpreter/engine.ts';
 import { PhysicalMap } from '../core/physical.ts';
 import { allocateMemory, planMemory, type MemoryPlan } from '../core/plan.ts';
 import { Processor } from '../core/processor.ts';
@@ -17,6 +16,7 @@ import { videoMemoryBackend, vga, type VgaParts } from '../devices/vga.ts';
 import { virtioBlock } from '../devices/virtio/block.ts';
 import { blockBackend, type BlockBackend } from '../devices/virtio/block-backend.ts';
 import type { DisplayView } from '../display/display-state.ts';
+import { createLeaves } from '../numerics/leaves.ts';
 import type { BootFile } from '../firmware/boot-file.ts';
 import type { BootState } from '../firmware/boot-state.ts';
 import { loadKernel } from '../firmware/direct-boot.ts';
@@ -44,7 +44,11 @@ export interface MachineBackends {
 export type SliceEnd =
   | { readonly kind: 'running' }
   | { readonly kind: 'halted'; readonly until: Nanoseconds | null }
-  | { readonly kind: 'stopped'; readonly why: 'power-off' | 'reset' | 'exit' | 'triple-fault'; readonly status: number };
+  | {
+      readonly kind: 'stopped';
+      readonly why: 'power-off' | 'reset' | 'exit' | 'triple-fault';
+      readonly status: number;
+    };
 
 /** The state of a whole machine but its memory pages. */
 export interface SavedMachine {
@@ -57,11 +61,18 @@ export interface SavedMachine {
   readonly board: SavedBoard;
 }
 
-const COM_PORTS = [[0x3f8, 4], [0x2f8, 3], [0x3e8, 4], [0x2e8, 3]] as const;
+const COM_PORTS = [
+  [0x3f8, 4],
+  [0x2f8, 3],
+  [0x3e8, 4],
+  [0x2e8, 3],
+] as const;
 /** Slots of the PCI bus: the host bridge is 0, ISA 1. */
-const SLOT_VGA = 2, SLOT_FIRST_DISK = 4;
+const SLOT_VGA = 2,
+  SLOT_FIRST_DISK = 4;
 /** Legacy video window and ROM space: no RAM for the processor. */
-const VIDEO_WINDOW = 0xa0000, VIDEO_WINDOW_END = 0xc0000;
+const VIDEO_WINDOW = 0xa0000,
+  VIDEO_WINDOW_END = 0xc0000;
 /** Instructions between two looks at the clock: a fraction of a millisecond. */
 const SLICE = 50_000;
 
@@ -79,7 +90,7 @@ export class Machine {
   private readonly mapped = new Map<string, { base: number; size: number }>();
   private pendingStop: Extract<SliceEnd, { kind: 'stopped' }> | undefined;
 
-  constructor(config: MachineConfig, backends: MachineBackends, clock: MachineClock, leaves: (memory: WebAssembly.Memory) => Readonly<Record<string, Leaf>>, memory?: WebAssembly.Memory) {
+  constructor(config: MachineConfig, backends: MachineBackends, clock: MachineClock, memory?: WebAssembly.Memory) {
     this.config = config;
     this.clock = clock;
     this.plan = planMemory({ processors: 1, ramBytes: config.ramBytes, videoMemoryBytes: config.videoMemoryBytes });
@@ -103,7 +114,14 @@ export class Machine {
       timestamp: () => BigInt(Math.floor(clock.now())),
       apicBase: () => undefined,
     };
-    this.processor = new Processor({ memory: this.memory, plan: this.plan, index: 0, physical: this.physical, bus, leaves: leaves(this.memory) });
+    this.processor = new Processor({
+      memory: this.memory,
+      plan: this.plan,
+      index: 0,
+      physical: this.physical,
+      bus,
+      leaves: createLeaves(this.memory),
+    });
 
     board.add(pic8259, {});
     board.add(pit8254, {});
@@ -111,12 +129,22 @@ export class Machine {
     board.add(debugExit, { base: 0xf4, count: 4 });
     this.serial = COM_PORTS.map(([base, irq], i) => {
       const end = backends.serial[i];
-      return end === undefined ? undefined : board.add(uart16550, { base, irq }, { name: `serial${i}`, backends: [backend(serialBackend, end)] });
+      return end === undefined
+        ? undefined
+        : board.add(uart16550, { base, irq }, { name: `serial${i}`, backends: [backend(serialBackend, end)] });
     });
     const video = new Uint8Array(this.memory.buffer, this.plan.videoMemory, config.videoMemoryBytes);
-    this.display = board.add(vga, { initialMode: 'text' }, { slot: SLOT_VGA, backends: [backend(videoMemoryBackend, { bytes: video, size: config.videoMemoryBytes })] });
+    this.display = board.add(
+      vga,
+      { initialMode: 'text' },
+      { slot: SLOT_VGA, backends: [backend(videoMemoryBackend, { bytes: video, size: config.videoMemoryBytes })] },
+    );
     backends.disks.forEach((disk, i) => {
-      board.add(virtioBlock, {}, { name: `disk${i}`, slot: SLOT_FIRST_DISK + i, backends: [backend(blockBackend, disk)] });
+      board.add(
+        virtioBlock,
+        {},
+        { name: `disk${i}`, slot: SLOT_FIRST_DISK + i, backends: [backend(blockBackend, disk)] },
+      );
     });
   }
 
@@ -126,10 +154,15 @@ export class Machine {
     this.physical.map(VIDEO_WINDOW_END, ram + VIDEO_WINDOW_END, ramBytes - VIDEO_WINDOW_END, true);
   }
   private mapVideo({ owner, bar, base, size, offset }: VideoMapping): void {
-    const key = `${owner}.${bar}`, old = this.mapped.get(key);
+    const key = `${owner}.${bar}`,
+      old = this.mapped.get(key);
     if (old !== undefined) this.physical.unmap(old.base, old.size);
     this.mapped.delete(key);
-    const fits = base !== undefined && base % 4096 === 0 && base >= this.plan.ramBytes && offset + size <= this.plan.videoMemoryBytes;
+    const fits =
+      base !== undefined &&
+      base % 4096 === 0 &&
+      base >= this.plan.ramBytes &&
+      offset + size <= this.plan.videoMemoryBytes;
     if (fits) {
       this.physical.map(base, this.plan.videoMemory + offset, size, true);
       this.mapped.set(key, { base, size });
@@ -149,13 +182,24 @@ export class Machine {
     this.board.reset();
     this.pendingStop = undefined;
     const { kernel, initrd, commandLine } = this.config;
-    if (kernel === undefined) throw new TomeiError('guest.nothing-to-boot', "this version boots kernels directly: name one by 'tomei.kernel' in the .vmx");
-    const boot = loadKernel(this.board.ram, { kernel, ...(initrd === undefined ? {} : { initrd }), commandLine, screen: { kind: 'text' } });
+    if (kernel === undefined)
+      throw new TomeiError(
+        'guest.nothing-to-boot',
+        "this version boots kernels directly: name one by 'tomei.kernel' in the .vmx",
+      );
+    const boot = loadKernel(this.board.ram, {
+      kernel,
+      ...(initrd === undefined ? {} : { initrd }),
+      commandLine,
+      screen: { kind: 'text' },
+    });
     this.enter(boot);
   }
   private enter(boot: BootState): void {
     const { cpu } = this.processor;
-    [boot.eax, boot.ecx, boot.edx, boot.ebx, boot.esp, boot.ebp, boot.esi, boot.edi].forEach((value, i) => cpu.setRegister(i, value));
+    [boot.eax, boot.ecx, boot.edx, boot.ebx, boot.esp, boot.ebp, boot.esi, boot.edi].forEach((value, i) =>
+      cpu.setRegister(i, value),
+    );
     cpu.set('cr0', boot.cr0);
     cpu.eflags = boot.eflags;
     cpu.set('gdtBase', boot.gdt.address);
@@ -171,7 +215,10 @@ export class Machine {
     const before = this.processor.instructions;
     const next = this.alarms.next();
     // An instruction clock reaches the next alarm exactly; a host clock is looked at often enough.
-    const room = next === null || this.clock.isReal ? SLICE : Math.max(1, Math.min(SLICE, Math.ceil((next - this.clock.now()) / 2)));
+    const room =
+      next === null || this.clock.isReal
+        ? SLICE
+        : Math.max(1, Math.min(SLICE, Math.ceil((next - this.clock.now()) / 2)));
     const how = this.processor.run(room);
     this.clock.executed(this.processor.instructions - before);
     if (how === 'triple-fault') return { kind: 'stopped', why: 'triple-fault', status: 0 };
@@ -180,6 +227,13 @@ export class Machine {
     const until = this.alarms.next();
     if (until !== null && !this.clock.isReal) this.clock.skipTo(until);
     return { kind: 'halted', until };
+  }
+
+  /** Where the processor stands, in one line: for the report of a guest that went down. */
+  describe(): string {
+    const { cpu } = this.processor;
+    const hex = (n: number): string => n.toString(16).padStart(8, '0');
+    return `at ${cpu.segment(1, 'selector').toString(16)}:${hex(cpu.get('eip'))}, CR0 ${hex(cpu.get('cr0'))} CR2 ${hex(cpu.get('cr2'))} CR3 ${hex(cpu.get('cr3'))} ESP ${hex(cpu.getRegister(4))}`;
   }
 
   /** What the screen shows now: a copy of the registers, and the video memory itself. */
@@ -214,7 +268,8 @@ export class Machine {
   }
   /** The parts of linear memory that belong to the guest's state. */
   memoryAreas(): readonly { readonly name: string; readonly bytes: Uint8Array }[] {
-    const { buffer } = this.memory, { ram, ramBytes, videoMemory, videoMemoryBytes } = this.plan;
+    const { buffer } = this.memory,
+      { ram, ramBytes, videoMemory, videoMemoryBytes } = this.plan;
     return [
       { name: 'ram', bytes: new Uint8Array(buffer, ram, ramBytes) },
       { name: 'video', bytes: new Uint8Array(buffer, videoMemory, videoMemoryBytes) },

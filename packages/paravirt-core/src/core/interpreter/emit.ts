@@ -2,7 +2,17 @@
  * `Build<V>` for the interpreter: semantics become WebAssembly over one decoded record.
  * The same class writes handlers that lie inline under the dispatch and handlers behind a call; they differ in how they end.
  */
-import { EXCEPTION, type Build, type MemoryType, type Operand, type SegmentRef, type Size, type StateField, type StatusFlag, type Variable } from '../../isa/build.ts';
+import {
+  EXCEPTION,
+  type Build,
+  type MemoryType,
+  type Operand,
+  type SegmentRef,
+  type Size,
+  type StateField,
+  type StatusFlag,
+  type Variable,
+} from '../../isa/build.ts';
 import type { Form, OperandSpec } from '../../isa/model.ts';
 import { Code } from '../../wasm/module.ts';
 import { opInfo, type ValueType } from '../../wasm/ops.ts';
@@ -40,8 +50,20 @@ export interface Frame {
 
 const MASK: Readonly<Record<Size, number>> = { 8: 0xff, 16: 0xffff, 32: -1 };
 const BYTES: Readonly<Record<MemoryType, number>> = { u8: 1, u16: 2, u32: 4, u64: 8, v128: 16 };
-const LOAD: Readonly<Record<MemoryType, string>> = { u8: 'i32.load8_u', u16: 'i32.load16_u', u32: 'i32.load', u64: 'i64.load', v128: 'v128.load' };
-const STORE: Readonly<Record<MemoryType, string>> = { u8: 'i32.store8', u16: 'i32.store16', u32: 'i32.store', u64: 'i64.store', v128: 'v128.store' };
+const LOAD: Readonly<Record<MemoryType, string>> = {
+  u8: 'i32.load8_u',
+  u16: 'i32.load16_u',
+  u32: 'i32.load',
+  u64: 'i64.load',
+  v128: 'v128.load',
+};
+const STORE: Readonly<Record<MemoryType, string>> = {
+  u8: 'i32.store8',
+  u16: 'i32.store16',
+  u32: 'i32.store',
+  u64: 'i64.store',
+  v128: 'v128.store',
+};
 const TYPE: Readonly<Record<MemoryType, ValueType>> = { u8: 'i', u16: 'i', u32: 'i', u64: 'l', v128: 'v' };
 const integerType = (size: Size): MemoryType => (size === 8 ? 'u8' : size === 16 ? 'u16' : 'u32');
 
@@ -191,14 +213,18 @@ export class HandlerBuild implements Build<Value> {
     const aux = (): Value => this.loadField(OFFSET.flagAux);
     const i = (n: number): Value => this.imm(n);
     switch (flag) {
-      case 'C': return this.op('i32.shr_u', [aux(), i(31)]);
-      case 'Z': return this.op('i32.eqz', [result()]);
-      case 'A': return this.op('i32.and', [this.op('i32.shr_u', [aux(), i(3)]), i(1)]);
+      case 'C':
+        return this.op('i32.shr_u', [aux(), i(31)]);
+      case 'Z':
+        return this.op('i32.eqz', [result()]);
+      case 'A':
+        return this.op('i32.and', [this.op('i32.shr_u', [aux(), i(3)]), i(1)]);
       case 'O': {
         const a = aux();
         return this.op('i32.shr_u', [this.op('i32.xor', [a, this.op('i32.shl', [a, i(1)])]), i(31)]);
       }
-      case 'S': return this.op('i32.xor', [this.op('i32.shr_u', [result(), i(31)]), this.op('i32.and', [aux(), i(1)])]);
+      case 'S':
+        return this.op('i32.xor', [this.op('i32.shr_u', [result(), i(31)]), this.op('i32.and', [aux(), i(1)])]);
       case 'P': {
         const byte = this.op('i32.and', [this.op('i32.xor', [result(), this.op('i32.shr_u', [aux(), i(8)])]), i(0xff)]);
         return this.op('i32.and', [this.op('i32.xor', [this.op('i32.popcnt', [byte]), i(1)]), i(1)]);
@@ -220,12 +246,20 @@ export class HandlerBuild implements Build<Value> {
     } else {
       const position = { P: 2, A: 4, Z: 6, S: 7 }[flag];
       const image = this.statusFlags();
-      this.setStatusFlags(this.op('i32.or', [this.op('i32.and', [image, i(~(1 << position))]), this.op('i32.shl', [value, i(position)])]));
+      this.setStatusFlags(
+        this.op('i32.or', [this.op('i32.and', [image, i(~(1 << position))]), this.op('i32.shl', [value, i(position)])]),
+      );
     }
   }
   statusFlags(): Value {
     let image = this.flag('C');
-    for (const [flag, position] of [['P', 2], ['A', 4], ['Z', 6], ['S', 7], ['O', 11]] as const) {
+    for (const [flag, position] of [
+      ['P', 2],
+      ['A', 4],
+      ['Z', 6],
+      ['S', 7],
+      ['O', 11],
+    ] as const) {
       image = this.op('i32.or', [image, this.op('i32.shl', [this.flag(flag), this.imm(position)])]);
     }
     return image;
@@ -234,7 +268,8 @@ export class HandlerBuild implements Build<Value> {
     const i = (n: number): Value => this.imm(n);
     const bit = (n: number): Value => this.op('i32.and', [this.op('i32.shr_u', [image, i(n)]), i(1)]);
     // The result is 0 for Z, else 0x100 (low byte 0: even parity, sign clear); aux turns P and S where they differ from that.
-    const zero = bit(6), carry = bit(0);
+    const zero = bit(6),
+      carry = bit(0);
     const parts = [
       this.op('i32.shl', [carry, i(31)]),
       this.op('i32.shl', [this.op('i32.xor', [carry, bit(11)]), i(30)]),
@@ -243,15 +278,31 @@ export class HandlerBuild implements Build<Value> {
       bit(7),
     ];
     this.storeField(OFFSET.flagResult, this.op('i32.shl', [this.op('i32.xor', [zero, i(1)]), i(8)]));
-    this.storeField(OFFSET.flagAux, parts.reduce((a, b) => this.op('i32.or', [a, b])));
+    this.storeField(
+      OFFSET.flagAux,
+      parts.reduce((a, b) => this.op('i32.or', [a, b])),
+    );
   }
   condition(code: number): Value {
     const or = (a: Value, b: Value): Value => this.op('i32.or', [a, b]);
     const base = code >> 1;
     const less = (): Value => this.op('i32.xor', [this.flag('S'), this.flag('O')]);
     const value =
-      base === 0 ? this.flag('O') : base === 1 ? this.flag('C') : base === 2 ? this.flag('Z') : base === 3 ? or(this.flag('C'), this.flag('Z'))
-      : base === 4 ? this.flag('S') : base === 5 ? this.flag('P') : base === 6 ? less() : or(this.flag('Z'), less());
+      base === 0
+        ? this.flag('O')
+        : base === 1
+          ? this.flag('C')
+          : base === 2
+            ? this.flag('Z')
+            : base === 3
+              ? or(this.flag('C'), this.flag('Z'))
+              : base === 4
+                ? this.flag('S')
+                : base === 5
+                  ? this.flag('P')
+                  : base === 6
+                    ? less()
+                    : or(this.flag('Z'), less());
     return (code & 1) === 0 ? value : this.op('i32.xor', [value, this.imm(1)]);
   }
   private signExtended(size: Size, v: Value): Value {
@@ -271,15 +322,19 @@ export class HandlerBuild implements Build<Value> {
     const left = kind === 'add' ? x! : not(x!);
     const carries = or(and(left, y!), and(or(left, y!), kind === 'add' ? not(result) : result));
     const top = size === 32 ? carries : this.op('i32.shl', [carries, this.imm(32 - size)]);
-    const aux = size === 32
-      ? and(carries, this.imm(0xc0000008 | 0))
-      : or(and(top, this.imm(0xc0000000 | 0)), and(carries, this.imm(8)));
+    const aux =
+      size === 32
+        ? and(carries, this.imm(0xc0000008 | 0))
+        : or(and(top, this.imm(0xc0000000 | 0)), and(carries, this.imm(8)));
     this.storeField(OFFSET.flagResult, wide);
     this.storeField(OFFSET.flagAux, aux);
   }
   setFlagsWith(size: Size, result: Value, carry: Value, overflow: Value, adjust: Value): void {
     const shl = (v: Value, n: number): Value => this.op('i32.shl', [v, this.imm(n)]);
-    const aux = this.op('i32.or', [this.op('i32.or', [shl(carry, 31), shl(this.op('i32.xor', [carry, overflow]), 30)]), shl(adjust, 3)]);
+    const aux = this.op('i32.or', [
+      this.op('i32.or', [shl(carry, 31), shl(this.op('i32.xor', [carry, overflow]), 30)]),
+      shl(adjust, 3),
+    ]);
     this.storeField(OFFSET.flagResult, this.signExtended(size, result));
     this.storeField(OFFSET.flagAux, aux);
   }
@@ -334,7 +389,10 @@ export class HandlerBuild implements Build<Value> {
     return this.size === 16 ? this.op('i32.and', [next, this.imm(0xffff)]) : next;
   }
   private currentEip(): Value {
-    return this.op('i32.add', [{ type: 'i', local: this.frame.pageEip }, this.recordField(RECORD.pageOffset, 'i32.load16_u')]);
+    return this.op('i32.add', [
+      { type: 'i', local: this.frame.pageEip },
+      this.recordField(RECORD.pageOffset, 'i32.load16_u'),
+    ]);
   }
   checkTarget(eip: Value): void {
     this.if(this.op('i32.gt_u', [eip, this.loadField(OFFSET.codeLimit)]), () => this.raise(EXCEPTION.GP, 0));
@@ -409,9 +467,16 @@ export class HandlerBuild implements Build<Value> {
     return this.op('i32.add', [base, offset]);
   }
   /** Finds where an access goes: `host` holds the address, or 0 when the core must do it. */
-  private locate(segment: SegmentRef, offset: Value, bytes: number, write: boolean): { host: number; segmentAddress: Value } {
+  private locate(
+    segment: SegmentRef,
+    offset: Value,
+    bytes: number,
+    write: boolean,
+  ): { host: number; segmentAddress: Value } {
     const s = this.segmentBase(segment);
-    const linear = this.locals.take('i'), entry = this.locals.take('i'), host = this.locals.take('i');
+    const linear = this.locals.take('i'),
+      entry = this.locals.take('i'),
+      host = this.locals.take('i');
     const { code } = this;
     this.push(s.at).memory('i32.load', s.offset + SEGMENT.base);
     this.push(offset);
@@ -421,16 +486,38 @@ export class HandlerBuild implements Build<Value> {
     code.get(entry).i32(-4096).op('i32.and').get(linear).op('i32.add');
     code.i32(0);
     this.push(offset);
-    this.push(s.at).memory('i32.load', s.offset + (write ? SEGMENT.writeBound : SEGMENT.readBound)).op('i32.lt_u');
-    code.get(entry).get(write ? this.frame.writeBit : this.frame.readBit).op('i32.and').i32(0).op('i32.ne').op('i32.and');
-    if (bytes > 1) code.get(linear).i32(0xfff).op('i32.and').i32(4096 - bytes).op('i32.le_u').op('i32.and');
+    this.push(s.at)
+      .memory('i32.load', s.offset + (write ? SEGMENT.writeBound : SEGMENT.readBound))
+      .op('i32.lt_u');
+    code
+      .get(entry)
+      .get(write ? this.frame.writeBit : this.frame.readBit)
+      .op('i32.and')
+      .i32(0)
+      .op('i32.ne')
+      .op('i32.and');
+    if (bytes > 1)
+      code
+        .get(linear)
+        .i32(0xfff)
+        .op('i32.and')
+        .i32(4096 - bytes)
+        .op('i32.le_u')
+        .op('i32.and');
     code.select().set(host);
     const segmentAddress = s.offset === 0 ? s.at : this.op('i32.add', [s.at, this.imm(s.offset)]);
     return { host, segmentAddress };
   }
   /** Integers and 128 bits through the fast path, anything else through the core. */
-  private access(place: { host: number; segmentAddress: Value }, offset: Value, type: MemoryType, value: Value | null, service: string): Value | null {
-    const { code } = this, bytes = BYTES[type];
+  private access(
+    place: { host: number; segmentAddress: Value },
+    offset: Value,
+    type: MemoryType,
+    value: Value | null,
+    service: string,
+  ): Value | null {
+    const { code } = this,
+      bytes = BYTES[type];
     const result = value === null ? this.locals.take(TYPE[type]) : -1;
     const wide = bytes > 4;
     code.get(place.host).if();
@@ -504,28 +591,60 @@ export class HandlerBuild implements Build<Value> {
     const size = (spec.size === 'v' ? this.size : spec.size) as Size;
     const memory = this.form.memory;
     switch (spec.kind) {
-      case 'mem': return this.memoryOperand(spec, this.effectiveOffset());
-      case 'moffs': return this.memoryOperand(spec, this.effectiveOffset());
-      case 'rm': return memory ? this.memoryOperand(spec, this.effectiveOffset()) : this.registerOperand(RECORD.rm, size);
-      case 'mmrm': case 'xmmrm': return memory ? this.memoryOperand(spec, this.effectiveOffset()) : this.wideOperand(spec, RECORD.rm);
-      case 'mmreg': case 'xmmreg': return this.wideOperand(spec, RECORD.rm);
-      case 'mm': case 'xmm': return this.wideOperand(spec, RECORD.reg);
-      case 'rmreg': return this.registerOperand(RECORD.rm, size);
-      case 'reg': case 'opreg': return this.registerOperand(RECORD.reg, size);
-      case 'fixed': return this.plain(() => this.getRegister(size, spec.register!), (v) => this.setRegister(size, spec.register!, v));
-      case 'imm': case 'simm': {
+      case 'mem':
+        return this.memoryOperand(spec, this.effectiveOffset());
+      case 'moffs':
+        return this.memoryOperand(spec, this.effectiveOffset());
+      case 'rm':
+        return memory ? this.memoryOperand(spec, this.effectiveOffset()) : this.registerOperand(RECORD.rm, size);
+      case 'mmrm':
+      case 'xmmrm':
+        return memory ? this.memoryOperand(spec, this.effectiveOffset()) : this.wideOperand(spec, RECORD.rm);
+      case 'mmreg':
+      case 'xmmreg':
+        return this.wideOperand(spec, RECORD.rm);
+      case 'mm':
+      case 'xmm':
+        return this.wideOperand(spec, RECORD.reg);
+      case 'rmreg':
+        return this.registerOperand(RECORD.rm, size);
+      case 'reg':
+      case 'opreg':
+        return this.registerOperand(RECORD.reg, size);
+      case 'fixed':
+        return this.plain(
+          () => this.getRegister(size, spec.register!),
+          (v) => this.setRegister(size, spec.register!, v),
+        );
+      case 'imm':
+      case 'simm': {
         const unsigned = (): Value => this.narrow(size, this.recordField(this.immediateField(spec)));
         return this.plain(unsigned);
       }
-      case 'one': return this.plain(() => this.imm(1));
-      case 'rel': return this.plain(() => this.relativeTarget());
-      case 'far': return { ...this.plain(() => this.recordField(RECORD.immediate)), number: () => this.recordField(RECORD.immediate2) };
+      case 'one':
+        return this.plain(() => this.imm(1));
+      case 'rel':
+        return this.plain(() => this.relativeTarget());
+      case 'far':
+        return {
+          ...this.plain(() => this.recordField(RECORD.immediate)),
+          number: () => this.recordField(RECORD.immediate2),
+        };
       case 'sreg': {
         const number = (): Value => this.recordField(RECORD.reg, 'i32.load16_u');
-        return { ...this.plain(() => this.service('selector', number()), (v) => void this.service('loadSegment', number(), v)), number };
+        return {
+          ...this.plain(
+            () => this.service('selector', number()),
+            (v) => void this.service('loadSegment', number(), v),
+          ),
+          number,
+        };
       }
-      case 'creg': case 'dreg': return { ...this.plain(() => this.imm(0)), number: () => this.recordField(RECORD.reg, 'i32.load16_u') };
-      case 'st': return { ...this.plain(() => this.imm(0)), number: () => this.recordField(RECORD.number, 'i32.load16_u') };
+      case 'creg':
+      case 'dreg':
+        return { ...this.plain(() => this.imm(0)), number: () => this.recordField(RECORD.reg, 'i32.load16_u') };
+      case 'st':
+        return { ...this.plain(() => this.imm(0)), number: () => this.recordField(RECORD.number, 'i32.load16_u') };
     }
   }
   /** Rows with two immediates name them in order. */
@@ -544,34 +663,53 @@ export class HandlerBuild implements Build<Value> {
     const never = (): never => {
       throw new Error(`${this.form.row.mnemonic} ${this.form.row.encoding}: no such access to this operand`);
     };
-    return { isMemory: false, read, write: write ?? never, offset: never, load: never, store: never, moved: never, number: never, address: never };
+    return {
+      isMemory: false,
+      read,
+      write: write ?? never,
+      offset: never,
+      load: never,
+      store: never,
+      moved: never,
+      number: never,
+      address: never,
+    };
   }
   private registerOperand(field: number, size: Size): Operand<Value> {
     const address = (): Value => this.recordField(field, 'i32.load16_u');
     return {
-      ...this.plain(() => {
-        this.code.get(this.frame.record).memory('i32.load16_u', field).memory(LOAD[integerType(size)]);
-        return this.pop('i');
-      }, (v) => {
-        this.code.get(this.frame.record).memory('i32.load16_u', field);
-        this.push(v);
-        this.code.memory(STORE[integerType(size)]);
-      }),
+      ...this.plain(
+        () => {
+          this.code.get(this.frame.record).memory('i32.load16_u', field).memory(LOAD[integerType(size)]);
+          return this.pop('i');
+        },
+        (v) => {
+          this.code.get(this.frame.record).memory('i32.load16_u', field);
+          this.push(v);
+          this.code.memory(STORE[integerType(size)]);
+        },
+      ),
       address,
     };
   }
   private wideOperand(spec: OperandSpec, field: number): Operand<Value> {
     const half = spec.size === 64;
     return {
-      ...this.plain(() => {
-        this.code.get(this.frame.record).memory('i32.load16_u', field).memory(half ? 'v128.load64_zero' : 'v128.load');
-        return this.pop('v');
-      }, (v) => {
-        this.code.get(this.frame.record).memory('i32.load16_u', field);
-        this.push(v);
-        if (half) this.code.op('i64x2.extract_lane', 0).memory('i64.store');
-        else this.code.memory('v128.store');
-      }),
+      ...this.plain(
+        () => {
+          this.code
+            .get(this.frame.record)
+            .memory('i32.load16_u', field)
+            .memory(half ? 'v128.load64_zero' : 'v128.load');
+          return this.pop('v');
+        },
+        (v) => {
+          this.code.get(this.frame.record).memory('i32.load16_u', field);
+          this.push(v);
+          if (half) this.code.op('i64x2.extract_lane', 0).memory('i64.store');
+          else this.code.memory('v128.store');
+        },
+      ),
       address: () => this.recordField(field, 'i32.load16_u'),
     };
   }
@@ -579,7 +717,8 @@ export class HandlerBuild implements Build<Value> {
     let known: Value | undefined;
     return () => {
       if (known !== undefined) return known;
-      const { code } = this, { record } = this.frame;
+      const { code } = this,
+        { record } = this.frame;
       code.get(record).memory('i32.load16_u', RECORD.rm).memory('i32.load');
       code.get(record).memory('i32.load16_u', RECORD.index).memory('i32.load');
       code.get(record).memory('i32.load8_u', RECORD.scale).op('i32.shl').op('i32.add');
@@ -592,14 +731,17 @@ export class HandlerBuild implements Build<Value> {
     const bits = spec.memorySize ?? spec.size;
     const wide = spec.kind === 'mmrm' || spec.kind === 'xmmrm' || spec.size === 128;
     const actual = bits === 'v' ? this.size : bits;
-    const type: MemoryType = actual === 64 ? 'u64' : actual === 128 ? 'v128' : actual === 8 ? 'u8' : actual === 16 ? 'u16' : 'u32';
+    const type: MemoryType =
+      actual === 64 ? 'u64' : actual === 128 ? 'v128' : actual === 8 ? 'u8' : actual === 16 ? 'u16' : 'u32';
     let update: { host: number; segmentAddress: Value } | undefined;
     // Semantics may read or write in only one arm of an `if`: the offset is computed where every path has it.
     if (spec.access !== 'none') offset();
     const asVector = (v: Value): Value => {
       if (!wide || type === 'v128') return v;
       const zero = this.imm128(0n);
-      return type === 'u64' ? this.op('i64x2.replace_lane', [zero, v], [0]) : this.op('i32x4.replace_lane', [zero, v], [0]);
+      return type === 'u64'
+        ? this.op('i64x2.replace_lane', [zero, v], [0])
+        : this.op('i32x4.replace_lane', [zero, v], [0]);
     };
     const fromVector = (v: Value): Value => {
       if (!wide || type === 'v128') return v;
@@ -619,8 +761,10 @@ export class HandlerBuild implements Build<Value> {
         else this.access(update, offset(), type, fromVector(v), 'writeMemory');
       },
       offset,
-      load: (t, delta) => this.load('operand', delta === 0 ? offset() : this.op('i32.add', [offset(), this.imm(delta)]), t),
-      store: (t, delta, v) => this.store('operand', delta === 0 ? offset() : this.op('i32.add', [offset(), this.imm(delta)]), t, v),
+      load: (t, delta) =>
+        this.load('operand', delta === 0 ? offset() : this.op('i32.add', [offset(), this.imm(delta)]), t),
+      store: (t, delta, v) =>
+        this.store('operand', delta === 0 ? offset() : this.op('i32.add', [offset(), this.imm(delta)]), t, v),
       moved: (delta) => {
         const at = this.op('i32.add', [offset(), delta]);
         return this.memoryOperand(spec, () => at);

@@ -38,15 +38,17 @@ export function instantiateInterpreter(
   leaves: Readonly<Record<string, Leaf>>,
 ): Engine {
   const fault = (cpu.base + OFFSET.fault) >> 2;
-  const bind = (service: Service) => (a: number, b: number, c: number, d: number): number => {
-    try {
-      return (service(a, b, c, d) ?? 0) | 0;
-    } catch (error) {
-      if (error !== GUEST_FAULT) throw error;
-      if (cpu.i32[fault] === 0) throw new Error('a service unwound without a fault', { cause: error });
-      return 0;
-    }
-  };
+  const bind =
+    (service: Service) =>
+    (a: number, b: number, c: number, d: number): number => {
+      try {
+        return (service(a, b, c, d) ?? 0) | 0;
+      } catch (error) {
+        if (error !== GUEST_FAULT) throw error;
+        if (cpu.i32[fault] === 0) throw new Error('a service unwound without a fault', { cause: error });
+        return 0;
+      }
+    };
   const env: Record<string, unknown> = {
     memory: cpu.memory,
     cpu: new WebAssembly.Global({ value: 'i32', mutable: false }, cpu.base),

@@ -75,8 +75,14 @@ export function generateInterpreter(forms: readonly Form[]): GeneratedInterprete
   return { bytes: module.bytes(), imports: imports.list, handlerOf, inlineCount };
 }
 
-function emitAll(forms: readonly Form[], imports: ImportList, module: ModuleBuilder, define: boolean): { handlerOf: Uint16Array; inlineCount: number } {
-  const inline = forms.filter(isInline), outline = forms.filter((f) => !isInline(f));
+function emitAll(
+  forms: readonly Form[],
+  imports: ImportList,
+  module: ModuleBuilder,
+  define: boolean,
+): { handlerOf: Uint16Array; inlineCount: number } {
+  const inline = forms.filter(isInline),
+    outline = forms.filter((f) => !isInline(f));
   const handlerOf = new Uint16Array(forms.length);
   inline.forEach((f, i) => (handlerOf[f.index] = PSEUDO_COUNT + i));
   outline.forEach((f, i) => (handlerOf[f.index] = PSEUDO_COUNT + inline.length + i));
@@ -90,10 +96,26 @@ function emitAll(forms: readonly Form[], imports: ImportList, module: ModuleBuil
 }
 
 /** A handler behind a call: (record) -> STATUS. */
-function outlineHandler(form: Form, imports: Imports, module: ModuleBuilder, cpuGlobal: number, define: boolean): number {
+function outlineHandler(
+  form: Form,
+  imports: Imports,
+  module: ModuleBuilder,
+  cpuGlobal: number,
+  define: boolean,
+): number {
   const locals = new Locals(1);
   const take = (): number => locals.fixed('i');
-  const frame: Frame = { cpu: take(), record: 0, tlb: take(), readBit: take(), writeBit: take(), pageEip: take(), target: take(), labels: null, left: 0 };
+  const frame: Frame = {
+    cpu: take(),
+    record: 0,
+    tlb: take(),
+    readBit: take(),
+    writeBit: take(),
+    pageEip: take(),
+    target: take(),
+    labels: null,
+    left: 0,
+  };
   const code = new Code();
   code.globalGet(cpuGlobal).set(frame.cpu);
   const load = (field: number, to: number): void => void code.get(frame.cpu).memory('i32.load', field).set(to);
@@ -108,11 +130,27 @@ function outlineHandler(form: Form, imports: Imports, module: ModuleBuilder, cpu
 }
 
 /** The dispatch loop with the inline handlers in it. */
-function runFunction(inline: readonly Form[], imports: Imports, cpuGlobal: number, handlerType: number): { locals: Locals['types']; code: Code } {
-  const entry = 0, left = 1;
+function runFunction(
+  inline: readonly Form[],
+  imports: Imports,
+  cpuGlobal: number,
+  handlerType: number,
+): { locals: Locals['types']; code: Code } {
+  const entry = 0,
+    left = 1;
   const locals = new Locals(2);
   const take = (): number => locals.fixed('i');
-  const cpu = take(), record = take(), start = take(), tlb = take(), readBit = take(), writeBit = take(), pageEip = take(), target = take(), map = take(), t = take(), tag = take();
+  const cpu = take(),
+    record = take(),
+    start = take(),
+    tlb = take(),
+    readBit = take(),
+    writeBit = take(),
+    pageEip = take(),
+    target = take(),
+    map = take(),
+    t = take(),
+    tag = take();
   const code = new Code();
   const load = (field: number, to: number): void => void code.get(cpu).memory('i32.load', field).set(to);
   const store = (field: number, from: number): void => void code.get(cpu).get(from).memory('i32.store', field);
@@ -136,7 +174,12 @@ function runFunction(inline: readonly Form[], imports: Imports, cpuGlobal: numbe
   load(OFFSET.tlb, tlb);
   load(OFFSET.eip, target);
   // No page is current: an EIP of the same page would have its upper bit flipped.
-  const forgetPage = (): void => void code.get(target).i32(0x80000000 | 0).op('i32.xor').set(pageEip);
+  const forgetPage = (): void =>
+    void code
+      .get(target)
+      .i32(0x80000000 | 0)
+      .op('i32.xor')
+      .set(pageEip);
   const reloadMode = (): void => {
     load(OFFSET.accessRead, readBit);
     code.get(readBit).i32(1).op('i32.shl').set(writeBit);
@@ -144,7 +187,8 @@ function runFunction(inline: readonly Form[], imports: Imports, cpuGlobal: numbe
   };
   reloadMode();
 
-  const handlers = inline.length, pseudos = PSEUDO_COUNT;
+  const handlers = inline.length,
+    pseudos = PSEUDO_COUNT;
   // Blocks, outermost first: fault, exit (after the current instruction), lookup loop, jump, dispatch loop, seq, handlers.
   code.block(); // $fault
   code.block(); // $exit
@@ -163,13 +207,34 @@ function runFunction(inline: readonly Form[], imports: Imports, cpuGlobal: numbe
   // Code TLB: linear page and mode must agree.
   code.get(target).get(cpu).memory('i32.load', segmentCsBase()).op('i32.add').tee(t).i32(-4096).op('i32.and');
   code.get(cpu).memory('i32.load', OFFSET.codeKey).op('i32.or').set(tag);
-  code.get(cpu).memory('i32.load', OFFSET.codeTlb).get(t).i32(12).op('i32.shr_u').i32(CODE_TLB_ENTRIES - 1).op('i32.and').i32(3).op('i32.shl').op('i32.add').set(map);
+  code
+    .get(cpu)
+    .memory('i32.load', OFFSET.codeTlb)
+    .get(t)
+    .i32(12)
+    .op('i32.shr_u')
+    .i32(CODE_TLB_ENTRIES - 1)
+    .op('i32.and')
+    .i32(3)
+    .op('i32.shl')
+    .op('i32.add')
+    .set(map);
   code.get(map).memory('i32.load', 0).get(tag).op('i32.eq').if();
   code.get(map).memory('i32.load', 4).set(map);
   code.get(target).get(t).i32(0xfff).op('i32.and').op('i32.sub').set(pageEip);
   store(OFFSET.pageEip, pageEip);
   store(OFFSET.pageMap, map);
-  code.get(map).get(t).i32(0xfff).op('i32.and').i32(2).op('i32.shl').op('i32.add').memory('i32.load').tee(record).brIf(2);
+  code
+    .get(map)
+    .get(t)
+    .i32(0xfff)
+    .op('i32.and')
+    .i32(2)
+    .op('i32.shl')
+    .op('i32.add')
+    .memory('i32.load')
+    .tee(record)
+    .brIf(2);
   code.end();
   code.end();
   // The core decodes, and says which page this is.
@@ -188,12 +253,22 @@ function runFunction(inline: readonly Form[], imports: Imports, cpuGlobal: numbe
   for (let i = 0; i < handlers + pseudos; i++) code.block();
   code.block(); // behind a call
   code.get(record).memory('i32.load16_u', RECORD.handler);
-  code.brTable(Array.from({ length: handlers + pseudos }, (_, i) => i + 1), 0);
+  code.brTable(
+    Array.from({ length: handlers + pseudos }, (_, i) => i + 1),
+    0,
+  );
   code.end();
   // Depth of a label seen from the code after `remaining` handler blocks are still open.
   const total = handlers + pseudos;
-  const depths = (remaining: number): { seq: number; dispatch: number; jump: number; lookup: number; exit: number; fault: number } => ({
-    seq: remaining, dispatch: remaining + 1, jump: remaining + 2, lookup: remaining + 3, exit: remaining + 4, fault: remaining + 5,
+  const depths = (
+    remaining: number,
+  ): { seq: number; dispatch: number; jump: number; lookup: number; exit: number; fault: number } => ({
+    seq: remaining,
+    dispatch: remaining + 1,
+    jump: remaining + 2,
+    lookup: remaining + 3,
+    exit: remaining + 4,
+    fault: remaining + 5,
   });
   {
     const d = depths(total);
@@ -201,7 +276,11 @@ function runFunction(inline: readonly Form[], imports: Imports, cpuGlobal: numbe
     code.get(record).memory('i32.load16_u', RECORD.handler).i32(total).op('i32.sub');
     code.callIndirect(handlerType).tee(t);
     code.if();
-    code.get(t).i32(STATUS.fault).op('i32.eq').brIf(d.fault + 1);
+    code
+      .get(t)
+      .i32(STATUS.fault)
+      .op('i32.eq')
+      .brIf(d.fault + 1);
     code.get(t).i32(STATUS.restart).op('i32.eq').if();
     account(false);
     eip(false);
@@ -229,7 +308,17 @@ function runFunction(inline: readonly Form[], imports: Imports, cpuGlobal: numbe
     }
     const form = inline[n - pseudos]!;
     locals.reset();
-    const frame: Frame = { cpu, record, tlb, readBit, writeBit, pageEip, target, labels: { fault: d.fault, jump: d.jump, exit: d.exit }, left };
+    const frame: Frame = {
+      cpu,
+      record,
+      tlb,
+      readBit,
+      writeBit,
+      pageEip,
+      target,
+      labels: { fault: d.fault, jump: d.jump, exit: d.exit },
+      left,
+    };
     const build = new HandlerBuild(form, frame, locals, imports, code);
     meaning(build, form);
     if (build.mayExit) code.get(cpu).memory('i32.load', OFFSET.exit).brIf(d.exit);
@@ -290,12 +379,19 @@ function runFunction(inline: readonly Form[], imports: Imports, cpuGlobal: numbe
         eip(false);
         code.tee(target).call(imports.service('cross', 1)).tee(t).op('i32.eqz').if();
         // Fetching from the second page faulted: the record is this one, nothing more to count.
-        code.get(record).set(start).br(d.fault + 1);
+        code
+          .get(record)
+          .set(start)
+          .br(d.fault + 1);
         code.end();
         code.get(t).tee(record).set(start).br(d.dispatch);
         break;
-      case PSEUDO.undefined: raise(EXCEPTION.UD, -1); break;
-      case PSEUDO.tooLong: raise(EXCEPTION.GP, 0); break;
+      case PSEUDO.undefined:
+        raise(EXCEPTION.UD, -1);
+        break;
+      case PSEUDO.tooLong:
+        raise(EXCEPTION.GP, 0);
+        break;
       case PSEUDO.join:
         // The records before this one are done; the flow goes on elsewhere in the page.
         account(false);

@@ -27,10 +27,14 @@ export class RecordWriter {
 
   /** An instruction at an offset in its page: one record, or two with 16-bit addressing. Returns the address after them. */
   instruction(at: number, insn: Instruction, pageOffset: number): number {
-    const { data, cpu } = this, { memory } = insn;
+    const { data, cpu } = this,
+      { memory } = insn;
     const zero = cpu + OFFSET.zero;
     const gpr = (index: number): number => (index < 0 ? zero : cpu + OFFSET.gpr + index * 8);
-    let base = zero, index = zero, scale = 0, displacement = 0;
+    let base = zero,
+      index = zero,
+      scale = 0,
+      displacement = 0;
     if (memory !== null) {
       if (memory.addressSize === 16 && memory.base >= 0) {
         this.pseudo(at, PSEUDO.address16, pageOffset);
@@ -46,13 +50,18 @@ export class RecordWriter {
       }
     }
     const { row, size } = insn.form;
-    const reg = row.operands.find((o) => REG_KINDS.has(o.kind)), rm = row.operands.find((o) => RM_KINDS.has(o.kind));
+    const reg = row.operands.find((o) => REG_KINDS.has(o.kind)),
+      rm = row.operands.find((o) => RM_KINDS.has(o.kind));
     const isRelative = row.operands.some((o) => o.kind === 'rel');
     data.setUint16(at + RECORD.handler, this.handlerOf[insn.form.index]!, true);
     data.setUint8(at + RECORD.length, insn.length);
     data.setUint8(at + RECORD.scale, scale);
     data.setUint16(at + RECORD.reg, reg === undefined ? insn.reg : this.registerOf(reg, insn.reg, size), true);
-    data.setUint16(at + RECORD.rm, memory !== null ? base : rm === undefined ? insn.rm : this.registerOf(rm, insn.rm, size), true);
+    data.setUint16(
+      at + RECORD.rm,
+      memory !== null ? base : rm === undefined ? insn.rm : this.registerOf(rm, insn.rm, size),
+      true,
+    );
     data.setUint16(at + RECORD.index, index, true);
     data.setUint16(at + RECORD.segment, cpu + segmentOffset(memory !== null ? memory.segment : insn.segment), true);
     data.setInt32(at + RECORD.displacement, displacement, true);
@@ -67,13 +76,23 @@ export class RecordWriter {
   /** The address of a register, or its number where there is no one place for it. */
   private registerOf(spec: OperandSpec, n: number, operandSize: 16 | 32): number {
     switch (spec.kind) {
-      case 'reg': case 'opreg': case 'rm': case 'rmreg': {
+      case 'reg':
+      case 'opreg':
+      case 'rm':
+      case 'rmreg': {
         const size = spec.size === 'v' ? operandSize : spec.size;
         return size === 8 ? this.cpu + OFFSET.gpr + (n & 3) * 8 + (n >> 2) : this.cpu + OFFSET.gpr + n * 8;
       }
-      case 'mm': case 'mmrm': case 'mmreg': return this.cpu + OFFSET.fpr + n * 16;
-      case 'xmm': case 'xmmrm': case 'xmmreg': return this.cpu + OFFSET.xmm + n * 16;
-      default: return n;
+      case 'mm':
+      case 'mmrm':
+      case 'mmreg':
+        return this.cpu + OFFSET.fpr + n * 16;
+      case 'xmm':
+      case 'xmmrm':
+      case 'xmmreg':
+        return this.cpu + OFFSET.xmm + n * 16;
+      default:
+        return n;
     }
   }
 }

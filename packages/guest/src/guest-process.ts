@@ -1,0 +1,143 @@
+/** A guest as its parent sees it: a child process that is started, talked to, and survived. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { TomeiError } from '@tomei/kit';
+import type { GuestEnd, GuestReport, GuestRequest, GuestStats } from './protocol.ts';
+
+/** The screen as a PNG file, and its characters when it is in a text mode. */
+export interface Screenshot {
+  readonly png: Uint8Array;
+  readonly text: readonly string[];
+}
+export interface GuestEvents {
+  /** Bytes that the guest wrote to a serial port. */
+  serial?(port: number, bytes: Uint8Array): void;
+  warning?(text: string): void;
+}
+export interface Ended {
+  readonly end: GuestEnd;
+  readonly stats: GuestStats;
+}
+
+export interface Guest {
+  readonly pid: number;
+  /** Fulfilled when the guest executes its first instruction; rejected as `ended` is when it never does. */
+  readonly running: Promise<void>;
+  /** Fulfilled when the guest ends by itself or by `stop`; rejected with a TomeiError when it cannot start or its process dies. */
+  readonly ended: Promise<Ended>;
+  type(port: number, bytes: Uint8Array): void;
+  screenshot(): Promise<Screenshot>;
+  stats(): Promise<GuestStats>;
+  /** Power off at once; disks are closed in order. */
+  stop(): void;
+  /** Ends the process without a word, as a crash would. */
+  kill(): void;
+}
+
+/** Starts a guest in a process of its own. Never throws; what goes wrong is in `running` and `ended`. */
+export function startGuest(vmx: string, events: GuestEvents = {}): Guest {
+  const main = fileURLToPath(new URL('./io-thread.ts', import.meta.url));
+  const child = fork(main, [], {
+    serialization: 'advanced',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [],
+  });
+  return new ChildGuest(child, vmx, events);
+}
+
+class ChildGuest implements Guest {
+  readonly running: Promise<void>;
+  readonly ended: Promise<Ended>;
+  private readonly child: ChildProcess;
+  private readonly waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  private lastId = 0;
+  private over = false;
+
+  constructor(child: ChildProcess, vmx: string, events: GuestEvents) {
+    this.child = child;
+    const running = Promise.withResolvers<undefined>(),
+      ended = Promise.withResolvers<Ended>();
+    this.running = running.promise;
+    this.ended = ended.promise;
+    // Whoever awaits neither must not be brought down by a rejection.
+    this.running.catch(() => undefined);
+    this.ended.catch(() => undefined);
+    const fail = (error: TomeiError): void => {
+      this.over = true;
+      running.reject(error);
+      ended.reject(error);
+      for (const { reject } of this.waiting.values()) reject(error);
+      this.waiting.clear();
+    };
+    child.on('message', (message) => {
+      const report = message as GuestReport;
+      switch (report.kind) {
+        case 'serial':
+          return events.serial?.(report.port, report.bytes);
+        case 'warning':
+          return events.warning?.(report.text);
+        case 'running':
+          return running.resolve(undefined);
+        case 'answer':
+          return this.answered(report.id)?.resolve(report.value);
+        case 'refused':
+          return this.answered(report.id)?.reject(new TomeiError(report.code, report.message));
+        case 'failed':
+          return fail(new TomeiError(report.code, report.message));
+        case 'ended':
+          running.resolve(undefined);
+          ended.resolve({ end: report.end, stats: report.stats });
+          return fail(new TomeiError('guest.ended', 'the guest has ended'));
+      }
+    });
+    child.on('error', (cause) =>
+      fail(new TomeiError('guest.no-process', `cannot start a process for the guest: ${cause.message}`, { cause })),
+    );
+    child.on('exit', (code, signal) => {
+      if (!this.over)
+        fail(
+          new TomeiError(
+            'guest.crashed',
+            `the guest's process ended without a word (${signal ?? `exit code ${code}`})`,
+          ),
+        );
+    });
+    this.send({ kind: 'start', vmx });
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+  type(port: number, bytes: Uint8Array): void {
+    this.send({ kind: 'type', port, bytes });
+  }
+  screenshot(): Promise<Screenshot> {
+    return this.ask((id) => ({ kind: 'screenshot', id })) as Promise<Screenshot>;
+  }
+  stats(): Promise<GuestStats> {
+    return this.ask((id) => ({ kind: 'stats', id })) as Promise<GuestStats>;
+  }
+  stop(): void {
+    this.send({ kind: 'stop' });
+  }
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  private send(request: GuestRequest): void {
+    if (this.child.connected) this.child.send(request);
+  }
+  private ask(make: (id: number) => GuestRequest): Promise<unknown> {
+    if (this.over) return Promise.reject(new TomeiError('guest.ended', 'the guest has ended'));
+    const id = ++this.lastId,
+      answer = Promise.withResolvers<unknown>();
+    this.waiting.set(id, answer);
+    this.send(make(id));
+    return answer.promise;
+  }
+  private answered(id: number): PromiseWithResolvers<unknown> | undefined {
+    const answer = this.waiting.get(id);
+    this.waiting.delete(id);
+    return answer;
+  }
+}

@@ -1,0 +1,88 @@
+/** What the parts of one guest say to each other: the parent, the guest process's I/O thread, and its vCPU thread. */
+import type { DisplayState, MachineConfig, SavedMachine } from '@tomei/paravirt-core';
+
+/** Shared memory between the I/O thread and the vCPU thread. Rings are named from the vCPU's side. */
+export interface SharedParts {
+  readonly memory: WebAssembly.Memory;
+  /** Rings when the vCPU thread has something to do; and when the I/O thread has. */
+  readonly vcpuBell: SharedArrayBuffer;
+  readonly ioBell: SharedArrayBuffer;
+  readonly serialOut: readonly SharedArrayBuffer[];
+  readonly serialIn: readonly SharedArrayBuffer[];
+  readonly diskRequests: SharedArrayBuffer;
+  readonly diskCompletions: SharedArrayBuffer;
+  /** Commands as JSON. */
+  readonly commands: SharedArrayBuffer;
+}
+export interface DiskShape {
+  readonly sectors: number;
+  readonly readOnly: boolean;
+  readonly id: string;
+}
+/** What the vCPU thread starts with. */
+export interface VcpuStart {
+  readonly config: MachineConfig;
+  readonly disks: readonly DiskShape[];
+  /** Which of COM1..COM4 exist. */
+  readonly serial: readonly boolean[];
+  readonly shared: SharedParts;
+  /** A state to go on from; memory holds its pages already. */
+  readonly restore?: SavedMachine;
+}
+/** From the I/O thread to the vCPU thread. */
+export type VcpuCommand =
+  | { readonly kind: 'display'; readonly id: number }
+  | { readonly kind: 'stats'; readonly id: number }
+  | { readonly kind: 'pause'; readonly id: number }
+  | { readonly kind: 'resume' }
+  | { readonly kind: 'stop' };
+/** From the vCPU thread to the I/O thread. */
+export type VcpuMessage =
+  | { readonly kind: 'running' }
+  | { readonly kind: 'display'; readonly id: number; readonly display: DisplayState; readonly time: number }
+  | { readonly kind: 'stats'; readonly id: number; readonly stats: GuestStats }
+  | { readonly kind: 'paused'; readonly id: number; readonly state: SavedMachine }
+  | { readonly kind: 'stopped'; readonly end: GuestEnd; readonly stats: GuestStats };
+
+/** How a guest ended. `status` is the exit status of isa-debug-exit, 0 otherwise. */
+export interface GuestEnd {
+  readonly why: 'power-off' | 'reset' | 'exit' | 'triple-fault' | 'stopped';
+  readonly status: number;
+  /** For a triple fault: where, and what was being delivered. */
+  readonly detail?: string;
+}
+/** What was executed and where host time went. Times are host milliseconds on the vCPU thread. */
+export interface GuestStats {
+  readonly instructions: number;
+  readonly guestMs: number;
+  readonly haltedMs: number;
+  readonly decoded: number;
+  readonly codeInvalidations: number;
+  readonly codeFlushes: number;
+  readonly pageWalks: number;
+  /** Events delivered by vector; only those that occurred. */
+  readonly events: Readonly<Record<number, number>>;
+}
+
+/** What the parent asks of the guest process. */
+export interface GuestStart {
+  readonly kind: 'start';
+  readonly vmx: string;
+  /** A snapshot file to go on from. */
+  readonly restore?: string;
+}
+export type GuestRequest =
+  | GuestStart
+  | { readonly kind: 'type'; readonly port: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'screenshot'; readonly id: number }
+  | { readonly kind: 'stats'; readonly id: number }
+  | { readonly kind: 'save'; readonly id: number; readonly path: string }
+  | { readonly kind: 'stop' };
+export type GuestReport =
+  | { readonly kind: 'warning'; readonly text: string }
+  | { readonly kind: 'running' }
+  | { readonly kind: 'serial'; readonly port: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'refused'; readonly id: number; readonly code: string; readonly message: string }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  | { readonly kind: 'ended'; readonly end: GuestEnd; readonly stats: GuestStats };

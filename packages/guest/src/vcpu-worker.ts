@@ -1,0 +1,172 @@
+/** The vCPU thread: runs the machine and nothing else. It takes from rings and never waits for an event loop. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { ByteRing, Doorbell } from '@tomei/kit';
+import { HostClock, Machine, type BlockBackend, type BlockRequest, type SerialBackend } from '@tomei/paravirt-core';
+import { decodeCompletion, encodeRequest } from './disk-messages.ts';
+import type { DiskShape, GuestEnd, GuestStats, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
+
+/** The longest sleep of a halted processor with no alarm set: input rings the bell. */
+const LONGEST_SLEEP_MS = 1000;
+/** What serial output may wait for a slow reader before bytes are lost, as on a line without flow control. */
+const SERIAL_BACKLOG = 1 << 20;
+
+const start = workerData as VcpuStart;
+const port = parentPort!;
+const { shared } = start;
+const vcpuBell = new Doorbell(shared.vcpuBell),
+  ioBell = new Doorbell(shared.ioBell);
+const tell = (message: VcpuMessage): void => port.postMessage(message);
+
+/** A serial port whose far end is a ring. */
+class RingSerial implements SerialBackend {
+  private readonly ring: ByteRing;
+  private backlog: number[] = [];
+
+  constructor(memory: SharedArrayBuffer) {
+    this.ring = new ByteRing(memory);
+  }
+  write(byte: number): void {
+    if (this.backlog.length < SERIAL_BACKLOG) this.backlog.push(byte);
+  }
+  /** Passes on what was written; true when there was something. */
+  flush(): boolean {
+    if (this.backlog.length === 0) return false;
+    const written = this.ring.write(Uint8Array.from(this.backlog));
+    this.backlog = this.backlog.slice(written);
+    return written > 0;
+  }
+}
+
+/** A disk at the other end of the request ring. */
+class RingDisk implements BlockBackend {
+  readonly sectors: number;
+  readonly readOnly: boolean;
+  readonly id: string;
+  private readonly number: number;
+  private handler: (id: number, ok: boolean) => void = () => undefined;
+
+  constructor(number: number, shape: DiskShape) {
+    this.number = number;
+    this.sectors = shape.sectors;
+    this.readOnly = shape.readOnly;
+    this.id = shape.id;
+  }
+  submit(request: BlockRequest): void {
+    waiting.push(encodeRequest({ ...request, disk: this.number }));
+    passRequests();
+  }
+  onComplete(handler: (id: number, ok: boolean) => void): void {
+    this.handler = handler;
+  }
+  completed(id: number, ok: boolean): void {
+    this.handler(id, ok);
+  }
+}
+
+const requests = new ByteRing(shared.diskRequests),
+  completions = new ByteRing(shared.diskCompletions),
+  commands = new ByteRing(shared.commands);
+const waiting: Uint8Array[] = [];
+function passRequests(): void {
+  while (waiting.length > 0 && requests.writeMessage(waiting[0]!)) waiting.shift();
+  ioBell.ring();
+}
+
+const serial = start.serial.map((present, i) => (present ? new RingSerial(shared.serialOut[i]!) : undefined));
+const typed = shared.serialIn.map((memory) => new ByteRing(memory));
+const held = typed.map(() => new Uint8Array(0));
+const disks = start.disks.map((shape, i) => new RingDisk(i, shape));
+const machine = new Machine(start.config, { serial, disks }, new HostClock(), shared.memory);
+let guestMs = 0,
+  haltedMs = 0;
+
+function stats(): GuestStats {
+  const { processor } = machine;
+  return {
+    instructions: processor.instructions,
+    guestMs,
+    haltedMs,
+    decoded: processor.code.counts.decoded,
+    codeInvalidations: processor.code.counts.invalidations,
+    codeFlushes: processor.code.counts.flushes,
+    pageWalks: processor.mmu.walks,
+    events: Object.fromEntries([...processor.delivered.entries()].filter(([, n]) => n > 0)),
+  };
+}
+
+/** Everything that came from outside since the last look. */
+function takeInput(): void {
+  for (let message = completions.readMessage(); message !== undefined; message = completions.readMessage()) {
+    const { disk, id, ok } = decodeCompletion(message);
+    disks[disk]?.completed(id, ok);
+  }
+  typed.forEach((ring, i) => {
+    const device = machine.serial[i];
+    if (held[i]!.length === 0) held[i] = ring.read(4096);
+    if (device?.parts.input === undefined || held[i]!.length === 0) return;
+    held[i] = held[i]!.subarray(device.parts.input(held[i]!));
+  });
+  if (waiting.length > 0) passRequests();
+}
+
+/** Answers commands; returns an end when the guest is to stop. */
+function takeCommands(): GuestEnd | undefined {
+  for (let message = commands.readMessage(); message !== undefined; message = commands.readMessage()) {
+    const command = JSON.parse(new TextDecoder().decode(message)) as VcpuCommand;
+    if (command.kind === 'stop') return { why: 'stopped', status: 0 };
+    if (command.kind === 'display')
+      tell({ kind: 'display', id: command.id, display: machine.view().display, time: machine.clock.now() });
+    if (command.kind === 'stats') tell({ kind: 'stats', id: command.id, stats: stats() });
+    if (command.kind === 'pause') {
+      tell({ kind: 'paused', id: command.id, state: machine.save() });
+      waitForResume();
+    }
+  }
+  return undefined;
+}
+/** The machine stands still, and so does its clock. */
+function waitForResume(): void {
+  const time = machine.clock.now();
+  for (;;) {
+    const { ticket } = vcpuBell;
+    const message = commands.readMessage();
+    if (message === undefined) vcpuBell.wait(ticket, LONGEST_SLEEP_MS);
+    else if ((JSON.parse(new TextDecoder().decode(message)) as VcpuCommand).kind === 'resume') break;
+  }
+  machine.clock.set(time);
+}
+
+function run(): GuestEnd {
+  for (;;) {
+    const { ticket } = vcpuBell;
+    takeInput();
+    const asked = takeCommands();
+    if (asked !== undefined) return asked;
+    const from = performance.now();
+    const end = machine.runSlice();
+    guestMs += performance.now() - from;
+    if (serial.map((line) => line?.flush() ?? false).includes(true)) ioBell.ring();
+    if (end.kind === 'stopped')
+      return {
+        why: end.why,
+        status: end.status,
+        ...(end.why === 'triple-fault' ? { detail: machine.describe() } : {}),
+      };
+    if (end.kind === 'halted') sleep(ticket, end.until);
+  }
+}
+function sleep(ticket: number, until: number | null): void {
+  const wait = until === null ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, (until - machine.clock.now()) / 1e6);
+  // Bytes that the UART had no room for, and output that found no room, are tried again soon.
+  const soon = held.some((bytes) => bytes.length > 0) || waiting.length > 0;
+  if (wait <= 0) return;
+  const from = performance.now();
+  vcpuBell.wait(ticket, soon ? Math.min(wait, 1) : wait);
+  haltedMs += performance.now() - from;
+}
+
+if (start.restore === undefined) machine.powerOn();
+else machine.restore(start.restore);
+tell({ kind: 'running' });
+const end = run();
+tell({ kind: 'stopped', end, stats: stats() });

@@ -1,0 +1,120 @@
+/**
+ * Rings in shared memory between one writer and one reader, each on a thread of its own. Neither ever waits for the other: a push
+ * that does not fit says so, a pop of nothing is empty.
+ */
+
+const HEAD = 0,
+  TAIL = 1,
+  HEADER_BYTES = 16;
+
+/** Bytes in order. `head` counts bytes written, `tail` bytes read, both modulo 2^32. */
+export class ByteRing {
+  private readonly counts: Int32Array;
+  private readonly data: Uint8Array;
+  private readonly mask: number;
+
+  /** The shared memory for a ring of `capacity` bytes, a power of two. */
+  static allocate(capacity: number): SharedArrayBuffer {
+    if (capacity < 16 || (capacity & (capacity - 1)) !== 0)
+      throw new RangeError(`a ring of ${capacity} bytes: use a power of two`);
+    return new SharedArrayBuffer(HEADER_BYTES + capacity);
+  }
+
+  constructor(memory: SharedArrayBuffer) {
+    this.counts = new Int32Array(memory, 0, 2);
+    this.data = new Uint8Array(memory, HEADER_BYTES);
+    this.mask = this.data.length - 1;
+  }
+
+  get capacity(): number {
+    return this.data.length;
+  }
+  /** Bytes that wait to be read. */
+  get used(): number {
+    return (Atomics.load(this.counts, HEAD) - Atomics.load(this.counts, TAIL)) >>> 0;
+  }
+
+  /** Writes as much as fits and returns how much that was. */
+  write(bytes: Uint8Array): number {
+    const head = Atomics.load(this.counts, HEAD);
+    const count = Math.min(bytes.length, this.data.length - this.used);
+    this.copyIn(head, bytes.subarray(0, count));
+    Atomics.store(this.counts, HEAD, (head + count) | 0);
+    return count;
+  }
+  /** Reads at most `max` bytes into an array of its own. */
+  read(max: number): Uint8Array<ArrayBuffer> {
+    const tail = Atomics.load(this.counts, TAIL);
+    const out = this.copyOut(tail, Math.min(max, this.used));
+    Atomics.store(this.counts, TAIL, (tail + out.length) | 0);
+    return out;
+  }
+
+  /** Writes a whole message with its length in front, or nothing: false when there is no room. */
+  writeMessage(message: Uint8Array): boolean {
+    if (message.length + 4 > this.data.length - this.used) return false;
+    const head = Atomics.load(this.counts, HEAD);
+    const length = new Uint8Array(4);
+    new DataView(length.buffer).setUint32(0, message.length, true);
+    this.copyIn(head, length);
+    this.copyIn((head + 4) | 0, message);
+    Atomics.store(this.counts, HEAD, (head + 4 + message.length) | 0);
+    return true;
+  }
+  /** The next whole message, or undefined. Throws RangeError when the length in front cannot be true. */
+  readMessage(): Uint8Array<ArrayBuffer> | undefined {
+    const { used } = this;
+    if (used < 4) return undefined;
+    const tail = Atomics.load(this.counts, TAIL);
+    const length = new DataView(this.copyOut(tail, 4).buffer).getUint32(0, true);
+    if (length + 4 > used) throw new RangeError(`a message of ${length} bytes in a ring that holds ${used}`);
+    const message = this.copyOut((tail + 4) | 0, length);
+    Atomics.store(this.counts, TAIL, (tail + 4 + length) | 0);
+    return message;
+  }
+
+  private copyIn(at: number, bytes: Uint8Array): void {
+    const start = at & this.mask,
+      first = Math.min(bytes.length, this.data.length - start);
+    this.data.set(bytes.subarray(0, first), start);
+    this.data.set(bytes.subarray(first), 0);
+  }
+  private copyOut(at: number, length: number): Uint8Array<ArrayBuffer> {
+    const out = new Uint8Array(length),
+      start = at & this.mask,
+      first = Math.min(length, this.data.length - start);
+    out.set(this.data.subarray(start, start + first), 0);
+    out.set(this.data.subarray(0, length - first), first);
+    return out;
+  }
+}
+
+/** A counter that one thread rings and another sleeps on. */
+export class Doorbell {
+  private readonly word: Int32Array;
+
+  static allocate(): SharedArrayBuffer {
+    return new SharedArrayBuffer(4);
+  }
+  constructor(memory: SharedArrayBuffer) {
+    this.word = new Int32Array(memory);
+  }
+
+  /** What to give to `wait`: read it before looking whether there is work. */
+  get ticket(): number {
+    return Atomics.load(this.word, 0);
+  }
+  ring(): void {
+    Atomics.add(this.word, 0, 1);
+    Atomics.notify(this.word, 0);
+  }
+  /** Blocks the thread until it rings after `ticket` was taken, or the time is over. */
+  wait(ticket: number, milliseconds: number): void {
+    Atomics.wait(this.word, 0, ticket, milliseconds);
+  }
+  /** As `wait`, for a thread with an event loop. */
+  async waitAsync(ticket: number): Promise<void> {
+    const { async, value } = Atomics.waitAsync(this.word, 0, ticket);
+    if (async) await value;
+  }
+}
