@@ -1,5 +1,6 @@
 /** Every source of stored cases: to add a family, write its source and name it here, then run `make-vectors.ts --family`. */
 import { type CaseSource } from '../case.ts';
 import { boundaries } from './boundaries.ts';
+import { INTEGER_SOURCES } from './integer.ts';
 
-export const CASE_SOURCES: readonly CaseSource[] = [boundaries];
+export const CASE_SOURCES: readonly CaseSource[] = [boundaries, ...INTEGER_SOURCES];
