@@ -41,6 +41,7 @@ const KERNEL_PAGES = 4;
 const IDT = 0;
 const GDT = 0x800;
 const TSS = 0x900;
+const TSS_LIMIT = 0x67;
 const STUBS = 0x1000;
 const STACK_TOP = 0x4000;
 
@@ -130,6 +131,7 @@ export class Environment {
     this.ram.fill(HLT, kernel + STUBS, kernel + STUBS + 256);
     view.setUint32(kernel + TSS + 4, KERNEL + STACK_TOP, true);
     view.setUint32(kernel + TSS + 8, KERNEL_DATA, true);
+    view.setUint16(kernel + TSS + 102, TSS_LIMIT + 1, true); // no port bitmap: no port is allowed
     for (let i = 0; i < MEMORY.readOnly.size; i++)
       this.ram[physicalOf(MEMORY.readOnly.address) + i] = backgroundByte(MEMORY.readOnly.address + i);
   }
@@ -147,7 +149,7 @@ export class Environment {
     cpu.set('gdtLimit', 0x7f);
     cpu.set('idtBase', KERNEL + IDT);
     cpu.set('idtLimit', 0x7ff);
-    cpu.setSegment(TR, TASK, KERNEL + TSS, 0x67, ATTRIBUTES.task);
+    cpu.setSegment(TR, TASK, KERNEL + TSS, TSS_LIMIT, ATTRIBUTES.task);
     cpu.set('cpl', 3);
     SEGMENT_NAMES.forEach((name, i) => {
       const selector = SELECTORS[name];

@@ -131,8 +131,11 @@ const mulDiv = tableSource({
   },
 });
 
-/** Far transfers, and what enters the system: their results depend on tables that a case does not have. */
-const FAR = is('callf', 'jmpf', 'retf', 'iret', 'int');
+/**
+ * Far transfers, and what enters the system: their results depend on tables that a case does not have. INT1 is a trap (SDM
+ * vol. 2), but hypervisors that intercept #DB are known to report it as a fault.
+ */
+const FAR = is('retf', 'iret', 'int', 'int1');
 const isFarPointer = (row: Row): boolean =>
   row.operands.some((o) => o.kind === 'far') || row.encoding === 'FF /3' || row.encoding === 'FF /5';
 

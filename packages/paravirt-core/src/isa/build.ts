@@ -33,7 +33,15 @@ export type StateField =
   | 'stackMask' // 0xFFFF or 0xFFFFFFFF, by SS.B
   | 'codeLimit' // CS limit in bytes
   | 'cpl' | 'cr0' | 'cr4'
-  | 'fpuControl' | 'fpuStatus' | 'fpuTop' | 'fpuTags' | 'mxcsr';
+  | 'fpuControl'
+  | 'fpuStatus' // without TOP; ES and B follow from the flags and their masks
+  | 'fpuTop'
+  | 'fpuTags' // bit n: physical register n is empty
+  | 'fpuOpcode' | 'fpuIp' | 'fpuCs' | 'fpuDp' | 'fpuDs'
+  | 'mxcsr';
+
+/** State that is an array of 16-byte slots: x87 registers by physical number, XMM registers, room for leaf numerics. */
+export type SlotField = 'fpr' | 'xmm' | 'scratch';
 
 /** EFLAGS bits outside the status flags (SDM vol. 1, 3.4.3). */
 export const EFLAGS = { TF: 1 << 8, IF: 1 << 9, DF: 1 << 10, IOPL: 3 << 12, NT: 1 << 14, RF: 1 << 16, VM: 1 << 17, AC: 1 << 18, VIF: 1 << 19, VIP: 1 << 20, ID: 1 << 21 } as const;
@@ -57,7 +65,7 @@ export interface Operand<V> {
   /** Memory only: what lies `delta` bytes further. */
   load(type: MemoryType, delta: number): V;
   store(type: MemoryType, delta: number, value: V): void;
-  /** Memory only: the same kind of operand at another offset (bit strings). */
+  /** Memory only: the same kind of operand at another offset, wrapped to the address size (bit strings). */
   moved(delta: V): Operand<V>;
   /** Registers only: the number of the register. */
   number(): V;
@@ -132,6 +140,11 @@ export interface Build<V> {
   service(name: string, ...args: V[]): V;
   /** A leaf computation over linear memory (80-bit floats and the like): never faults. */
   leaf(name: string, ...args: V[]): V;
+  /** Where a slot lies in linear memory: for `leaf`, `peek` and `poke`. Slots 0 and 1 of `scratch` are the engines' own. */
+  slotAddress(field: SlotField, index: V): V;
+  /** What lies in a slot, at an address that `slotAddress` gave. */
+  peek(address: V, type: MemoryType, delta: number): V;
+  poke(address: V, type: MemoryType, delta: number, value: V): void;
   /** A repeated string instruction: lets interrupts in between two iterations; may leave, to start the same instruction again. */
   poll(): void;
 }

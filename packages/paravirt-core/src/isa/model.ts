@@ -46,12 +46,14 @@ export interface Traits {
   readonly repeat?: 'rep' | 'repz';
   /** A service of the core that does many repetitions at once where memory allows: what it is called with. */
   readonly bulk?: 'movs' | 'stos';
+  /** INS and OUTS: the right to use port DX is checked before the first repetition, and when there is none. */
+  readonly port?: boolean;
   /** The address size attribute matters beyond effective addresses (string instructions, LOOP, JCXZ, XLAT). */
   readonly addressSized?: boolean;
   /** The operand size attribute matters though no operand is of size 'v' (PUSHF, RET, ...). */
   readonly operandSized?: boolean;
-  /** Which unit must be usable: #NM, #UD or #MF otherwise (SDM vol. 3, 13.1, table 2-2). */
-  readonly unit?: 'x87' | 'x87-control' | 'mmx' | 'sse' | 'fxsr';
+  /** Which unit must be usable: #NM, #UD or #MF otherwise (SDM vol. 3, 13.1, table 2-2). 'sse-mmx': both at once. */
+  readonly unit?: 'x87' | 'x87-control' | 'mmx' | 'sse' | 'sse-mmx' | 'fxsr';
   /** Memory operands of 16 bytes must be aligned: #GP(0). */
   readonly aligned?: boolean;
   /** Control may go elsewhere than to the next instruction, or the mode of decoding may change. */

@@ -2,7 +2,7 @@
  * REP, REPE and REPNE: one statement of the loop for every string instruction and every engine (SDM vol. 2, REP).
  * After each iteration the registers hold an exact intermediate state, so that a fault or an interrupt restarts the rest.
  */
-import { ECX, type Build } from './build.ts';
+import { ECX, EDX, type Build } from './build.ts';
 import type { Form } from './model.ts';
 import { eqz, gtU, sub } from './ops.ts';
 
@@ -17,6 +17,7 @@ export function repeated<V>(b: Build<V>, form: Form, elementSize: number, iterat
   }
   const n = form.addressSize;
   const { bulk } = form.row;
+  if (form.row.port === true) b.service('checkPort', b.getRegister(16, EDX), b.imm(elementSize / 8));
   b.loop((leave) => {
     leave(eqz(b, b.getRegister(n, ECX)));
     if (bulk !== undefined && n === 32) {

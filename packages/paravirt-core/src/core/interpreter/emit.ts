@@ -9,6 +9,7 @@ import {
   type Operand,
   type SegmentRef,
   type Size,
+  type SlotField,
   type StateField,
   type StatusFlag,
   type Variable,
@@ -16,7 +17,7 @@ import {
 import type { Form, OperandSpec } from '../../isa/model.ts';
 import { Code } from '../../wasm/module.ts';
 import { opInfo, type ValueType } from '../../wasm/ops.ts';
-import { OFFSET, SEGMENT, UNIT, segmentOffset, type FieldName } from '../layout.ts';
+import { OFFSET, SEGMENT, UNIT_OF, segmentOffset, type FieldName } from '../layout.ts';
 import { RECORD, STATUS } from './record.ts';
 
 /** A value: a constant, or what a local holds. */
@@ -30,7 +31,8 @@ export interface Value {
 export interface Imports {
   /** By name; signature i32 x n -> i32. */
   service(name: string, parameters: number): number;
-  leaf(name: string, parameters: number): number;
+  /** By name and types of the parameters, one letter each; the result is an i32. */
+  leaf(name: string, parameters: string): number;
 }
 
 /** Where the state that all handlers share lies, and how control leaves a handler. */
@@ -416,8 +418,21 @@ export class HandlerBuild implements Build<Value> {
   }
   leaf(name: string, ...args: Value[]): Value {
     for (const arg of args) this.push(arg);
-    this.code.call(this.imports.leaf(name, args.length));
+    this.code.call(this.imports.leaf(name, args.map((arg) => arg.type).join('')));
     return this.pop('i');
+  }
+  slotAddress(field: SlotField, index: Value): Value {
+    const first = this.op('i32.add', [{ type: 'i', local: this.frame.cpu }, this.imm(OFFSET[field])]);
+    return this.op('i32.add', [first, this.op('i32.shl', [index, this.imm(4)])]);
+  }
+  peek(address: Value, type: MemoryType, delta: number): Value {
+    this.push(address).memory(LOAD[type], delta);
+    return this.pop(TYPE[type]);
+  }
+  poke(address: Value, type: MemoryType, delta: number, value: Value): void {
+    this.push(address);
+    this.push(value);
+    this.code.memory(STORE[type], delta);
   }
   poll(): void {
     if (this.frame.labels !== null) throw new Error('a repeated instruction lies behind a call');
@@ -430,10 +445,10 @@ export class HandlerBuild implements Build<Value> {
     const { row } = this.form;
     if (row.cpl0 === true) this.if(this.loadField(OFFSET.cpl), () => this.raise(EXCEPTION.GP, 0));
     if (row.unit !== undefined) {
-      const mask = row.unit === 'x87' || row.unit === 'x87-control' ? UNIT.x87 : UNIT[row.unit];
+      const mask = UNIT_OF[row.unit];
       const denied = this.op('i32.and', [this.loadField(OFFSET.unitDenied), this.imm(mask)]);
       this.if(denied, () => void this.service('unitUnavailable', this.imm(mask)));
-      if (row.unit === 'x87' || row.unit === 'mmx') {
+      if (row.unit === 'x87' || row.unit === 'mmx' || row.unit === 'sse-mmx') {
         // A pending unmasked exception is reported by the next waiting instruction (SDM vol. 1, 8.7).
         const pending = this.op('i32.and', [this.loadField(OFFSET.fpuStatus), this.imm(0x80)]);
         this.if(pending, () => void this.service('reportFpuError'));
@@ -766,7 +781,8 @@ export class HandlerBuild implements Build<Value> {
       store: (t, delta, v) =>
         this.store('operand', delta === 0 ? offset() : this.op('i32.add', [offset(), this.imm(delta)]), t, v),
       moved: (delta) => {
-        const at = this.op('i32.add', [offset(), delta]);
+        const sum = this.op('i32.add', [offset(), delta]);
+        const at = this.addressSize === 16 ? this.op('i32.and', [sum, this.imm(MASK[16])]) : sum;
         return this.memoryOperand(spec, () => at);
       },
       number: () => this.imm(0),

@@ -39,7 +39,7 @@ const changes: readonly [string, Change, number, string][] = [['bt', 'test', 4, 
 const bitRows = changes.flatMap(([mnemonic, change, digit, opcode]): Row[] => {
   const d = change === 'test' ? r : rw, traits = { flags: 'w=c', lock: change !== 'test', hot: true };
   return [
-    row(mnemonic, `0F ${opcode} /r`,     [d(rmv), r(rv)],   bitTesting(change, true),  traits),
+    row(mnemonic, `0F ${opcode} /r`,     [d(rmv), r(rv)],   bitTesting(change, true),  { ...traits, addressSized: true }),
     row(mnemonic, `0F BA /${digit} ib`,  [d(rmv), r(imm8)], bitTesting(change, false), traits),
   ];
 });

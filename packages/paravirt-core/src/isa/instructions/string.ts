@@ -16,7 +16,8 @@ const movingString = (size: RowSize): Semantics => (b) => {
 };
 const comparingString = (size: RowSize): Semantics => (b) => {
   const n = sizeOf(b, size), type = memoryType(n);
-  const x = b.load('operand', at(b, ESI), type), y = b.load(ES, at(b, EDI), type);
+  // The destination is read first: where both fault, its page is the one that processors name.
+  const y = b.load(ES, at(b, EDI), type), x = b.load('operand', at(b, ESI), type);
   advance(b, ESI, n / 8);
   advance(b, EDI, n / 8);
   b.setFlags('sub', n, sub(b, x, y), x, y);
@@ -75,10 +76,10 @@ export const string = family('string', [
   row('lods', 'AD',    [],             loadingString('v'),   WIDE),
   row('scas', 'AE',    [],             scanningString(8),    COMPARE),
   row('scas', 'AF',    [],             scanningString('v'), { ...COMPARE, operandSized: true }),
-  row('ins',  '6C',    [],             inputtingString(8),   MOVE),
-  row('ins',  '6D',    [],             inputtingString('v'), WIDE),
-  row('outs', '6E',    [],             outputtingString(8),  MOVE),
-  row('outs', '6F',    [],             outputtingString('v'), WIDE),
+  row('ins',  '6C',    [],             inputtingString(8),   { ...MOVE, port: true }),
+  row('ins',  '6D',    [],             inputtingString('v'), { ...WIDE, port: true }),
+  row('outs', '6E',    [],             outputtingString(8),  { ...MOVE, port: true }),
+  row('outs', '6F',    [],             outputtingString('v'), { ...WIDE, port: true }),
   row('in',   'E4 ib', [w(al), r(imm8)],  reading(8)),
   row('in',   'E5 ib', [w(rax), r(imm8)], reading('v')),
   row('in',   'EC',    [w(al), r(dx)],    reading(8)),
