@@ -1,0 +1,121 @@
+/** `tomei run`, joined to a guest: its console in this terminal or played from steps, its end as an exit code. */
+import { writeFile } from 'node:fs/promises';
+import { EXIT, TomeiError, messageOf } from '@tomei/kit';
+import { startGuest, type Ended, type Guest, type GuestEnd, type GuestStats } from '@tomei/guest';
+import type { RunGuest, RunOptions } from './commands/run.ts';
+import { describeFailure, playScript, type ScriptResult } from './console/console-script.ts';
+import type { SerialEnd } from './console/serial-end.ts';
+import { attachTerminal } from './console/terminal.ts';
+
+/** The console is the first serial port. */
+const CONSOLE = 0;
+/** How long a guest that has been asked to end may take to close its disks. */
+const CLOSE_MS = 10_000;
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+export const runGuest: RunGuest = async (options) => {
+  const handlers: ((bytes: Uint8Array) => void)[] = [];
+  const guest = startGuest(options.vmx, {
+    serial: (port, bytes) => {
+      if (port === CONSOLE) for (const handler of handlers) handler(bytes);
+    },
+    warning: (text) => say(`tomei: ${text}`),
+  });
+  const serial: SerialEnd = {
+    onData: (handler) => void handlers.push(handler),
+    write: (bytes) => guest.type(CONSOLE, bytes),
+  };
+  if (process.stderr.isTTY) process.stderr.write('tomei: loading the guest...\r');
+  try {
+    return options.steps.length > 0 ? await play(guest, serial, options) : await attach(guest, serial, options);
+  } finally {
+    guest.kill();
+  }
+};
+
+/** Steps decide the exit code; the guest is ended when they are through. */
+async function play(guest: Guest, serial: SerialEnd, options: RunOptions): Promise<number> {
+  // What the guest writes is shown as it comes: whoever reads a log wants to see how far it got.
+  const output = options.json ? process.stderr : process.stdout;
+  serial.onData((bytes) => void output.write(bytes));
+  const script = playScript(serial, options.steps, options.timeoutMs);
+  guest.ended.then(script.guestEnded, script.guestEnded);
+  const result = await script.result;
+  if (!result.matched && result.why === 'ended') await guest.ended; // throws what brought it down, where something did
+  await screenshot(guest, options);
+  const ended = await finish(guest);
+  output.write('\n');
+  if (!result.matched) say(`tomei: ${describeFailure(result, options.timeoutMs)}`);
+  conclude(options, ended, result);
+  return result.matched ? EXIT.ok : EXIT.failed;
+}
+
+/** A person's terminal, until the guest ends or Ctrl-] is typed. */
+async function attach(guest: Guest, serial: SerialEnd, options: RunOptions): Promise<number> {
+  const terminal = attachTerminal(serial, process.stdin, process.stdout);
+  try {
+    await guest.running;
+    const ended = await Promise.race([guest.ended, terminal.left.then(() => undefined)]);
+    terminal.detach();
+    if (ended === undefined) await screenshot(guest, options);
+    else if (options.screenshot !== undefined) say('tomei: the guest has ended: there is no screen to write any more');
+    const last = ended ?? (await finish(guest));
+    conclude(options, last, undefined);
+    return exitCode(last.end);
+  } finally {
+    terminal.detach();
+  }
+}
+
+async function screenshot(guest: Guest, { screenshot: file }: RunOptions): Promise<void> {
+  if (file === undefined) return;
+  const { png } = await guest.screenshot();
+  try {
+    await writeFile(file, png);
+  } catch (cause) {
+    throw new TomeiError('screenshot.unwritable', `--screenshot ${file}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function finish(guest: Guest): Promise<Ended> {
+  guest.stop();
+  const timer = setTimeout(() => guest.kill(), CLOSE_MS);
+  try {
+    return await guest.ended;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What the guest's end means to a script. */
+function exitCode(end: GuestEnd): number {
+  if (end.why === 'exit') return end.status & 0xff;
+  return end.why === 'triple-fault' ? EXIT.guestCrashed : EXIT.ok;
+}
+
+function conclude(options: RunOptions, { end, stats }: Ended, script: ScriptResult | undefined): void {
+  if (options.json) {
+    const matched = script === undefined ? {} : { matched: script.matched };
+    process.stdout.write(`${JSON.stringify({ ...matched, end, ...(options.stats ? { stats } : {}) })}\n`);
+    return;
+  }
+  if (end.why === 'triple-fault') say(`tomei: the guest went down by a triple fault ${end.detail ?? ''}`);
+  if (end.why === 'reset') say('tomei: the guest asked for a reset; `tomei run` ends there');
+  if (options.stats) for (const line of describeStats(stats)) say(line);
+}
+
+/** The numbers of `--stats`, for a person. */
+export function describeStats(stats: GuestStats): string[] {
+  const { instructions, guestMs, haltedMs } = stats;
+  const mips = guestMs > 0 ? instructions / guestMs / 1000 : 0;
+  const count = (n: number): string => n.toLocaleString('en-US');
+  const events = Object.entries(stats.events).sort(([, a], [, b]) => b - a);
+  return [
+    `instructions   ${count(instructions)}   ${mips.toFixed(1)} MIPS`,
+    `time           ${(guestMs / 1000).toFixed(2)} s running, ${(haltedMs / 1000).toFixed(2)} s halted`,
+    `code           ${count(stats.decoded)} decoded, ${count(stats.codeInvalidations)} pages rewritten, ${count(stats.codeFlushes)} flushes`,
+    `page walks     ${count(stats.pageWalks)}`,
+    `events         ${events.map(([vector, n]) => `${vector}: ${count(n)}`).join(', ')}`,
+  ];
+}
