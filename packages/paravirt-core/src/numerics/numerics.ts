@@ -57,20 +57,25 @@ export interface X87Numerics {
   /** FLD m32fp: a denormal is loaded even when #D is unmasked. */
   readonly f80_from_f32: (dst: Slot, bits: number, cw: number) => StatusBits;
   readonly f80_from_f64: (dst: Slot, bits: bigint, cw: number) => StatusBits;
+  /** A memory operand of arithmetic, exactly: DE for a denormal, which raises what `f80_meets_denormal` says. */
+  readonly f80_widen_f32: (dst: Slot, bits: number) => StatusBits;
+  readonly f80_widen_f64: (dst: Slot, bits: bigint) => StatusBits;
+  /** DE or 0 for an operation of `a` with a denormal; `divisor` (0 or 1): `a` divides it. */
+  readonly f80_meets_denormal: (a: Slot, divisor: number) => StatusBits;
   /** Writes four bytes. */
   readonly f80_to_f32: Unary;
   /** Writes eight bytes. */
   readonly f80_to_f64: Unary;
-  readonly f80_from_int: (dst: Slot, value: bigint) => void;
+  readonly f80_from_int: (dst: Slot, value: bigint) => StatusBits;
   readonly f80_to_i16: StoreInteger;
   readonly f80_to_i32: StoreInteger;
   readonly f80_to_i64: StoreInteger;
   /** FBLD from the ten bytes at `src`. */
-  readonly f80_from_bcd: (dst: Slot, src: Slot) => void;
+  readonly f80_from_bcd: (dst: Slot, src: Slot) => StatusBits;
   /** FBSTP: writes ten bytes. */
   readonly f80_to_bcd: Unary;
   /** FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ: index 0 to 6, the low bits of the opcode. */
-  readonly f80_constant: (dst: Slot, index: number, cw: number) => void;
+  readonly f80_constant: (dst: Slot, index: number, cw: number) => StatusBits;
   /** 2^a - 1 for a in [-1, 1]. */
   readonly f80_2xm1: Unary;
   /** y * log2(x). The caller pops. */

@@ -68,8 +68,7 @@ const storePop: Options = { stores: true, stack: 'pop' };
 /** Whether C1 tells the rounding direction is a matter of the last bit, which processors round differently. */
 const approximate: Options = { approximate: 1, defined: EXCEPTIONS | C2 };
 const constant = (number: number, name: string, index: number): X87Operation =>
-  x87(number, name, 'none', (n, cw) => (n.f80_constant(C, index, cw), 0), push);
-const done = (_: void): StatusBits => 0;
+  x87(number, name, 'none', (n, cw) => n.f80_constant(C, index, cw), push);
 
 export const X87_OPERATIONS: readonly X87Operation[] = [
   x87(0, 'fadd', 'f80-pair', (n, cw) => n.f80_add(A, A, B, cw)),
@@ -90,16 +89,16 @@ export const X87_OPERATIONS: readonly X87Operation[] = [
   x87(15, 'fld m64fp', 'f64', (n, cw, m) => n.f80_from_f64(C, m.getBigInt64(A, true), cw), push),
   x87(16, 'fst m32fp', 'f80', (n, cw) => n.f80_to_f32(STORE, A, cw), store),
   x87(17, 'fst m64fp', 'f80', (n, cw) => n.f80_to_f64(STORE, A, cw), store),
-  x87(18, 'fild m16int', 'i16', (n, _, m) => done(n.f80_from_int(C, BigInt(m.getInt16(A, true)))), push),
-  x87(19, 'fild m32int', 'i32', (n, _, m) => done(n.f80_from_int(C, BigInt(m.getInt32(A, true)))), push),
-  x87(20, 'fild m64int', 'i64', (n, _, m) => done(n.f80_from_int(C, m.getBigInt64(A, true))), push),
+  x87(18, 'fild m16int', 'i16', (n, _, m) => n.f80_from_int(C, BigInt(m.getInt16(A, true))), push),
+  x87(19, 'fild m32int', 'i32', (n, _, m) => n.f80_from_int(C, BigInt(m.getInt32(A, true))), push),
+  x87(20, 'fild m64int', 'i64', (n, _, m) => n.f80_from_int(C, m.getBigInt64(A, true)), push),
   x87(21, 'fist m16int', 'f80', (n, cw) => n.f80_to_i16(STORE, A, 0, cw), store),
   x87(22, 'fist m32int', 'f80', (n, cw) => n.f80_to_i32(STORE, A, 0, cw), store),
   x87(23, 'fistp m64int', 'f80', (n, cw) => n.f80_to_i64(STORE, A, 0, cw), storePop),
   x87(24, 'fisttp m16int', 'f80', (n, cw) => n.f80_to_i16(STORE, A, 1, cw), storePop),
   x87(25, 'fisttp m32int', 'f80', (n, cw) => n.f80_to_i32(STORE, A, 1, cw), storePop),
   x87(26, 'fisttp m64int', 'f80', (n, cw) => n.f80_to_i64(STORE, A, 1, cw), storePop),
-  x87(27, 'fbld', 'bcd', (n) => done(n.f80_from_bcd(C, A)), push),
+  x87(27, 'fbld', 'bcd', (n) => n.f80_from_bcd(C, A), push),
   x87(28, 'fbstp', 'f80', (n, cw) => n.f80_to_bcd(STORE, A, cw), storePop),
   constant(29, 'fld1', 0),
   constant(30, 'fldl2t', 1),

@@ -4,7 +4,7 @@
  * as `round.ts` wants it; `high` is 0 for an exact zero.
  */
 import { MSB } from './flags';
-import { divide, low, multiply, remainder, shiftRightJam } from './wide';
+import { divide, low, multiply, remainder } from './wide';
 
 export let sign: u32 = 0;
 export let exponent: i32 = 0;
@@ -28,8 +28,18 @@ export function sum(signA: u32, expA: i32, a: u64, signB: u32, expB: i32, b: u64
     b = m;
   }
   sign = signA;
-  const shifted = shiftRightJam(b, 0, expA - expB);
-  const rest = low;
+  const apart = expA - expB;
+  let shifted = b;
+  let rest: u64 = 0;
+  if (apart != 0) {
+    if (apart < 64) {
+      shifted = b >> apart;
+      rest = b << (64 - apart);
+    } else {
+      shifted = 0;
+      rest = apart == 64 ? b : 1;
+    }
+  }
   if (signA == signB) {
     const total = a + shifted;
     if (total < a) {

@@ -36,6 +36,32 @@ function fromIeee(dst: usize, value: u64, bits: i32, cw: i32): i32 {
   return flags;
 }
 
+/**
+ * A memory operand of arithmetic: exactly the same value, a signalling NaN included. Returns DE for a denormal, which the
+ * 80-bit value no longer is; what it means is for `f80_meets_denormal` to say.
+ */
+export function f80_widen_f32(dst: usize, value: i32): i32 {
+  return widenTo(dst, u64(u32(value)), 24);
+}
+
+export function f80_widen_f64(dst: usize, value: i64): i32 {
+  return widenTo(dst, u64(value), 53);
+}
+
+function widenTo(dst: usize, value: u64, bits: i32): i32 {
+  widen(value, bits);
+  put(dst, wideSe, wideSignificand);
+  return isDenormalBits(value, bits) ? DE : 0;
+}
+
+/** DE where an operation of `a` with a denormal gets as far as raising it: not for NaNs, nor when `a` is a divisor and 0. */
+export function f80_meets_denormal(a: usize, divisor: bool): i32 {
+  const significand = load<u64>(a);
+  const se = u32(load<u16>(a, 8));
+  if (isUnsupported(se, significand) || isNaN80(se, significand)) return 0;
+  return divisor && significand == 0 ? 0 : DE;
+}
+
 /** Flags of the last `toIeee`. */
 let flags: i32 = 0;
 

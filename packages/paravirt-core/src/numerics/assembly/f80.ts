@@ -35,12 +35,12 @@ export function isDenormal(se: u32, significand: u64): bool {
 
 /** Biased exponent of a finite nonzero value after `normalize`; zero or negative for denormals. */
 export function normalExponent(se: u32, significand: u64): i32 {
-  const exponent = se & 0x7fff;
-  return exponent != 0 ? i32(exponent) : 1 - i32(clz(significand));
+  const exponent = i32(se & 0x7fff);
+  return exponent != 0 ? exponent : 1 - i32(clz(significand));
 }
 
 export function normalize(significand: u64): u64 {
-  return significand << clz(significand);
+  return i64(significand) < 0 ? significand : significand << clz(significand);
 }
 
 /** Response to #IA: the default NaN when masked, no write when not. */

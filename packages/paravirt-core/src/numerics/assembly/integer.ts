@@ -3,15 +3,16 @@ import { isUnsupported, put } from './f80';
 import { C1, EXP_BIAS, EXP_MAX, IE, PE, RC_CHOP, RC_DOWN, RC_MASK, RC_NEAREST, RC_UP, SIGN } from './flags';
 import { roundsUp } from './round';
 
-/** FILD of any width, the value sign-extended. Always exact. */
-export function f80_from_int(dst: usize, value: i64): void {
+/** FILD of any width, the value sign-extended. Always exact: returns no flags. */
+export function f80_from_int(dst: usize, value: i64): i32 {
   if (value == 0) {
     put(dst, 0, 0);
-    return;
+    return 0;
   }
   const magnitude = u64(value < 0 ? -value : value);
   const shift = i32(clz(magnitude));
   put(dst, (value < 0 ? SIGN : 0) | (EXP_BIAS + 63 - shift), magnitude << shift);
+  return 0;
 }
 
 /** Flags of the last `toMagnitude` or `toInteger`. */
@@ -75,7 +76,7 @@ export function f80_to_i64(dst: usize, a: usize, truncate: bool, cw: i32): i32 {
 }
 
 /** FBLD: eighteen decimal digits and a sign from the ten bytes at `src`. Digits above 9 are undefined and count as such. */
-export function f80_from_bcd(dst: usize, src: usize): void {
+export function f80_from_bcd(dst: usize, src: usize): i32 {
   const sign = (load<u8>(src, 9) & 0x80) != 0 ? SIGN : 0;
   let value: u64 = 0;
   for (let i: usize = 9; i-- > 0;) {
@@ -84,10 +85,11 @@ export function f80_from_bcd(dst: usize, src: usize): void {
   }
   if (value == 0) {
     put(dst, sign, 0);
-    return;
+    return 0;
   }
   const shift = i32(clz(value));
   put(dst, sign | (EXP_BIAS + 63 - shift), value << shift);
+  return 0;
 }
 
 const BCD_LIMIT: u64 = 1000000000000000000;
@@ -117,31 +119,32 @@ export function f80_to_bcd(dst: usize, a: usize, cw: i32): i32 {
  * The constants, by the low three bits of their opcode (D9 E8 + index): 1, log2 10, log2 e, pi, log10 2, ln 2, 0. They
  * are kept with more bits than fit and rounded by rounding control; neither PE nor C1 tells (SDM vol. 1, 8.3.4).
  */
-export function f80_constant(dst: usize, index: i32, cw: i32): void {
+export function f80_constant(dst: usize, index: i32, cw: i32): i32 {
   const rc = cw & RC_MASK;
   // Significands are cut off; the flag says whether the rest is more than half a unit.
   switch (index) {
     case 0:
       put(dst, EXP_BIAS, 0x8000000000000000);
-      return;
+      break;
     case 1:
       constant(dst, 0x4000, 0xd49a784bcd1b8afe, false, rc);
-      return;
+      break;
     case 2:
       constant(dst, 0x3fff, 0xb8aa3b295c17f0bb, true, rc);
-      return;
+      break;
     case 3:
       constant(dst, 0x4000, 0xc90fdaa22168c234, true, rc);
-      return;
+      break;
     case 4:
       constant(dst, 0x3ffd, 0x9a209a84fbcff798, true, rc);
-      return;
+      break;
     case 5:
       constant(dst, 0x3ffe, 0xb17217f7d1cf79ab, true, rc);
-      return;
+      break;
     default:
       put(dst, 0, 0);
   }
+  return 0;
 }
 
 function constant(dst: usize, se: u32, cut: u64, aboveHalf: bool, rc: i32): void {
