@@ -198,6 +198,9 @@ export interface Device<P extends Parts = Parts> {
   restore(saved: Saved): void;
 }
 
+/** The device that a definition makes. */
+export type DeviceOf<D> = D extends { attach(at: never): infer P extends Parts } ? Device<P> : never;
+
 export const defineDevice = <C, F extends Fields, P extends Parts>(def: DeviceDef<C, F, P>): DeviceDef<C, F, P> => def;
 
 /** Puts a device together. It is in its reset state, and `settle` has not been called: `reset` or `restore` does that. */

@@ -8,8 +8,12 @@ import { PhysicalMap } from '../core/physical.ts';
 import { allocateMemory, planMemory, type MemoryPlan } from '../core/plan.ts';
 import { Processor } from '../core/processor.ts';
 import { debugExit } from '../devices/debug-exit.ts';
+import { i440fxHost, piix3 } from '../devices/i440fx.ts';
+import { IOAPIC_BASE, ioapic } from '../devices/ioapic.ts';
+import { lapic } from '../devices/lapic.ts';
 import { pic8259 } from '../devices/pic8259.ts';
 import { pit8254 } from '../devices/pit8254.ts';
+import { ps2 } from '../devices/ps2.ts';
 import { rtcCmos } from '../devices/rtc-cmos.ts';
 import { serialBackend, uart16550, type SerialBackend } from '../devices/uart16550.ts';
 import { videoMemoryBackend, vga, type VgaParts } from '../devices/vga.ts';
@@ -20,8 +24,10 @@ import { createLeaves } from '../numerics/leaves.ts';
 import type { BootFile } from '../firmware/boot-file.ts';
 import type { BootState } from '../firmware/boot-state.ts';
 import { loadKernel } from '../firmware/direct-boot.ts';
+import { mpTable, type PciInterrupt } from '../firmware/mp-table.ts';
 import { Board, backend, type SavedBoard } from '../machine/board.ts';
-import type { Device, MachineSignal } from '../machine/device.ts';
+import type { Device, DeviceOf, MachineSignal } from '../machine/device.ts';
+import { DEFAULT_PIRQ_LINES, pirqOf } from '../machine/pci-routing.ts';
 import type { VideoMapping } from '../machine/pci-bus.ts';
 import type { MachineClock } from './clocks.ts';
 
@@ -67,9 +73,12 @@ const COM_PORTS = [
   [0x3e8, 4],
   [0x2e8, 3],
 ] as const;
-/** Slots of the PCI bus: the host bridge is 0, ISA 1. */
-const SLOT_VGA = 2,
-  SLOT_FIRST_DISK = 4;
+/** Slots of the PCI bus. */
+const SLOT_HOST_BRIDGE = 0;
+const SLOT_ISA = 1;
+const SLOT_VGA = 2;
+const SLOT_FIRST_DISK = 4;
+const LAST_SLOT = 31;
 /** Legacy video window and ROM space: no RAM for the processor. */
 const VIDEO_WINDOW = 0xa0000,
   VIDEO_WINDOW_END = 0xc0000;
@@ -85,6 +94,8 @@ export class Machine {
   readonly alarms = new Alarms();
   readonly serial: readonly (Device | undefined)[];
   private readonly config: MachineConfig;
+  readonly keyboard: DeviceOf<typeof ps2>;
+  private readonly localApic: DeviceOf<typeof lapic>;
   private readonly physical = new PhysicalMap();
   private readonly display: Device<VgaParts>;
   private readonly mapped = new Map<string, { base: number; size: number }>();
@@ -112,7 +123,7 @@ export class Machine {
       memoryWrite: (address, width, value) => board.memoryWrite(address, width, value),
       acknowledgeInterrupt: () => board.acknowledge(),
       timestamp: () => BigInt(Math.floor(clock.now())),
-      apicBase: () => undefined,
+      apicBase: (value) => this.localApic.parts.setBase(value),
     };
     this.processor = new Processor({
       memory: this.memory,
@@ -124,8 +135,13 @@ export class Machine {
     });
 
     board.add(pic8259, {});
+    this.localApic = board.add(lapic, { id: 0 });
+    board.add(ioapic, { base: IOAPIC_BASE });
+    board.add(i440fxHost, {}, { slot: SLOT_HOST_BRIDGE });
+    board.add(piix3, {}, { slot: SLOT_ISA });
     board.add(pit8254, {});
     board.add(rtcCmos, { epoch: config.epoch, memoryBytes: config.ramBytes });
+    this.keyboard = board.add(ps2, {});
     board.add(debugExit, { base: 0xf4, count: 4 });
     this.serial = COM_PORTS.map(([base, irq], i) => {
       const end = backends.serial[i];
@@ -193,7 +209,17 @@ export class Machine {
       commandLine,
       screen: { kind: 'text' },
     });
+    this.describeInterrupts();
     this.enter(boot);
+  }
+  /** The tables by which a kernel that finds no ACPI learns of the APICs. There are no ACPI tables in this version. */
+  private describeInterrupts(): void {
+    const pciInterrupts: PciInterrupt[] = [];
+    for (let slot = SLOT_VGA; slot <= LAST_SLOT; slot++) {
+      pciInterrupts.push({ slot, pin: 1, input: DEFAULT_PIRQ_LINES[pirqOf(slot << 3, 1)]! });
+    }
+    const { address, bytes } = mpTable({ processors: 1, pciInterrupts });
+    this.board.ram.write(address, bytes);
   }
   private enter(boot: BootState): void {
     const { cpu } = this.processor;
