@@ -130,6 +130,20 @@ export function addSampleX87(records: Records, operation: X87Operation, next: Ra
 
 const sseEdges = { f32: F32_EDGES, f64: F64_EDGES, integer: INTEGER_EDGES } as const;
 
+/**
+ * A sum or difference of a power of two and something 60 to 68 bits below it: where a borrow moves the bits that decide
+ * the rounding.
+ */
+export function addBorrowX87(records: Records, operation: X87Operation, next: Random): void {
+  const exponent = 0x100 + (next() % 0x7d00);
+  const sign = next() & 0x8000;
+  const power: F80 = [exponent | sign, 1n << 63n];
+  const small: F80 = [(exponent - 60 - (next() % 9)) | (next() & 0x8000), randomBits(next) | (1n << 63n)];
+  const cw = 0x7f | (next() & 1 ? 0x300 : next() & 0xf00);
+  if (next() & 1) records.add(operation.number, cw, ALL_MASKED, power, small);
+  else records.add(operation.number, cw, ALL_MASKED, small, power);
+}
+
 /** MXCSR: rounding control, DAZ and FTZ at random, mostly everything masked. Sticky flags start clear. */
 const randomMxcsr = (next: Random, unmask: boolean): number =>
   (next() & 0x6000) |

@@ -9,7 +9,7 @@ import { random } from './cases.ts';
 import { openHost, whyNoHost } from './host/host.ts';
 import { SSE_OPERATIONS } from './operations-sse.ts';
 import { X87_OPERATIONS } from './operations.ts';
-import { Records, addRandomSse, addRandomX87, addSampleSse, addSampleX87 } from './records.ts';
+import { Records, addBorrowX87, addRandomSse, addRandomX87, addSampleSse, addSampleX87 } from './records.ts';
 
 const FILE = new URL('./vectors/numerics.bin.br', import.meta.url);
 /** Edge operands and random operands of each operation. */
@@ -38,6 +38,9 @@ function makeVectors(): number {
   for (const operation of X87_OPERATIONS) {
     for (let i = 0; i < SAMPLES; i++) addSampleX87(records, operation, next);
     for (let i = 0; i < RANDOM; i++) addRandomX87(records, operation, next);
+    if (operation.name === 'fadd' || operation.name === 'fsub') {
+      for (let i = 0; i < SAMPLES; i++) addBorrowX87(records, operation, next);
+    }
   }
   for (const operation of SSE_OPERATIONS) {
     for (let i = 0; i < SAMPLES; i++) addSampleSse(records, operation, next);

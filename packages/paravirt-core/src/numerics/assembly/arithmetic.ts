@@ -4,7 +4,7 @@
  * as `round.ts` wants it; `high` is 0 for an exact zero.
  */
 import { MSB } from './flags';
-import { divide, low, multiply, remainder } from './wide';
+import { divide, low, multiply, remainder, shiftRightJam } from './wide';
 
 export let sign: u32 = 0;
 export let exponent: i32 = 0;
@@ -36,8 +36,9 @@ export function sum(signA: u32, expA: i32, a: u64, signB: u32, expB: i32, b: u64
       shifted = b >> apart;
       rest = b << (64 - apart);
     } else {
-      shifted = 0;
-      rest = apart == 64 ? b : 1;
+      // Down to 66 bits below, a borrow can make these bits decide the rounding.
+      shifted = shiftRightJam(b, 0, apart);
+      rest = low;
     }
   }
   if (signA == signB) {
