@@ -2,5 +2,6 @@
 import { type CaseSource } from '../case.ts';
 import { boundaries } from './boundaries.ts';
 import { INTEGER_SOURCES } from './integer.ts';
+import { PACKED_SOURCES } from './packed.ts';
 
-export const CASE_SOURCES: readonly CaseSource[] = [boundaries, ...INTEGER_SOURCES];
+export const CASE_SOURCES: readonly CaseSource[] = [boundaries, ...INTEGER_SOURCES, ...PACKED_SOURCES];

@@ -79,6 +79,7 @@ const vector: Record<string, [opcode: number, signature: string, lanes?: number]
   'i32x4.shl': [0xab, 'vi:v'], 'i32x4.shr_s': [0xac, 'vi:v'], 'i32x4.shr_u': [0xad, 'vi:v'], 'i32x4.add': [0xae, 'vv:v'], 'i32x4.sub': [0xb1, 'vv:v'],
   'i32x4.mul': [0xb5, 'vv:v'], 'i32x4.dot_i16x8_s': [0xba, 'vv:v'],
   'i64x2.shl': [0xcb, 'vi:v'], 'i64x2.shr_u': [0xcd, 'vi:v'], 'i64x2.add': [0xce, 'vv:v'], 'i64x2.sub': [0xd1, 'vv:v'], 'i64x2.mul': [0xd5, 'vv:v'],
+  'i64x2.extmul_low_i32x4_u': [0xde, 'vv:v'],
   'i32x4.bitmask': [0xa4, 'v:i'], 'i64x2.bitmask': [0xc4, 'v:i'],
   'f32x4.sqrt': [0xe3, 'v:v'], 'f32x4.add': [0xe4, 'vv:v'], 'f32x4.sub': [0xe5, 'vv:v'], 'f32x4.mul': [0xe6, 'vv:v'], 'f32x4.div': [0xe7, 'vv:v'],
   'f32x4.pmin': [0xea, 'vv:v'], 'f32x4.pmax': [0xeb, 'vv:v'],

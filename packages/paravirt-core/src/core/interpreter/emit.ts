@@ -721,8 +721,12 @@ export class HandlerBuild implements Build<Value> {
         (v) => {
           this.code.get(this.frame.record).memory('i32.load16_u', field);
           this.push(v);
-          if (half) this.code.op('i64x2.extract_lane', 0).memory('i64.store');
-          else this.code.memory('v128.store');
+          if (!half) this.code.memory('v128.store');
+          else {
+            // Sign and exponent of the x87 register that an MMX register lies in become ones (SDM vol. 1, 9.5.1).
+            this.code.op('i64x2.extract_lane', 0).memory('i64.store');
+            this.code.get(this.frame.record).memory('i32.load16_u', field).i32(0xffff).memory('i32.store16', 8);
+          }
         },
       ),
       address: () => this.recordField(field, 'i32.load16_u'),
