@@ -2,7 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { TomeiError } from '@tomei/kit';
-import type { GuestEnd, GuestReport, GuestRequest, GuestStats } from './protocol.ts';
+import type { GuestEnd, GuestReport, GuestRequest, GuestStats, InputEvent } from './protocol.ts';
 
 /** The screen as a PNG file, and its characters when it is in a text mode. */
 export interface Screenshot {
@@ -26,6 +26,8 @@ export interface Guest {
   /** Fulfilled when the guest ends by itself or by `stop`; rejected with a TomeiError when it cannot start or its process dies. */
   readonly ended: Promise<Ended>;
   type(port: number, bytes: Uint8Array): void;
+  /** A key or the mouse of the guest's own screen. */
+  input(event: InputEvent): void;
   screenshot(): Promise<Screenshot>;
   stats(): Promise<GuestStats>;
   /** Power off at once; disks are closed in order. */
@@ -110,6 +112,9 @@ class ChildGuest implements Guest {
   }
   type(port: number, bytes: Uint8Array): void {
     this.send({ kind: 'type', port, bytes });
+  }
+  input(event: InputEvent): void {
+    this.send(event);
   }
   screenshot(): Promise<Screenshot> {
     return this.ask((id) => ({ kind: 'screenshot', id })) as Promise<Screenshot>;

@@ -134,6 +134,9 @@ class GuestProcess {
       case 'type':
         this.typed[request.port]?.push(request.bytes);
         return this.passTyped();
+      case 'key':
+      case 'mouse':
+        return this.command(request);
       case 'screenshot':
         return this.command({ kind: 'display', id: request.id });
       case 'stats':

@@ -29,11 +29,18 @@ export interface VcpuStart {
   /** A state to go on from; memory holds its pages already. */
   readonly restore?: SavedMachine;
 }
+/** What a person does at the guest's keyboard and mouse. */
+export type InputEvent =
+  /** Set 1 make code, 0x01..0x7F, plus 0xE000 for extended keys. */
+  | { readonly kind: 'key'; readonly code: number; readonly down: boolean }
+  /** Right and down are positive; buttons that are down now, bit 0 left, 1 right, 2 middle. */
+  | { readonly kind: 'mouse'; readonly dx: number; readonly dy: number; readonly dz: number; readonly buttons: number };
 /** From the I/O thread to the vCPU thread. */
 export type VcpuCommand =
   | { readonly kind: 'display'; readonly id: number }
   | { readonly kind: 'stats'; readonly id: number }
   | { readonly kind: 'pause'; readonly id: number }
+  | InputEvent
   | { readonly kind: 'resume' }
   | { readonly kind: 'stop' };
 /** From the vCPU thread to the I/O thread. */
@@ -74,6 +81,7 @@ export interface GuestStart {
 export type GuestRequest =
   | GuestStart
   | { readonly kind: 'type'; readonly port: number; readonly bytes: Uint8Array }
+  | InputEvent
   | { readonly kind: 'screenshot'; readonly id: number }
   | { readonly kind: 'stats'; readonly id: number }
   | { readonly kind: 'save'; readonly id: number; readonly path: string }

@@ -114,6 +114,8 @@ function takeCommands(): GuestEnd | undefined {
   for (let message = commands.readMessage(); message !== undefined; message = commands.readMessage()) {
     const command = JSON.parse(new TextDecoder().decode(message)) as VcpuCommand;
     if (command.kind === 'stop') return { why: 'stopped', status: 0 };
+    if (command.kind === 'key') machine.keyboard.parts.key(command.code, command.down);
+    if (command.kind === 'mouse') machine.keyboard.parts.mouse(command.dx, command.dy, command.dz, command.buttons);
     if (command.kind === 'display')
       tell({ kind: 'display', id: command.id, display: machine.view().display, time: machine.clock.now() });
     if (command.kind === 'stats') tell({ kind: 'stats', id: command.id, stats: stats() });
