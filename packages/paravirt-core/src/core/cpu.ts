@@ -225,7 +225,8 @@ export class Cpu {
     this.i32[(this.base + OFFSET.dr + 24) >> 2] = 0xffff0ff0 | 0;
     this.i32[(this.base + OFFSET.dr + 28) >> 2] = 0x400;
     this.set('fpuControl', 0x40);
-    this.set('fpuTags', 0x5555);
+    // Registers hold +0 and are not empty; FNINIT makes them so (SDM vol. 3, table 10-1).
+    this.set('fpuTags', 0);
     this.set('mxcsr', 0x1f80);
     this.refreshMode();
     this.onModeChange();

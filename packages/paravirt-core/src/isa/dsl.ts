@@ -25,7 +25,7 @@ export const far = spec('ptr16:16/32', 'far', 'v');
 export const moffs8 = spec('moffs8', 'moffs', 8), moffsv = spec('moffs16/32', 'moffs', 'v');
 /** Memory whose parts the semantics loads and stores itself. */
 export const m = spec('m', 'mem', 'none');
-export const m8 = spec('m8', 'mem', 8), m16 = spec('m16', 'mem', 16), m32 = spec('m32', 'mem', 32), m64 = spec('m64', 'mem', 64), m128 = spec('m128', 'mem', 128);
+export const m8 = spec('m8', 'mem', 8), m16 = spec('m16', 'mem', 16), m32 = spec('m32', 'mem', 32), m64 = spec('m64', 'mem', 64), m80 = spec('m80', 'mem', 80), m128 = spec('m128', 'mem', 128), m512 = spec('m512', 'mem', 512);
 export const mv = spec('m16/32', 'mem', 'v');
 export const sreg = spec('Sreg', 'sreg', 16), creg = spec('CR0-CR7', 'creg', 32), dreg = spec('DR0-DR7', 'dreg', 32);
 export const mm = spec('mm', 'mm', 64), mmm64 = spec('mm/m64', 'mmrm', 64), mmm32 = spec('mm/m32', 'mmrm', 64, { memorySize: 32 }), mmreg = spec('mm', 'mmreg', 64);

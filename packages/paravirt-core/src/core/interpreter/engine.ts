@@ -5,8 +5,8 @@ import { OFFSET } from '../layout.ts';
 import type { Service } from '../services.ts';
 import { generateInterpreter, importName, type GeneratedInterpreter } from './generate.ts';
 
-/** Leaf numerics by name: functions over addresses in linear memory. */
-export type Leaf = (...args: number[]) => number;
+/** Leaf numerics by name: functions over addresses in linear memory, as WebAssembly exports them. */
+export type Leaf = (...args: never[]) => unknown;
 
 interface Compiled {
   readonly generated: GeneratedInterpreter;

@@ -13,10 +13,10 @@ import { CODE_TLB_ENTRIES, OFFSET, SEGMENT, segmentOffset } from '../layout.ts';
 import { HandlerBuild, Locals, type Frame, type Imports, type Value } from './emit.ts';
 import { PSEUDO, PSEUDO_COUNT, RECORD, RECORD_BYTES, RECORD_SHIFT, RUN, STATUS } from './record.ts';
 
-/** Services that handlers call: name and number of i32 parameters; all return an i32. */
+/** Services and leaves that handlers call: name and types of the parameters, one letter each; all return an i32. */
 export interface ServiceImport {
   readonly name: string;
-  readonly parameters: number;
+  readonly parameters: string;
   readonly kind: 'service' | 'leaf';
 }
 export interface GeneratedInterpreter {
@@ -46,7 +46,7 @@ function meaning(build: HandlerBuild, form: Form): void {
 class ImportList implements Imports {
   readonly list: ServiceImport[] = [];
   private readonly index = new Map<string, number>();
-  private find(kind: ServiceImport['kind'], name: string, parameters: number): number {
+  private find(kind: ServiceImport['kind'], name: string, parameters: string): number {
     const key = `${kind}.${name}.${parameters}`;
     let at = this.index.get(key);
     if (at === undefined) {
@@ -56,9 +56,9 @@ class ImportList implements Imports {
     return at;
   }
   service(name: string, parameters: number): number {
-    return this.find('service', name, parameters);
+    return this.find('service', name, 'i'.repeat(parameters));
   }
-  leaf(name: string, parameters: number): number {
+  leaf(name: string, parameters: string): number {
     return this.find('leaf', name, parameters);
   }
 }
@@ -70,7 +70,7 @@ export function generateInterpreter(forms: readonly Form[]): GeneratedInterprete
   imports.service('cross', 1);
   emitAll(forms, imports, new ModuleBuilder(), false);
   const module = new ModuleBuilder();
-  for (const i of imports.list) module.importFunction(importName(i), `${'i'.repeat(i.parameters)}:i`);
+  for (const i of imports.list) module.importFunction(importName(i), `${i.parameters}:i`);
   const { handlerOf, inlineCount } = emitAll(forms, imports, module, true);
   return { bytes: module.bytes(), imports: imports.list, handlerOf, inlineCount };
 }

@@ -1,0 +1,127 @@
+/** Loads, stores, exchanges and constants of the x87 unit (SDM vol. 2: FLD FST FSTP FILD FIST FISTP FBLD FBSTP FXCH FCMOVcc FLDcc). */
+import type { Build, Operand, Semantics } from '../build.ts';
+import { family, m16, m32, m64, m80, r, row, rw, sti, w } from '../dsl.ts';
+import type { Row } from '../model.ts';
+import { signExtend, widenS } from '../ops.ts';
+import { IE, SF, compute, copy, exchange, isEmpty, physical, place, push, room, st, store } from '../x87.ts';
+
+/** Ten bytes of memory into a slot, and back: the further end is looked at first, so that a fault leaves no half. */
+function loadTen<V>(from: Operand<V>): { low: V; high: V } {
+  return { low: from.load('u64', 0), high: from.load('u16', 8) };
+}
+function storeTen<V>(b: Build<V>, to: Operand<V>, at: V): void {
+  const low = b.peek(at, 'u64', 0), high = b.peek(at, 'u16', 8);
+  b.probeStore('operand', b.op('i32.add', [to.offset(), b.imm(8)]), 'u16');
+  to.store('u64', 0, low);
+  to.store('u16', 8, high);
+}
+
+const loadingFloat = (leaf: 'f80_from_f32' | 'f80_from_f64'): Semantics => (b, src) => {
+  const bits = src.read();
+  push(b, (to) => b.leaf(leaf, to, bits, b.get('fpuControl')));
+};
+const loadingInteger = (bits: 16 | 32 | 64): Semantics => (b, src) => {
+  const value = src.read();
+  const wide = bits === 64 ? value : widenS(b, signExtend(b, bits, value));
+  push(b, (to) => b.leaf('f80_from_int', to, wide));
+};
+const loadingExtended: Semantics = (b, src) => {
+  const { low, high } = loadTen(src);
+  push(b, (to) => {
+    b.poke(to, 'u64', 0, low);
+    b.poke(to, 'u16', 8, high);
+    return b.imm(0);
+  });
+};
+const loadingDecimal: Semantics = (b, src) => {
+  const { low, high } = loadTen(src), digits = room(b, 0);
+  b.poke(digits, 'u64', 0, low);
+  b.poke(digits, 'u16', 8, high);
+  push(b, (to) => b.leaf('f80_from_bcd', to, digits));
+};
+const loadingRegister: Semantics = (b, src) => {
+  const register = physical(b, src.number());
+  push(b, (to) => {
+    const empty = isEmpty(b, register);
+    copy(b, to, place(b, register));
+    b.if(empty, () => {
+      b.poke(to, 'u64', 0, b.imm64(0xc000000000000000n));
+      b.poke(to, 'u16', 8, b.imm(0xffff));
+    });
+    return b.select(empty, b.imm(IE | SF), b.imm(0));
+  });
+};
+const loadingConstant = (index: number): Semantics => (b) => push(b, (to) => b.leaf('f80_constant', to, b.imm(index), b.get('fpuControl')));
+
+const storingFloat = (bits: 32 | 64, popping: boolean): Semantics => (b, dst) => {
+  const leaf = bits === 32 ? 'f80_to_f32' : 'f80_to_f64';
+  store(b, popping, (to, from) => b.leaf(leaf, to, from, b.get('fpuControl')), (at) => dst.write(b.peek(at, bits === 32 ? 'u32' : 'u64', 0)));
+};
+const storingInteger = (bits: 16 | 32 | 64, popping: boolean): Semantics => (b, dst) => {
+  const type = bits === 16 ? 'u16' : bits === 32 ? 'u32' : 'u64';
+  store(b, popping, (to, from) => b.leaf(`f80_to_i${bits}`, to, from, b.imm(0), b.get('fpuControl')), (at) => dst.write(b.peek(at, type, 0)));
+};
+const storingExtended: Semantics = (b, dst) => {
+  const converting = <V>(on: Build<V>, to: V, from: V): V => {
+    copy(on, to, from);
+    return on.imm(0);
+  };
+  store(b, true, (to, from) => converting(b, to, from), (at) => storeTen(b, dst, at));
+};
+const storingDecimal: Semantics = (b, dst) => store(b, true, (to, from) => b.leaf('f80_to_bcd', to, from, b.get('fpuControl')), (at) => storeTen(b, dst, at));
+const storingRegister = (pops: number): Semantics => (b, dst) => {
+  const from = st(b, 0), to = physical(b, dst.number());
+  compute(b, { reads: [from], to, pops }, (at) => {
+    copy(b, at, place(b, from));
+    return b.imm(0);
+  });
+};
+const exchanging: Semantics = (b, other) => exchange(b, st(b, 0), physical(b, other.number()));
+
+/** FCMOVcc: the condition of the integer flags, by its code of Jcc. */
+const moving = (condition: number): Semantics => (b, src) => {
+  const to = st(b, 0), from = physical(b, src.number());
+  compute(b, { reads: [to, from], to }, (at) => {
+    b.if(b.condition(condition), () => copy(b, at, place(b, from)));
+    return b.imm(0);
+  });
+};
+const CONDITION = { b: 2, e: 4, be: 6, u: 10, nb: 3, ne: 5, nbe: 7, nu: 11 } as const;
+const conditional = (Object.keys(CONDITION) as (keyof typeof CONDITION)[]).map((name, i): Row =>
+  row(`fcmov${name}`, `${i < 4 ? 'DA' : 'DB'} ${(0xc0 + (i & 3) * 8).toString(16).toUpperCase()}+i`, [r(sti)], moving(CONDITION[name]), { flags: 'r=czp', feature: 'cmov' }));
+
+const constants = ['fld1', 'fldl2t', 'fldl2e', 'fldpi', 'fldlg2', 'fldln2', 'fldz'].map((name, i): Row =>
+  row(name, `D9 ${(0xe8 + i).toString(16).toUpperCase()}`, [], loadingConstant(i)));
+
+export const x87LoadStore = family('x87-load-store', [
+  row('fld',   'D9 /0',    [r(m32)], loadingFloat('f80_from_f32')),
+  row('fld',   'DD /0',    [r(m64)], loadingFloat('f80_from_f64')),
+  row('fld',   'DB /5',    [r(m80)], loadingExtended),
+  row('fld',   'D9 C0+i',  [r(sti)], loadingRegister),
+  row('fild',  'DF /0',    [r(m16)], loadingInteger(16)),
+  row('fild',  'DB /0',    [r(m32)], loadingInteger(32)),
+  row('fild',  'DF /5',    [r(m64)], loadingInteger(64)),
+  row('fbld',  'DF /4',    [r(m80)], loadingDecimal),
+  ...constants,
+  row('fst',   'D9 /2',    [w(m32)], storingFloat(32, false)),
+  row('fst',   'DD /2',    [w(m64)], storingFloat(64, false)),
+  row('fstp',  'D9 /3',    [w(m32)], storingFloat(32, true)),
+  row('fstp',  'DD /3',    [w(m64)], storingFloat(64, true)),
+  row('fstp',  'DB /7',    [w(m80)], storingExtended),
+  row('fist',  'DF /2',    [w(m16)], storingInteger(16, false)),
+  row('fist',  'DB /2',    [w(m32)], storingInteger(32, false)),
+  row('fistp', 'DF /3',    [w(m16)], storingInteger(16, true)),
+  row('fistp', 'DB /3',    [w(m32)], storingInteger(32, true)),
+  row('fistp', 'DF /7',    [w(m64)], storingInteger(64, true)),
+  row('fbstp', 'DF /6',    [w(m80)], storingDecimal),
+  row('fst',   'DD D0+i',  [w(sti)], storingRegister(0)),
+  row('fstp',  'DD D8+i',  [w(sti)], storingRegister(1)),
+  // The same instructions under opcodes that no manual lists and every processor has.
+  row('fstp',  'D9 D8+i',  [w(sti)], storingRegister(1)),
+  row('fstp',  'DF D0+i',  [w(sti)], storingRegister(1)),
+  row('fstp',  'DF D8+i',  [w(sti)], storingRegister(1)),
+  row('fxch',  'D9 C8+i',  [rw(sti)], exchanging),
+  row('fxch',  'DD C8+i',  [rw(sti)], exchanging),
+  row('fxch',  'DF C8+i',  [rw(sti)], exchanging),
+  ...conditional,
+], { unit: 'x87', feature: 'fpu' });

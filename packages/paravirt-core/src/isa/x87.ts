@@ -1,0 +1,205 @@
+/** What x87 instructions share: the register stack, its faults, and how exceptions are reported (SDM vol. 1, 8.1 and 8.5). */
+import type { Build } from './build.ts';
+import { add, addImm, and, andImm, eqz, not, or, shl, shrU } from './ops.ts';
+
+/** Status word: exception flags (their masks have the same places in the control word), stack fault, summary, conditions, busy. */
+export const IE = 0x01, DE = 0x02, ZE = 0x04, OE = 0x08, UE = 0x10, PE = 0x20, SF = 0x40, ES = 0x80;
+export const C0 = 0x100, C1 = 0x200, C2 = 0x400, C3 = 0x4000, BUSY = 0x8000;
+const EXCEPTIONS = 0x3f;
+/** All condition codes. */
+export const CONDITION_CODES = C0 | C1 | C2 | C3;
+/** Not comparable; also what a comparison with an empty register gives. */
+export const UNORDERED = C0 | C2 | C3;
+/** What stack faults set: C1 tells a full stack from an empty register (SDM vol. 1, 8.5.1.1). */
+const UNDERFLOW = IE | SF, OVERFLOW = IE | SF | C1;
+/** Exceptions that, unmasked, leave registers as they are; a store to memory is also prevented by overflow and underflow. */
+const BEFORE_RESULT = IE | DE | ZE, BEFORE_STORE = IE | DE | ZE | OE | UE;
+
+/** The physical register that ST(i) is. */
+export const physical = <V>(b: Build<V>, i: V): V => andImm(b, add(b, b.get('fpuTop'), i), 7);
+export const st = <V>(b: Build<V>, i: number): V => (i === 0 ? b.get('fpuTop') : physical(b, b.imm(i)));
+/** Where a physical register lies. */
+export const place = <V>(b: Build<V>, register: V): V => b.slotAddress('fpr', register);
+/** Room for operands and results that are not in registers: `n` is 0 or 1. */
+export const room = <V>(b: Build<V>, n: number): V => b.slotAddress('scratch', b.imm(4 + n));
+
+export const isEmpty = <V>(b: Build<V>, register: V): V => andImm(b, shrU(b, b.get('fpuTags'), register), 1);
+export const markFull = <V>(b: Build<V>, register: V): void => b.set('fpuTags', and(b, b.get('fpuTags'), not(b, shl(b, b.imm(1), register))));
+export const markEmpty = <V>(b: Build<V>, register: V): void => b.set('fpuTags', or(b, b.get('fpuTags'), shl(b, b.imm(1), register)));
+
+/** The indefinite: the response to masked stack faults. */
+export function putIndefinite<V>(b: Build<V>, at: V): void {
+  b.poke(at, 'u64', 0, b.imm64(0xc000000000000000n));
+  b.poke(at, 'u16', 8, b.imm(0xffff));
+}
+export function copy<V>(b: Build<V>, to: V, from: V): void {
+  const low = b.peek(from, 'u64', 0), high = b.peek(from, 'u16', 8);
+  b.poke(to, 'u64', 0, low);
+  b.poke(to, 'u16', 8, high);
+}
+
+/** Those of `flags` in `which` whose exception is not masked. */
+export const unmasked = <V>(b: Build<V>, flags: V, which: number): V => and(b, andImm(b, flags, which), not(b, b.get('fpuControl')));
+const ifMasked = <V>(b: Build<V>, flag: number, then: () => void): void => b.if(andImm(b, b.get('fpuControl'), flag), then);
+
+/** The status word's summary bits, from its flags and the masks. To be called whenever either has changed. */
+export function summarize<V>(b: Build<V>, status: V): void {
+  const pending = unmasked(b, status, EXCEPTIONS);
+  b.set('fpuStatus', or(b, andImm(b, status, ~(ES | BUSY)), b.select(pending, b.imm(ES | BUSY), b.imm(0))));
+}
+/** Adds exception flags, and sets those condition codes that the instruction defines. */
+export function report<V>(b: Build<V>, flags: V, defined = C1): void {
+  summarize(b, or(b, andImm(b, b.get('fpuStatus'), ~defined), flags));
+}
+
+export function pop<V>(b: Build<V>): void {
+  const top = b.get('fpuTop');
+  markEmpty(b, top);
+  b.set('fpuTop', andImm(b, addImm(b, top, 1), 7));
+}
+const pops = <V>(b: Build<V>, count: number): void => {
+  for (let i = 0; i < count; i++) pop(b);
+};
+/** Whether any of these physical registers is empty. */
+const anyEmpty = <V>(b: Build<V>, registers: readonly V[]): V => registers.map((n) => isEmpty(b, n)).reduce((x, y) => or(b, x, y));
+
+/** Pushes what `produce` writes to a place; it returns exception flags. */
+export function push<V>(b: Build<V>, produce: (to: V) => V): void {
+  const top = st(b, 7), to = place(b, top);
+  const flags = b.variable(b.imm(OVERFLOW));
+  b.if(isEmpty(b, top), () => flags.set(produce(to)), () => ifMasked(b, IE, () => putIndefinite(b, to)));
+  b.if(eqz(b, unmasked(b, flags.get(), IE)), () => {
+    b.set('fpuTop', top);
+    markFull(b, top);
+  });
+  report(b, flags.get());
+}
+
+export interface Computation<V> {
+  /** Physical registers that must not be empty. */
+  readonly reads: readonly V[];
+  /** The physical register of the result. */
+  readonly to: V;
+  readonly pops?: number;
+  /** Condition codes that the instruction defines; C1 if not said. */
+  readonly defined?: number;
+}
+/** Writes what `how` computes to a register; it gets the place and returns exception flags and condition codes. */
+export function compute<V>(b: Build<V>, { reads, to, pops: count = 0, defined = C1 }: Computation<V>, how: (to: V) => V): void {
+  const at = place(b, to);
+  const flags = b.variable(b.imm(UNDERFLOW));
+  b.if(
+    anyEmpty(b, reads),
+    () =>
+      ifMasked(b, IE, () => {
+        putIndefinite(b, at);
+        markFull(b, to);
+      }),
+    () => flags.set(how(at)),
+  );
+  if (count > 0) b.if(eqz(b, unmasked(b, flags.get(), BEFORE_RESULT)), () => pops(b, count));
+  report(b, flags.get(), defined);
+}
+
+/** One result replaces ST(0) and another is pushed. With C2 nothing is written (SDM vol. 2, FPTAN). */
+export function computeTwo<V>(b: Build<V>, defined: number, how: (replaced: V, pushed: V) => V): void {
+  const top = st(b, 0), next = st(b, 7), at = place(b, top), to = place(b, next);
+  const flags = b.variable(b.imm(0));
+  const underflow = isEmpty(b, top), overflow = eqz(b, isEmpty(b, next));
+  b.if(
+    or(b, underflow, overflow),
+    () => {
+      flags.set(b.select(overflow, b.imm(OVERFLOW), b.imm(UNDERFLOW)));
+      ifMasked(b, IE, () => {
+        putIndefinite(b, at);
+        putIndefinite(b, to);
+        markFull(b, top);
+      });
+    },
+    () => flags.set(how(at, to)),
+  );
+  const stays = or(b, unmasked(b, flags.get(), BEFORE_RESULT), andImm(b, flags.get(), C2));
+  b.if(eqz(b, stays), () => {
+    b.set('fpuTop', next);
+    markFull(b, next);
+  });
+  report(b, flags.get(), defined);
+}
+
+/** A comparison: `how` returns the relation in C3, C2, C0, and exception flags. Says what came out. */
+export function compare<V>(b: Build<V>, reads: readonly V[], count: number, how: () => V): V {
+  const flags = b.variable(b.imm(UNDERFLOW | UNORDERED));
+  b.if(eqz(b, anyEmpty(b, reads)), () => flags.set(how()));
+  if (count > 0) b.if(eqz(b, unmasked(b, flags.get(), BEFORE_RESULT)), () => pops(b, count));
+  return flags.get();
+}
+
+/** Stores ST(0): `convert` leaves the bytes in a slot and returns flags; an empty register is stored as the indefinite. */
+export function store<V>(b: Build<V>, popping: boolean, convert: (to: V, from: V) => V, write: (from: V) => void): void {
+  const register = st(b, 0), empty = isEmpty(b, register), result = room(b, 0), indefinite = room(b, 1);
+  b.if(empty, () => putIndefinite(b, indefinite));
+  const converted = convert(result, b.select(empty, indefinite, place(b, register)));
+  const flags = or(b, converted, b.select(empty, b.imm(UNDERFLOW), b.imm(0)));
+  b.if(eqz(b, unmasked(b, flags, BEFORE_STORE)), () => {
+    write(result);
+    if (popping) pop(b);
+  });
+  report(b, flags);
+}
+
+/** Exchanges two registers; empty ones become the indefinite first. */
+export function exchange<V>(b: Build<V>, x: V, y: V): void {
+  const flags = b.select(anyEmpty(b, [x, y]), b.imm(UNDERFLOW), b.imm(0));
+  b.if(eqz(b, unmasked(b, flags, IE)), () => {
+    for (const register of [x, y]) {
+      b.if(isEmpty(b, register), () => {
+        putIndefinite(b, place(b, register));
+        markFull(b, register);
+      });
+    }
+    const kept = room(b, 0);
+    copy(b, kept, place(b, x));
+    copy(b, place(b, x), place(b, y));
+    copy(b, place(b, y), kept);
+  });
+  report(b, flags);
+}
+
+/** The full tag word (SDM vol. 1, figure 8-7): 0 valid, 1 zero, 2 special, 3 empty. */
+export function tagWord<V>(b: Build<V>): V {
+  const word = b.variable(b.imm(0)), register = b.variable(b.imm(0));
+  b.loop((leave) => {
+    const n = register.get(), at = place(b, n);
+    leave(b.op('i32.eq', [n, b.imm(8)]));
+    const exponent = andImm(b, b.peek(at, 'u16', 8), 0x7fff), significand = b.peek(at, 'u64', 0);
+    const zero = and(b, eqz(b, exponent), b.op('i64.eqz', [significand]));
+    const normal = and(b, b.op('i32.lt_u', [addImm(b, exponent, -1), b.imm(0x7ffe)]), b.op('i64.lt_s', [significand, b.imm64(0n)]));
+    const full = b.select(normal, b.imm(0), b.select(zero, b.imm(1), b.imm(2)));
+    const tag = b.select(isEmpty(b, n), b.imm(3), full);
+    word.set(or(b, word.get(), shl(b, tag, b.op('i32.shl', [n, b.imm(1)]))));
+    register.set(addImm(b, n, 1));
+  });
+  return word.get();
+}
+/** The empty registers of a full tag word, a bit each. */
+export function emptyOf<V>(b: Build<V>, tags: V): V {
+  const right = (x: V, n: number): V => b.op('i32.shr_u', [x, b.imm(n)]);
+  let bits = andImm(b, and(b, tags, right(tags, 1)), 0x5555);
+  for (const [shift, mask] of [[1, 0x3333], [2, 0x0f0f], [4, 0xff]] as const) bits = andImm(b, or(b, bits, right(bits, shift)), mask);
+  return bits;
+}
+
+/** The status word as instructions store it, TOP in its place (SDM vol. 1, figure 8-4); and back. */
+export const statusWord = <V>(b: Build<V>): V => or(b, b.get('fpuStatus'), b.op('i32.shl', [b.get('fpuTop'), b.imm(11)]));
+export function loadStatusWord<V>(b: Build<V>, word: V): void {
+  b.set('fpuTop', andImm(b, b.op('i32.shr_u', [word, b.imm(11)]), 7));
+  summarize(b, andImm(b, word, 0x477f));
+}
+/** Bit 6 of the control word reads as 1; the reserved ones above are 0 (SDM vol. 1, 8.1.5). */
+export const controlWord = <V>(b: Build<V>, word: V): V => or(b, andImm(b, word, 0x1f3f), b.imm(0x40));
+
+export function initialize<V>(b: Build<V>): void {
+  b.set('fpuControl', b.imm(0x37f));
+  for (const field of ['fpuStatus', 'fpuTop', 'fpuOpcode', 'fpuIp', 'fpuCs', 'fpuDp', 'fpuDs'] as const) b.set(field, b.imm(0));
+  b.set('fpuTags', b.imm(0xff));
+}
