@@ -172,7 +172,7 @@ describe('pic8259', () => {
     up(12);
     expect(read(SLAVE, POLL)).toBe(0x84);
     expect(read(SLAVE, READ_ISR)).toBe(0x10);
-    expect(read(SLAVE, POLL)).toBe(7);
+    expect(read(SLAVE, POLL)).toBe(0);
     expect(board.interruptRequested).toBe(false);
   });
 

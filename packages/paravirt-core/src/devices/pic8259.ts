@@ -200,7 +200,7 @@ export const pic8259 = defineDevice({
           chip().poll = false;
           const line = take(chip());
           update();
-          return line < 0 ? SPURIOUS_LINE : POLL_PENDING | line;
+          return line < 0 ? 0 : POLL_PENDING | line;
         }
         if (offset === 1) return chip().imr;
         return chip().readIsr ? chip().isr : chip().irr;
