@@ -239,7 +239,7 @@ export class Mmu {
     if (bytes <= 4) return this.readLinear(linear, bytes as 4, user);
     // Both pages are translated before any byte of a device is read.
     this.must(linear, false, user);
-    this.must((linear + bytes - 1) >>> 0, false, user);
+    this.must((linear + bytes - 1) & ~0xfff, false, user);
     const at = this.cpu.base + OFFSET.scratch;
     for (let i = 0; i < bytes; i += 4)
       this.cpu.data.setUint32(at + i, this.readLinear((linear + i) >>> 0, 4, user), true);
@@ -266,7 +266,7 @@ export class Mmu {
     if (bytes <= 4) this.writeLinear(linear, bytes as 4, value, user);
     else {
       this.must(linear, true, user);
-      this.must((linear + bytes - 1) >>> 0, true, user);
+      this.must((linear + bytes - 1) & ~0xfff, true, user);
       const at = this.cpu.base + OFFSET.scratch;
       for (let i = 0; i < bytes; i += 4)
         this.writeLinear((linear + i) >>> 0, 4, this.cpu.data.getUint32(at + i, true), user);

@@ -11,7 +11,7 @@ import { Mmu } from './mmu.ts';
 import type { PhysicalMap } from './physical.ts';
 import type { MemoryPlan } from './plan.ts';
 import { Segmentation } from './segmentation.ts';
-import { createServices } from './services.ts';
+import { createServices, type Service } from './services.ts';
 import { SystemRegisters, type SystemOptions } from './system.ts';
 import { Transfers, type EventKind } from './transfer.ts';
 
@@ -35,6 +35,17 @@ export interface ProcessorOptions {
   readonly bus: CpuBus;
   readonly leaves: Readonly<Record<string, Leaf>>;
   readonly system?: SystemOptions;
+  /** Makes what executes; the generated interpreter when missing. */
+  readonly engine?: (parts: EngineParts) => Engine;
+}
+
+/** What an engine works on. */
+export interface EngineParts {
+  readonly cpu: Cpu;
+  readonly mmu: Mmu;
+  readonly code: CodeCache;
+  readonly services: Readonly<Record<string, Service>>;
+  readonly leaves: Readonly<Record<string, Leaf>>;
 }
 
 export class Processor {
@@ -72,7 +83,8 @@ export class Processor {
       resolve: (eip: number) => this.code.resolve(eip),
       cross: (eip: number) => this.code.cross(eip >>> 0),
     };
-    this.engine = instantiateInterpreter(compiled, this.cpu, services, options.leaves);
+    const { cpu, mmu, code } = this, { leaves } = options;
+    this.engine = options.engine?.({ cpu, mmu, code, services, leaves }) ?? instantiateInterpreter(compiled, cpu, services, leaves);
     this.cpu.onModeChange = () => this.code.flush();
     this.cpu.reset();
   }
@@ -86,6 +98,11 @@ export class Processor {
   requestAttention(): void {
     this.attention = true;
     this.cpu.set('exit', 1);
+  }
+
+  /** Whether a halted processor would take an interrupt. */
+  get canWake(): boolean {
+    return (this.cpu.get('systemFlags') & EFLAGS.IF) !== 0;
   }
 
   /** Executes about `budget` instructions, delivering exceptions and interrupts on the way. */
