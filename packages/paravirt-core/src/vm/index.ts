@@ -1,6 +1,18 @@
 /** The machine, for whoever runs one. */
 export { HostClock, InstructionClock, type MachineClock } from './clocks.ts';
-export { Machine, type MachineBackends, type MachineConfig, type SavedMachine, type SliceEnd } from './machine.ts';
+export { Machine, type MachineBackends, type MachineConfig, type SliceEnd } from './machine.ts';
+export { SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
+export {
+  SNAPSHOT_FORMAT_VERSION,
+  readSnapshotMemory,
+  readSnapshotState,
+  writeSnapshot,
+  type SnapshotSink,
+  type SnapshotSource,
+  type SnapshotTools,
+} from './snapshot.ts';
+export { refuseOtherMachine, type SnapshotConfig, type SnapshotState } from './snapshot-state.ts';
+export type { MemoryArea } from './snapshot-pages.ts';
 export { allocateMemory, planMemory, type MemoryPlan } from '../core/plan.ts';
 export {
   SECTOR_BYTES,

@@ -25,11 +25,13 @@ import type { BootFile } from '../firmware/boot-file.ts';
 import type { BootState } from '../firmware/boot-state.ts';
 import { loadKernel } from '../firmware/direct-boot.ts';
 import { mpTable, type PciInterrupt } from '../firmware/mp-table.ts';
-import { Board, backend, type SavedBoard } from '../machine/board.ts';
+import { Board, backend } from '../machine/board.ts';
 import type { Device, DeviceOf, MachineSignal } from '../machine/device.ts';
 import { DEFAULT_PIRQ_LINES, pirqOf } from '../machine/pci-routing.ts';
 import type { VideoMapping } from '../machine/pci-bus.ts';
 import type { MachineClock } from './clocks.ts';
+import { parseSavedMachine, type SavedMachine } from './saved-machine.ts';
+import { restoreProcessor, saveProcessor } from './processor-state.ts';
 
 /** What a machine is made of. Plain data. */
 export interface MachineConfig {
@@ -55,17 +57,6 @@ export type SliceEnd =
       readonly why: 'power-off' | 'reset' | 'exit' | 'triple-fault';
       readonly status: number;
     };
-
-/** The state of a whole machine but its memory pages. */
-export interface SavedMachine {
-  readonly version: 1;
-  readonly time: Nanoseconds;
-  readonly instructions: number;
-  readonly processor: Uint8Array;
-  readonly timestampOffset: bigint;
-  readonly apicBase: number;
-  readonly board: SavedBoard;
-}
 
 const COM_PORTS = [
   [0x3f8, 4],
@@ -275,22 +266,27 @@ export class Machine {
       version: 1,
       time: this.clock.now(),
       instructions: processor.instructions,
-      processor: processor.cpu.save(),
+      processor: saveProcessor(processor),
       timestampOffset: processor.cpu.timestampOffset,
       apicBase: processor.system.apicBase,
       board: this.board.save(),
     };
   }
-  /** Takes a state that was saved from a machine of the same configuration; memory pages have been put back before. */
+  /**
+   * Makes a machine of the same configuration as it was saved; its memory pages have been put back before. Throws TomeiError
+   * `state.invalid`, `snapshot.board` or `snapshot.device` for a state that is not one of this machine's.
+   */
   restore(saved: SavedMachine): void {
     const { processor } = this;
-    this.clock.set(saved.time);
-    processor.cpu.restore(saved.processor);
-    processor.cpu.timestampOffset = saved.timestampOffset;
-    processor.system.apicBase = saved.apicBase;
-    processor.instructions = saved.instructions;
-    this.board.restore(saved.board);
+    const state = parseSavedMachine(saved);
+    this.clock.set(state.time);
+    this.board.restore(state.board);
+    restoreProcessor(processor, state.processor);
+    processor.cpu.timestampOffset = state.timestampOffset;
+    processor.system.apicBase = state.apicBase;
+    processor.instructions = state.instructions;
     processor.setInterruptRequest(this.board.interruptRequested);
+    this.pendingStop = undefined;
   }
   /** The parts of linear memory that belong to the guest's state. */
   memoryAreas(): readonly { readonly name: string; readonly bytes: Uint8Array }[] {
