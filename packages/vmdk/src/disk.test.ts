@@ -224,6 +224,27 @@ describe('a sparse disk', () => {
     expect(unclean()).toBe(0);
   });
 
+  it('gives a content id for the disk as it is, which the next write ends', async () => {
+    using dir = scratch();
+    const path = dir.path('d.vmdk');
+    await createVmdk(path, { sizeBytes: MiB });
+    const cid = () => /^CID=(\w+)$/m.exec(readFileSync(path, 'latin1'))![1];
+    const disk = await openVmdk(path);
+    await disk.write(0, pattern(512, 1));
+
+    const pinned = await disk.pinContentId();
+
+    expect(pinned).toBe(cid());
+    expect(await disk.pinContentId()).toBe(pinned);
+    await disk.write(0, pattern(512, 2));
+    expect(cid()).not.toBe(pinned);
+    expect(await disk.pinContentId()).toBe(cid());
+    await disk.close();
+    const again = await openVmdk(path);
+    expect(await again.pinContentId()).toBe(cid());
+    await again.close();
+  });
+
   it('saves pointers by itself for a guest that never flushes', async () => {
     using dir = scratch();
     const path = dir.path('d.vmdk');

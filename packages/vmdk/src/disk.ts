@@ -27,6 +27,11 @@ export interface VmdkDisk extends BlockDevice {
   /** What the user should know: an unclean shutdown, a lock taken over. */
   readonly warnings: readonly string[];
   discard(offset: number, length: number): Promise<void>;
+  /**
+   * Flushes, and returns the content id of the disk as it is now: the next write gives it another. Undefined for a disk without
+   * a descriptor. Call when no write is in flight.
+   */
+  pinContentId(): Promise<string | undefined>;
 }
 
 /**
@@ -102,7 +107,9 @@ class Disk implements VmdkDisk {
   readonly readOnly: boolean;
   readonly warnings: readonly string[];
   private readonly parts: DiskParts;
-  private contentIdRenewed: Promise<void> | undefined;
+  private contentIdRenewed: Promise<string | undefined> | undefined;
+  /** As the descriptor has it now; eight digits or fewer. */
+  private contentId: string | undefined;
   private timer: NodeJS.Timeout | undefined;
   private closed: Promise<void> | undefined;
 
@@ -112,6 +119,7 @@ class Disk implements VmdkDisk {
     this.readOnly = parts.readOnly;
     this.warnings = parts.warnings;
     this.createType = parts.descriptor?.createType ?? 'monolithicSparse';
+    this.contentId = parts.descriptor?.cid;
     const last = parts.extents.at(-1)!;
     this.sizeBytes = last.startBytes + last.device.sizeBytes;
   }
@@ -139,6 +147,7 @@ class Disk implements VmdkDisk {
     this.refuseClosed();
     if (this.readOnly) refuseWrite(this.path);
     checkRange(this.path, this.sizeBytes, offset, length);
+    await this.renewContentId();
     await settleAll(this.pieces(offset, length).flatMap((p) => p.device.discard?.(p.offset, p.length) ?? []));
     this.saveSoon();
   }
@@ -180,15 +189,22 @@ class Disk implements VmdkDisk {
     });
   }
 
-  /** A child disk knows by the content id that its parent was written since; it changes once, with the first write. */
-  private renewContentId(): Promise<void> {
+  async pinContentId(): Promise<string | undefined> {
+    await this.flush();
+    await this.contentIdRenewed;
+    this.contentIdRenewed = undefined;
+    return this.contentId;
+  }
+
+  /** By the content id a child disk or a snapshot knows that the disk was written since; it changes once, with the first write. */
+  private async renewContentId(): Promise<void> {
     const { place } = this.parts;
-    if (place === undefined) return Promise.resolve();
+    if (place === undefined) return;
     this.contentIdRenewed ??= writeContentId(place).catch((error: unknown) => {
       this.contentIdRenewed = undefined;
       throw error;
     });
-    return this.contentIdRenewed;
+    this.contentId = (await this.contentIdRenewed) ?? this.contentId;
   }
 
   private saveSoon(): void {
@@ -203,12 +219,13 @@ class Disk implements VmdkDisk {
   }
 }
 
-/** Puts new digits over the old ones, as many as there were: a few bytes of one sector, so the text is never half written. */
-async function writeContentId(place: DescriptorPlace): Promise<void> {
+/** Puts new digits over as many old ones and returns them: a few bytes of one sector, so the text is never half written. */
+async function writeContentId(place: DescriptorPlace): Promise<string | undefined> {
   const found = findCid(place.bytes);
-  if (found === undefined) return;
+  if (found === undefined) return undefined;
   const digits = contentId().slice(0, found.digits);
   await place.file.write(place.position + found.at, new TextEncoder().encode(digits));
+  return digits;
 }
 
 /** Eight random hexadecimal digits; not the two values with a meaning of their own (no parent, no id). */
