@@ -53,7 +53,7 @@ export type VcpuMessage =
 
 /** How a guest ended. `status` is the exit status of isa-debug-exit, 0 otherwise. */
 export interface GuestEnd {
-  readonly why: 'power-off' | 'reset' | 'exit' | 'triple-fault' | 'stopped';
+  readonly why: 'power-off' | 'reset' | 'exit' | 'triple-fault' | 'halted' | 'stopped';
   readonly status: number;
   /** For a triple fault: where, and what was being delivered. */
   readonly detail?: string;

@@ -54,7 +54,8 @@ export type SliceEnd =
   | { readonly kind: 'halted'; readonly until: Nanoseconds | null }
   | {
       readonly kind: 'stopped';
-      readonly why: 'power-off' | 'reset' | 'exit' | 'triple-fault';
+      /** 'halted': the processor stopped with interrupts off, so that nothing can wake it any more. */
+      readonly why: 'power-off' | 'reset' | 'exit' | 'triple-fault' | 'halted';
       readonly status: number;
     };
 
@@ -241,6 +242,7 @@ export class Machine {
     if (how === 'triple-fault') return { kind: 'stopped', why: 'triple-fault', status: 0 };
     if (this.pendingStop !== undefined) return this.pendingStop;
     if (how !== 'halted') return { kind: 'running' };
+    if (!this.processor.canWake) return { kind: 'stopped', why: 'halted', status: 0 };
     const until = this.alarms.next();
     if (until !== null && !this.clock.isReal) this.clock.skipTo(until);
     return { kind: 'halted', until };

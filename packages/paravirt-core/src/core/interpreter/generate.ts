@@ -10,7 +10,8 @@ import { elementSizeOf } from '../../isa/forms.ts';
 import { repeated } from '../../isa/repeat.ts';
 import type { Form } from '../../isa/model.ts';
 import { CODE_TLB_ENTRIES, OFFSET, SEGMENT, segmentOffset } from '../layout.ts';
-import { HandlerBuild, Locals, type Frame, type Imports, type Value } from './emit.ts';
+import { HandlerBuild } from './emit.ts';
+import { Locals, type Frame, type Imports, type Value } from './value.ts';
 import { PSEUDO, PSEUDO_COUNT, RECORD, RECORD_BYTES, RECORD_SHIFT, RUN, STATUS } from './record.ts';
 
 /** Services and leaves that handlers call: name and types of the parameters, one letter each; all return an i32. */
