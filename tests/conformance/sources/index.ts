@@ -1,7 +1,13 @@
 /** Every source of stored cases: to add a family, write its source and name it here, then run `make-vectors.ts --family`. */
 import { type CaseSource } from '../case.ts';
 import { boundaries } from './boundaries.ts';
+import { ENCODING_SOURCES } from './encoding.ts';
 import { INTEGER_SOURCES } from './integer.ts';
 import { PACKED_SOURCES } from './packed.ts';
 
-export const CASE_SOURCES: readonly CaseSource[] = [boundaries, ...INTEGER_SOURCES, ...PACKED_SOURCES];
+export const CASE_SOURCES: readonly CaseSource[] = [
+  boundaries,
+  ...ENCODING_SOURCES,
+  ...INTEGER_SOURCES,
+  ...PACKED_SOURCES,
+];

@@ -29,7 +29,7 @@ const mov = tableSource({
   family: 'mov',
   // What CLI and STI do is the system's business: #GP at CPL 3, which `boundaries` has.
   rows: rowsOf('mov'),
-  casesPerForm: 12,
+  casesPerForm: 16,
   prepare: (draft) => {
     if (draft.form.row.mnemonic !== 'xlat') return;
     const al = draft.registers[EAX]! & 0xff;
@@ -40,7 +40,7 @@ const mov = tableSource({
 const arith = tableSource({
   family: 'arith',
   rows: rowsOf('arith'),
-  casesPerForm: (form) => (form.row.hot === true ? 20 : 12),
+  casesPerForm: (form) => (form.row.hot === true ? 32 : 16),
   prepare: (draft) => {
     const { form, random, registers } = draft;
     if (form.row.mnemonic === 'cmpxchg') {
@@ -65,7 +65,7 @@ const partOf = (registers: Uint32Array, register: number, size: IntegerSize): nu
 const bit = tableSource({
   family: 'bit',
   rows: rowsOf('bit'),
-  casesPerForm: (form) => (/^(set|cmov)/.test(form.row.mnemonic) ? 10 : 20),
+  casesPerForm: (form) => (/^(set|cmov)/.test(form.row.mnemonic) ? 12 : 24),
   prepare: (draft) => {
     const { form, random } = draft;
     // A register index of a memory operand reaches far: stay near the operand in most cases.
@@ -80,7 +80,7 @@ const bit = tableSource({
 const shift = tableSource({
   family: 'shift',
   rows: rowsOf('shift'),
-  casesPerForm: 24,
+  casesPerForm: 36,
   prepare: (draft) => {
     const { form, random, registers, masks } = draft;
     const { mnemonic, operands } = form.row;
@@ -109,7 +109,7 @@ const shift = tableSource({
 const mulDiv = tableSource({
   family: 'mul-div',
   rows: rowsOf('mul-div'),
-  casesPerForm: (form) => (/div/.test(form.row.mnemonic) ? 48 : form.row.operands.length === 0 ? 120 : 24),
+  casesPerForm: (form) => (/div/.test(form.row.mnemonic) ? 80 : form.row.operands.length === 0 ? 200 : 32),
   prepare: (draft) => {
     const { form, random, registers } = draft;
     const { mnemonic, operands } = form.row;
@@ -142,7 +142,7 @@ const isFarPointer = (row: Row): boolean =>
 const control = tableSource({
   family: 'control',
   rows: rowsOf('control', (row) => !FAR(row) && !isFarPointer(row)),
-  casesPerForm: (form) => (/^j.|^push|^pop/.test(form.row.mnemonic) ? 10 : 16),
+  casesPerForm: (form) => (/^j.|^push|^pop/.test(form.row.mnemonic) ? 12 : 20),
   prepare: prepareControl,
 });
 
@@ -197,7 +197,7 @@ function prepareControl(draft: Draft): boolean | void {
 const string = tableSource({
   family: 'string',
   rows: rowsOf('string'),
-  casesPerForm: (form) => (form.row.repeat === undefined ? 3 : form.addressSize === 16 ? 6 : 16),
+  casesPerForm: (form) => (form.row.repeat === undefined ? 3 : form.addressSize === 16 ? 6 : 24),
   prepare: (draft) => {
     const { form, random, registers, patches } = draft;
     const bytes = elementSizeOf(form) / 8;
