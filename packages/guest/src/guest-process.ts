@@ -2,7 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { TomeiError } from '@tomei/kit';
-import type { GuestEnd, GuestReport, GuestRequest, GuestStats, InputEvent } from './protocol.ts';
+import type { GuestEnd, GuestReport, GuestRequest, GuestStart, GuestStats, InputEvent } from './protocol.ts';
 
 /** The screen as a PNG file, and its characters when it is in a text mode. */
 export interface Screenshot {
@@ -30,21 +30,31 @@ export interface Guest {
   input(event: InputEvent): void;
   screenshot(): Promise<Screenshot>;
   stats(): Promise<GuestStats>;
+  /**
+   * Writes a snapshot to a file, whole or not at all, while the guest stands still; it goes on afterwards, or ends when `stop` is
+   * set. Its disks are flushed and not part of it: the snapshot is of use until one of them is written again.
+   */
+  save(path: string, options?: { readonly stop?: boolean }): Promise<void>;
   /** Power off at once; disks are closed in order. */
   stop(): void;
   /** Ends the process without a word, as a crash would. */
   kill(): void;
 }
 
+export interface StartOptions {
+  /** A snapshot file to go on from instead of a power-on. */
+  readonly restore?: string;
+}
+
 /** Starts a guest in a process of its own. Never throws; what goes wrong is in `running` and `ended`. */
-export function startGuest(vmx: string, events: GuestEvents = {}): Guest {
+export function startGuest(vmx: string, events: GuestEvents = {}, options: StartOptions = {}): Guest {
   const main = fileURLToPath(new URL('./io-thread.ts', import.meta.url));
   const child = fork(main, [], {
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     execArgv: [],
   });
-  return new ChildGuest(child, vmx, events);
+  return new ChildGuest(child, { kind: 'start', vmx, ...options }, events);
 }
 
 class ChildGuest implements Guest {
@@ -55,7 +65,7 @@ class ChildGuest implements Guest {
   private lastId = 0;
   private over = false;
 
-  constructor(child: ChildProcess, vmx: string, events: GuestEvents) {
+  constructor(child: ChildProcess, start: GuestStart, events: GuestEvents) {
     this.child = child;
     const running = Promise.withResolvers<undefined>(),
       ended = Promise.withResolvers<Ended>();
@@ -104,7 +114,7 @@ class ChildGuest implements Guest {
           ),
         );
     });
-    this.send({ kind: 'start', vmx });
+    this.send(start);
   }
 
   get pid(): number {
@@ -121,6 +131,9 @@ class ChildGuest implements Guest {
   }
   stats(): Promise<GuestStats> {
     return this.ask((id) => ({ kind: 'stats', id })) as Promise<GuestStats>;
+  }
+  async save(path: string, { stop = false }: { readonly stop?: boolean } = {}): Promise<void> {
+    await this.ask((id) => ({ kind: 'save', id, path, stop }));
   }
   stop(): void {
     this.send({ kind: 'stop' });

@@ -1,3 +1,10 @@
 /** A running guest: one child process with an I/O thread and a processor thread. */
-export { startGuest, type Ended, type Guest, type GuestEvents, type Screenshot } from './guest-process.ts';
+export {
+  startGuest,
+  type Ended,
+  type Guest,
+  type GuestEvents,
+  type Screenshot,
+  type StartOptions,
+} from './guest-process.ts';
 export type { GuestEnd, GuestStats, InputEvent } from './protocol.ts';

@@ -11,11 +11,15 @@ import {
   blinkAt,
   encodePng,
   planMemory,
+  refuseOtherMachine,
   renderFrame,
   textOf,
   type MachineConfig,
+  type MemoryArea,
+  type SavedMachine,
+  type SnapshotConfig,
 } from '@tomei/paravirt-core';
-import { openVmdk, type BlockDevice } from '@tomei/vmdk';
+import { openVmdk, type VmdkDisk } from '@tomei/vmdk';
 import { loadVmx, type DiskConfig, type FileReference, type GuestConfig } from '@tomei/vmx';
 import { DiskServer } from './disk-server.ts';
 import type {
@@ -27,21 +31,37 @@ import type {
   VcpuMessage,
   VcpuStart,
 } from './protocol.ts';
+import { SnapshotFile, saveSnapshotFile } from './snapshot-file.ts';
 
 const VIDEO_MEMORY = 16 << 20;
 const SERIAL_RING = 1 << 16,
   DISK_RING = 1 << 20,
   COMMAND_RING = 1 << 16;
 const PORTS = 4;
+/** When to look again whether a full ring has room. */
+const RETRY_MS = 10;
 
 const report = (message: GuestReport): void => {
   if (process.connected) process.send!(message);
 };
 
+/** What a guest is given. */
+interface GuestParts {
+  readonly machine: MachineConfig;
+  readonly disks: readonly VmdkDisk[];
+  /** Of the disks, as the `.vmx` names them. */
+  readonly names: readonly string[];
+  /** Which of COM1..COM4 exist. */
+  readonly serial: readonly boolean[];
+}
+type SaveRequest = Extract<GuestRequest, { kind: 'save' }>;
+
 /** One guest from its `.vmx` to its end. */
 class GuestProcess {
-  private readonly worker: Worker;
-  private readonly disks: readonly BlockDevice[];
+  private readonly parts: GuestParts;
+  private readonly shared: SharedParts;
+  private readonly areas: readonly MemoryArea[];
+  private readonly disks: readonly VmdkDisk[];
   private readonly server: DiskServer;
   private readonly commands: ByteRing;
   private readonly vcpuBell: Doorbell;
@@ -50,17 +70,16 @@ class GuestProcess {
   private readonly serialIn: readonly ByteRing[];
   private readonly typed: Uint8Array[][] = Array.from({ length: PORTS }, () => []);
   private readonly video: Uint8Array;
+  private readonly unsent: Uint8Array[] = [];
+  private saving: SaveRequest | undefined;
   private ended = false;
 
-  constructor(
-    config: MachineConfig,
-    disks: readonly BlockDevice[],
-    names: readonly string[],
-    serial: readonly boolean[],
-  ) {
+  constructor(parts: GuestParts) {
+    const { machine: config, disks, names } = parts;
+    this.parts = parts;
     const plan = planMemory({ processors: 1, ramBytes: config.ramBytes, videoMemoryBytes: config.videoMemoryBytes });
     const rings = (bytes: number): SharedArrayBuffer[] => Array.from({ length: PORTS }, () => ByteRing.allocate(bytes));
-    const shared: SharedParts = {
+    const shared: SharedParts = (this.shared = {
       memory: allocateMemory(plan),
       vcpuBell: Doorbell.allocate(),
       ioBell: Doorbell.allocate(),
@@ -69,18 +88,23 @@ class GuestProcess {
       diskRequests: ByteRing.allocate(DISK_RING),
       diskCompletions: ByteRing.allocate(DISK_RING),
       commands: ByteRing.allocate(COMMAND_RING),
-    };
+    });
     this.disks = disks;
     this.vcpuBell = new Doorbell(shared.vcpuBell);
     this.ioBell = new Doorbell(shared.ioBell);
     this.serialOut = shared.serialOut.map((m) => new ByteRing(m));
     this.serialIn = shared.serialIn.map((m) => new ByteRing(m));
     this.commands = new ByteRing(shared.commands);
+    const ram = new Uint8Array(shared.memory.buffer, plan.ram, plan.ramBytes);
     this.video = new Uint8Array(shared.memory.buffer, plan.videoMemory, plan.videoMemoryBytes);
+    this.areas = [
+      { name: 'ram', bytes: ram },
+      { name: 'video', bytes: this.video },
+    ];
     const told = new Set<string>();
     this.server = new DiskServer({
       disks,
-      ram: new Uint8Array(shared.memory.buffer, plan.ram, plan.ramBytes),
+      ram,
       requests: shared.diskRequests,
       completions: shared.diskCompletions,
       vcpuBell: this.vcpuBell,
@@ -90,23 +114,51 @@ class GuestProcess {
         told.add(key);
       },
     });
+  }
+
+  /** Starts the processor: at power-on, or where a snapshot was saved. Throws `snapshot.*` when that does not fit. */
+  async start(snapshot: SnapshotFile | undefined): Promise<void> {
+    const { machine, disks, names, serial } = this.parts;
+    if (snapshot !== undefined) {
+      refuseOtherMachine(snapshot.state.config, await this.snapshotConfig(), snapshot.path, names);
+      await snapshot.readMemory(this.areas);
+    }
     const start: VcpuStart = {
-      config,
+      config: machine,
       disks: disks.map((disk, i) => ({
         sectors: disk.sizeBytes / SECTOR_BYTES,
         readOnly: disk.readOnly,
         id: `tomei-${i}`,
       })),
       serial,
-      shared,
+      shared: this.shared,
+      ...(snapshot === undefined ? {} : { restore: snapshot.state.machine }),
     };
-    this.worker = new Worker(new URL('./vcpu-worker.ts', import.meta.url), { workerData: start });
-    this.worker.on('message', (message: VcpuMessage) => this.hear(message));
-    this.worker.on(
+    const worker = new Worker(new URL('./vcpu-worker.ts', import.meta.url), { workerData: start });
+    worker.on('message', (message: VcpuMessage) => this.hear(message));
+    worker.on(
       'error',
       (error) => void this.fail('guest.crashed', `the processor thread went down: ${error.stack ?? messageOf(error)}`),
     );
     void this.serve();
+  }
+  /** What a state of this guest needs to go on. Flushes the disks, whose contents it names. */
+  private async snapshotConfig(): Promise<SnapshotConfig> {
+    const { machine, disks, serial } = this.parts;
+    return {
+      ramBytes: machine.ramBytes,
+      videoMemoryBytes: machine.videoMemoryBytes,
+      epoch: machine.epoch,
+      serial: [...serial],
+      processors: 1,
+      disks: await Promise.all(
+        disks.map(async (disk) => ({
+          sectors: disk.sizeBytes / SECTOR_BYTES,
+          readOnly: disk.readOnly,
+          contentId: (await disk.pinContentId()) ?? null,
+        })),
+      ),
+    };
   }
 
   /** Runs whenever the vCPU thread has left something. */
@@ -125,8 +177,14 @@ class GuestProcess {
     });
   }
   private command(command: VcpuCommand): void {
-    this.commands.writeMessage(new TextEncoder().encode(JSON.stringify(command)));
+    this.unsent.push(new TextEncoder().encode(JSON.stringify(command)));
+    this.passCommands();
+  }
+  /** Commands for a ring that is full wait here until the guest has read. */
+  private passCommands(): void {
+    while (this.unsent.length > 0 && this.commands.writeMessage(this.unsent[0]!)) this.unsent.shift();
     this.vcpuBell.ring();
+    if (this.unsent.length > 0) setTimeout(() => this.passCommands(), RETRY_MS);
   }
 
   request(request: Exclude<GuestRequest, GuestStart>): void {
@@ -142,12 +200,7 @@ class GuestProcess {
       case 'stats':
         return this.command({ kind: 'stats', id: request.id });
       case 'save':
-        return report({
-          kind: 'refused',
-          id: request.id,
-          code: 'guest.no-snapshots',
-          message: 'this version does not write snapshots to files yet',
-        });
+        return this.beginSave(request);
       case 'stop':
         return this.command({ kind: 'stop' });
     }
@@ -167,13 +220,42 @@ class GuestProcess {
       }
     });
     this.vcpuBell.ring();
-    if (left) setTimeout(() => this.passTyped(), 10);
+    if (left) setTimeout(() => this.passTyped(), RETRY_MS);
+  }
+
+  private beginSave(request: SaveRequest): void {
+    if (this.saving !== undefined) {
+      const message = `a snapshot is being written to ${this.saving.path}; try again when it is done`;
+      return report({ kind: 'refused', id: request.id, code: 'guest.busy', message });
+    }
+    this.saving = request;
+    this.command({ kind: 'pause', id: request.id });
+  }
+  /** The machine stands still and nothing is in flight. */
+  private async save({ id, path, stop }: SaveRequest, machine: SavedMachine): Promise<void> {
+    let saved = false;
+    try {
+      await this.server.drained();
+      await saveSnapshotFile(path, { config: await this.snapshotConfig(), machine }, this.areas);
+      saved = true;
+      report({ kind: 'answer', id, value: undefined });
+    } catch (error) {
+      const code = error instanceof TomeiError ? error.code : 'snapshot.unwritable';
+      report({ kind: 'refused', id, code, message: messageOf(error) });
+    }
+    this.saving = undefined;
+    this.command({ kind: saved && stop ? 'stop' : 'resume' });
   }
 
   private hear(message: VcpuMessage): void {
     switch (message.kind) {
       case 'running':
         return report({ kind: 'running' });
+      case 'failed':
+        return void this.fail(message.code, message.message);
+      case 'paused':
+        if (this.saving?.id === message.id) void this.save(this.saving, message.state);
+        return;
       case 'stats':
         return report({ kind: 'answer', id: message.id, value: message.stats });
       case 'display': {
@@ -231,8 +313,8 @@ async function readBootFile(reference: FileReference): Promise<{ name: string; b
   }
 }
 
-async function openDisks(configs: readonly DiskConfig[]): Promise<{ disks: BlockDevice[]; names: string[] }> {
-  const disks: BlockDevice[] = [],
+async function openDisks(configs: readonly DiskConfig[]): Promise<{ disks: VmdkDisk[]; names: string[] }> {
+  const disks: VmdkDisk[] = [],
     names: string[] = [];
   try {
     for (const config of configs) {
@@ -257,7 +339,10 @@ async function openDisks(configs: readonly DiskConfig[]): Promise<{ disks: Block
   }
 }
 
-async function machineConfig(config: GuestConfig): Promise<MachineConfig> {
+async function machineConfig(config: GuestConfig, snapshot: SnapshotFile | undefined): Promise<MachineConfig> {
+  const sizes = { ramBytes: config.memoryMiB * 2 ** 20, videoMemoryBytes: VIDEO_MEMORY };
+  // The kernel lies in the snapshot's memory, and the calendar goes on with the machine's time.
+  if (snapshot !== undefined) return { ...sizes, epoch: snapshot.state.config.epoch, commandLine: '' };
   if (config.boot === undefined) {
     throw new TomeiError(
       'guest.nothing-to-boot',
@@ -266,8 +351,7 @@ async function machineConfig(config: GuestConfig): Promise<MachineConfig> {
   }
   const { kernel, initrd, commandLine } = config.boot;
   return {
-    ramBytes: config.memoryMiB << 20,
-    videoMemoryBytes: VIDEO_MEMORY,
+    ...sizes,
     epoch: Math.floor(Date.now() / 1000),
     kernel: await readBootFile(kernel),
     ...(initrd === undefined ? {} : { initrd: await readBootFile(initrd) }),
@@ -276,18 +360,35 @@ async function machineConfig(config: GuestConfig): Promise<MachineConfig> {
 }
 
 let guest: GuestProcess | undefined;
+/** What was asked of the guest before it was there. */
+const early: Exclude<GuestRequest, GuestStart>[] = [];
 async function begin(start: GuestStart): Promise<void> {
   const { config, warnings } = await loadVmx(start.vmx);
   for (const warning of warnings)
     report({ kind: 'warning', text: `${warning.fileName}:${warning.line}: ${warning.message}` });
-  const machine = await machineConfig(config);
-  const { disks, names } = await openDisks(config.disks);
-  const serial = Array.from({ length: PORTS }, (_, i) => config.serialPorts.some((p) => p.index === i && p.connected));
-  guest = new GuestProcess(machine, disks, names, serial);
+  const snapshot = start.restore === undefined ? undefined : await SnapshotFile.open(start.restore);
+  try {
+    const machine = await machineConfig(config, snapshot);
+    const { disks, names } = await openDisks(config.disks);
+    const serial = Array.from({ length: PORTS }, (_, i) =>
+      config.serialPorts.some((p) => p.index === i && p.connected),
+    );
+    try {
+      const made = new GuestProcess({ machine, disks, names, serial });
+      await made.start(snapshot);
+      guest = made;
+      for (const request of early) made.request(request);
+    } catch (error) {
+      await Promise.allSettled(disks.map((disk) => disk.close()));
+      throw error;
+    }
+  } finally {
+    await snapshot?.close();
+  }
 }
 
 process.on('message', (request: GuestRequest) => {
-  if (request.kind !== 'start') return guest?.request(request);
+  if (request.kind !== 'start') return guest === undefined ? void early.push(request) : guest.request(request);
   begin(request).catch((error: unknown) => {
     const code = error instanceof TomeiError ? error.code : 'guest.failed';
     report({ kind: 'failed', code, message: messageOf(error) });

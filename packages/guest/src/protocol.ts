@@ -49,6 +49,8 @@ export type VcpuMessage =
   | { readonly kind: 'display'; readonly id: number; readonly display: DisplayState; readonly time: number }
   | { readonly kind: 'stats'; readonly id: number; readonly stats: GuestStats }
   | { readonly kind: 'paused'; readonly id: number; readonly state: SavedMachine }
+  /** The machine cannot start: it is what it was given. */
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | { readonly kind: 'stopped'; readonly end: GuestEnd; readonly stats: GuestStats };
 
 /** How a guest ended. `status` is the exit status of isa-debug-exit, 0 otherwise. */
@@ -84,7 +86,8 @@ export type GuestRequest =
   | InputEvent
   | { readonly kind: 'screenshot'; readonly id: number }
   | { readonly kind: 'stats'; readonly id: number }
-  | { readonly kind: 'save'; readonly id: number; readonly path: string }
+  /** Writes a snapshot; `stop` ends the guest when that is done, before it executes anything more. */
+  | { readonly kind: 'save'; readonly id: number; readonly path: string; readonly stop: boolean }
   | { readonly kind: 'stop' };
 export type GuestReport =
   | { readonly kind: 'warning'; readonly text: string }

@@ -1,6 +1,6 @@
 /** The vCPU thread: runs the machine and nothing else. It takes from rings and never waits for an event loop. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { ByteRing, Doorbell } from '@tomei/kit';
+import { ByteRing, Doorbell, TomeiError } from '@tomei/kit';
 import { HostClock, Machine, type BlockBackend, type BlockRequest, type SerialBackend } from '@tomei/paravirt-core';
 import { decodeCompletion, encodeRequest } from './disk-messages.ts';
 import type { DiskShape, GuestEnd, GuestStats, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
@@ -9,6 +9,9 @@ import type { DiskShape, GuestEnd, GuestStats, VcpuCommand, VcpuMessage, VcpuSta
 const LONGEST_SLEEP_MS = 1000;
 /** What serial output may wait for a slow reader before bytes are lost, as on a line without flow control. */
 const SERIAL_BACKLOG = 1 << 20;
+/** How long the last output waits for its reader when the guest has ended. */
+const SERIAL_PATIENCE_MS = 2000;
+const STOPPED: GuestEnd = { why: 'stopped', status: 0 };
 
 const start = workerData as VcpuStart;
 const port = parentPort!;
@@ -28,6 +31,9 @@ class RingSerial implements SerialBackend {
   write(byte: number): void {
     if (this.backlog.length < SERIAL_BACKLOG) this.backlog.push(byte);
   }
+  get isEmpty(): boolean {
+    return this.backlog.length === 0;
+  }
   /** Passes on what was written; true when there was something. */
   flush(): boolean {
     if (this.backlog.length === 0) return false;
@@ -42,6 +48,8 @@ class RingDisk implements BlockBackend {
   readonly sectors: number;
   readonly readOnly: boolean;
   readonly id: string;
+  /** Requests without an answer yet. */
+  outstanding = 0;
   private readonly number: number;
   private handler: (id: number, ok: boolean) => void = () => undefined;
 
@@ -52,6 +60,7 @@ class RingDisk implements BlockBackend {
     this.id = shape.id;
   }
   submit(request: BlockRequest): void {
+    this.outstanding++;
     waiting.push(encodeRequest({ ...request, disk: this.number }));
     passRequests();
   }
@@ -59,6 +68,7 @@ class RingDisk implements BlockBackend {
     this.handler = handler;
   }
   completed(id: number, ok: boolean): void {
+    this.outstanding--;
     this.handler(id, ok);
   }
 }
@@ -94,48 +104,87 @@ function stats(): GuestStats {
   };
 }
 
-/** Everything that came from outside since the last look. */
-function takeInput(): void {
+function takeCompletions(): void {
   for (let message = completions.readMessage(); message !== undefined; message = completions.readMessage()) {
     const { disk, id, ok } = decodeCompletion(message);
     disks[disk]?.completed(id, ok);
   }
+  if (waiting.length > 0) passRequests();
+}
+/** Everything that came from outside since the last look. */
+function takeInput(): void {
+  takeCompletions();
   typed.forEach((ring, i) => {
     const device = machine.serial[i];
     if (held[i]!.length === 0) held[i] = ring.read(4096);
     if (device?.parts.input === undefined || held[i]!.length === 0) return;
     held[i] = held[i]!.subarray(device.parts.input(held[i]!));
   });
-  if (waiting.length > 0) passRequests();
+}
+/** Passes on what the guest wrote to its serial ports; false when some of it found no room. */
+function passSerial(): boolean {
+  if (serial.map((line) => line?.flush() ?? false).includes(true)) ioBell.ring();
+  return serial.every((line) => line === undefined || line.isEmpty);
+}
+/** As `passSerial`, until everything is passed on or nobody takes it. */
+function passAllSerial(): void {
+  const until = performance.now() + SERIAL_PATIENCE_MS;
+  while (!passSerial() && performance.now() < until) vcpuBell.wait(vcpuBell.ticket, 1);
 }
 
+function nextCommand(): VcpuCommand | undefined {
+  const message = commands.readMessage();
+  return message === undefined ? undefined : (JSON.parse(new TextDecoder().decode(message)) as VcpuCommand);
+}
 /** Answers commands; returns an end when the guest is to stop. */
 function takeCommands(): GuestEnd | undefined {
-  for (let message = commands.readMessage(); message !== undefined; message = commands.readMessage()) {
-    const command = JSON.parse(new TextDecoder().decode(message)) as VcpuCommand;
-    if (command.kind === 'stop') return { why: 'stopped', status: 0 };
-    if (command.kind === 'key') machine.keyboard.parts.key(command.code, command.down);
-    if (command.kind === 'mouse') machine.keyboard.parts.mouse(command.dx, command.dy, command.dz, command.buttons);
-    if (command.kind === 'display')
-      tell({ kind: 'display', id: command.id, display: machine.view().display, time: machine.clock.now() });
-    if (command.kind === 'stats') tell({ kind: 'stats', id: command.id, stats: stats() });
+  for (let command = nextCommand(); command !== undefined; command = nextCommand()) {
+    if (command.kind === 'stop') return STOPPED;
     if (command.kind === 'pause') {
-      tell({ kind: 'paused', id: command.id, state: machine.save() });
-      waitForResume();
-    }
+      const asked = pause(command.id);
+      if (asked !== undefined) return asked;
+    } else answer(command);
   }
   return undefined;
 }
-/** The machine stands still, and so does its clock. */
-function waitForResume(): void {
+function answer(command: VcpuCommand): void {
+  switch (command.kind) {
+    case 'key':
+      machine.keyboard.parts.key(command.code, command.down);
+      return;
+    case 'mouse':
+      return machine.keyboard.parts.mouse(command.dx, command.dy, command.dz, command.buttons);
+    case 'display': {
+      const { display } = machine.view();
+      return tell({ kind: 'display', id: command.id, display, time: machine.clock.now() });
+    }
+    case 'stats':
+      return tell({ kind: 'stats', id: command.id, stats: stats() });
+  }
+}
+/** The machine stands still, and so does its clock, until it is told to go on (undefined) or to stop. */
+function pause(id: number): GuestEnd | undefined {
   const time = machine.clock.now();
+  // What is in flight ends in this machine: a state that is saved now owes nobody anything.
   for (;;) {
     const { ticket } = vcpuBell;
-    const message = commands.readMessage();
-    if (message === undefined) vcpuBell.wait(ticket, LONGEST_SLEEP_MS);
-    else if ((JSON.parse(new TextDecoder().decode(message)) as VcpuCommand).kind === 'resume') break;
+    takeCompletions();
+    if (disks.every((disk) => disk.outstanding === 0)) break;
+    vcpuBell.wait(ticket, LONGEST_SLEEP_MS);
+  }
+  passAllSerial();
+  machine.clock.set(time);
+  tell({ kind: 'paused', id, state: machine.save() });
+  for (;;) {
+    const { ticket } = vcpuBell;
+    const command = nextCommand();
+    if (command === undefined) vcpuBell.wait(ticket, LONGEST_SLEEP_MS);
+    else if (command.kind === 'stop') return STOPPED;
+    else if (command.kind === 'resume') break;
+    else answer(command);
   }
   machine.clock.set(time);
+  return undefined;
 }
 
 function run(): GuestEnd {
@@ -147,7 +196,7 @@ function run(): GuestEnd {
     const from = performance.now();
     const end = machine.runSlice();
     guestMs += performance.now() - from;
-    if (serial.map((line) => line?.flush() ?? false).includes(true)) ioBell.ring();
+    passSerial();
     if (end.kind === 'stopped')
       return {
         why: end.why,
@@ -167,8 +216,22 @@ function sleep(ticket: number, until: number | null): void {
   haltedMs += performance.now() - from;
 }
 
-if (start.restore === undefined) machine.powerOn();
-else machine.restore(start.restore);
-tell({ kind: 'running' });
-const end = run();
-tell({ kind: 'stopped', end, stats: stats() });
+/** False when the machine refuses what it was given: a kernel that is none, a state that is not its own. */
+function begin(): boolean {
+  try {
+    if (start.restore === undefined) machine.powerOn();
+    else machine.restore(start.restore);
+    return true;
+  } catch (error) {
+    if (!(error instanceof TomeiError)) throw error;
+    tell({ kind: 'failed', code: error.code, message: error.message });
+    return false;
+  }
+}
+
+if (begin()) {
+  tell({ kind: 'running' });
+  const end = run();
+  passAllSerial();
+  tell({ kind: 'stopped', end, stats: stats() });
+}
