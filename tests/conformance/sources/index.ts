@@ -4,10 +4,12 @@ import { boundaries } from './boundaries.ts';
 import { ENCODING_SOURCES } from './encoding.ts';
 import { INTEGER_SOURCES } from './integer.ts';
 import { PACKED_SOURCES } from './packed.ts';
+import { SSE_SOURCES } from './sse.ts';
 
 export const CASE_SOURCES: readonly CaseSource[] = [
   boundaries,
   ...ENCODING_SOURCES,
   ...INTEGER_SOURCES,
   ...PACKED_SOURCES,
+  ...SSE_SOURCES,
 ];

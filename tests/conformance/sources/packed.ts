@@ -10,10 +10,13 @@ const rowsOf = (family: string): readonly Row[] => families.flat().filter((row) 
 /** Counts around the widths of lanes and registers. */
 const COUNTS = [0, 1, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 0xff] as const;
 
-/** TOP and tags that an MMX instruction changes, on a part of the cases. */
-function disturbX87(draft: Draft): void {
-  if (draft.fx.mm === undefined || draft.random.oneIn(2)) return;
-  draft.fx = { ...draft.fx, top: draft.random.below(8), fsw: draft.random.below(0x8000) & 0x4700 };
+const PENDING = { fcw: 0x0340, fsw: 0x8081 } as const;
+
+/** TOP and tags that an MMX instruction changes, on a part of the cases; an x87 exception that waits (#MF), on a few. */
+export function disturbX87(draft: Draft): void {
+  const { fx, random } = draft;
+  if (fx.mm === undefined || random.oneIn(2)) return;
+  draft.fx = { ...fx, top: random.below(8), ...(random.oneIn(8) ? PENDING : { fsw: random.below(0x8000) & 0x4700 }) };
 }
 
 const packedInteger = tableSource({

@@ -4,6 +4,7 @@ import { type CaseSource } from '../case.ts';
 import { F32_PATTERNS, F64_PATTERNS, anyInteger, lanes, littleEndian } from '../operands.ts';
 import { type Random } from '../random.ts';
 import { tableSource, type Draft, type TableOptions } from './from-table.ts';
+import { disturbX87 } from './packed.ts';
 
 const rowsOf = (family: string): readonly Row[] => families.flat().filter((row) => row.family === family);
 
@@ -82,7 +83,9 @@ const vectors: TableOptions['vectors'] = ({ form, random }, length) => contents(
 function withMxcsr(draft: Draft): void {
   const { form, random } = draft;
   draft.fx = { ...draft.fx, mxcsr: anyMxcsr(random) };
-  if (draft.fx.mm !== undefined && !random.oneIn(2)) draft.fx = { ...draft.fx, top: random.below(8) };
+  // Where both units meet, the x87 unit matters even when no MMX register is there (CVTPI2PS from memory).
+  if (/2pi|pi2/.test(form.row.mnemonic)) draft.fx = { ...draft.fx, mm: draft.fx.mm ?? [random.bytes(8)] };
+  disturbX87(draft);
   // Scalars in memory: the table gives integers to 32 bits.
   if (form.memory && draft.memory.length === 4 && contents(form) === singles)
     draft.memory = littleEndian(anySingle(random), 4);

@@ -151,6 +151,8 @@ export function createServices({
       if (unit === UNIT.sse && (cpu.get('cr4') & CR4.OSFXSR) === 0) cpu.raise(EXCEPTION.UD);
       cpu.raise(EXCEPTION.NM);
     },
+    /** An unmasked SIMD exception: #XM where the system has said that it handles that (SDM vol. 1, 11.5). */
+    simdException: () => cpu.raise((cpu.get('cr4') & CR4.OSXMMEXCPT) !== 0 ? EXCEPTION.XM : EXCEPTION.UD),
     /** An unmasked x87 exception waits: #MF with CR0.NE; else the processor stops for the external interrupt that IRQ 13 brings. */
     reportFpuError: () => {
       if ((cpu.get('cr0') & CR0.NE) !== 0) cpu.raise(EXCEPTION.MF);

@@ -129,7 +129,27 @@ export interface SseNumerics {
   readonly f64_to_i64: (a: bigint, truncate: number, mxcsr: number) => bigint;
 }
 
-export interface Numerics extends X87Numerics, SseNumerics {}
+/** Exceptions that an SSE instruction raises: MXCSR bits 0 to 5. Where one of them is unmasked nothing was written. */
+type SimdFlags = number;
+type SsePacked = (dst: Slot, src: Slot, mxcsr: number) => SimdFlags;
+/** The number is the predicate of CMPPS and its kin, or 1 for the CVTT form of a conversion. */
+type SseWithNumber = (dst: Slot, src: Slot, number: number, mxcsr: number) => SimdFlags;
+/** UCOMISS when `quiet` is 1. ZF, PF and CF lie above the flags, from bit 8 on. */
+type SseRelation = (a: Slot, b: Slot, quiet: number, mxcsr: number) => number;
+type SseForm = 'ps' | 'ss' | 'pd' | 'sd';
+
+/** Whole SSE instructions on operands at addresses, which need not be aligned; all lanes that the name says. */
+export type SseInstructions = Readonly<
+  Record<`sse_${'add' | 'sub' | 'mul' | 'div' | 'min' | 'max' | 'sqrt'}${SseForm}`, SsePacked> &
+    Record<`sse_${'rcp' | 'rsqrt'}${'ps' | 'ss'}`, SsePacked> &
+    Record<`sse_cmp${SseForm}`, SseWithNumber> &
+    Record<`sse_comi${'ss' | 'sd'}`, SseRelation> &
+    Record<`sse_cvt${'pi2ps' | 'dq2ps' | 'dq2pd' | 'ps2pd' | 'ss2sd' | 'pd2ps' | 'sd2ss'}`, SsePacked> &
+    Record<`sse_cvt${'ps2pi' | 'ps2dq' | 'pd2pi' | 'ss2si' | 'sd2si'}`, SseWithNumber> &
+    Record<`sse_cvtsi2${'ss' | 'sd'}`, (dst: Slot, value: number, mxcsr: number) => SimdFlags>
+>;
+
+export interface Numerics extends X87Numerics, SseNumerics, SseInstructions {}
 
 /** The module of this process, compiled at first use; compiled code has no state. */
 const compiled: { module?: WebAssembly.Module } = {};

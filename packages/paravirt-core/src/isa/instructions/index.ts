@@ -9,6 +9,8 @@ import { packedInteger } from './packed-integer.ts';
 import { packedShift } from './packed-shift.ts';
 import { packedShuffle } from './packed-shuffle.ts';
 import { shift } from './shift.ts';
+import { sseConvert } from './sse-convert.ts';
+import { sseFloat } from './sse-float.ts';
 import { sseMove } from './sse-move.ts';
 import { string } from './string.ts';
 import { system } from './system.ts';
@@ -21,6 +23,6 @@ import { x87Transcendental } from './x87-transcendental.ts';
 export const families: readonly (readonly Row[])[] = [
   mov, arith, bits, shift, mulDiv, control, string, system,
   x87Control, x87LoadStore, x87Arith, x87Compare, x87Transcendental,
-  sseMove, packedInteger, packedShift, packedShuffle,
+  sseMove, packedInteger, packedShift, packedShuffle, sseFloat, sseConvert,
 ];
 export const allRows: readonly Row[] = families.flat();

@@ -1,0 +1,50 @@
+/** What SSE floating point instructions share: operands for leaf numerics, and how exceptions are reported (SDM vol. 1, 11.5). */
+import type { Build, Operand, Semantics } from './build.ts';
+import { and, andImm, not, or, shrImm } from './ops.ts';
+
+/** Slot of `scratch` for an operand from memory or a result on its way. */
+const ROOM = 2;
+/** MXCSR: the masks lie this far above the flags. */
+const MASKS_SHIFT = 7;
+const FLAGS = 0x3f;
+
+export const room = <V>(b: Build<V>): V => b.slotAddress('scratch', b.imm(ROOM));
+
+/** Where the bytes of an operand lie: a register's own place, or a copy of what was read from memory. */
+export function addressOf<V>(b: Build<V>, operand: Operand<V>): V {
+  if (!operand.isMemory) return operand.address();
+  const copy = room(b);
+  b.poke(copy, 'v128', 0, operand.read());
+  return copy;
+}
+
+/** Adds flags to MXCSR; raises #XM, or #UD when the system does not expect it, for those that are not masked. */
+export function reportSimd<V>(b: Build<V>, flags: V): void {
+  const mxcsr = b.get('mxcsr');
+  b.set('mxcsr', or(b, mxcsr, flags));
+  b.if(and(b, flags, not(b, shrImm(b, mxcsr, MASKS_SHIFT))), () => void b.service('simdException'));
+}
+
+/** A leaf that writes its result to the destination register: (destination, source, MXCSR) -> flags. */
+export const computing = (leaf: string): Semantics => (b, dst, src) => {
+  const from = addressOf(b, src);
+  reportSimd(b, b.leaf(leaf, dst.address(), from, b.get('mxcsr')));
+};
+/** The same with a number between source and MXCSR: the predicate of an immediate. */
+export const computingWithImmediate = (leaf: string): Semantics => (b, dst, src, immediate) => {
+  const from = addressOf(b, src);
+  reportSimd(b, b.leaf(leaf, dst.address(), from, immediate.read(), b.get('mxcsr')));
+};
+/** A leaf that writes its result to scratch, for destinations that are no XMM registers; `truncate` is the CVTT form. */
+export const computingAside = (leaf: string, truncate: boolean, write: <V>(b: Build<V>, dst: Operand<V>, result: V) => void): Semantics => (b, dst, src) => {
+  const from = addressOf(b, src), to = room(b);
+  reportSimd(b, b.leaf(leaf, to, from, b.imm(truncate ? 1 : 0), b.get('mxcsr')));
+  write(b, dst, to);
+};
+/** A comparison: flags of MXCSR below, the relation in EFLAGS positions from bit 8 on. OF, SF and AF become 0. */
+export const relating = (leaf: string, quiet: boolean): Semantics => (b, left, right) => {
+  const from = addressOf(b, right);
+  const both = b.leaf(leaf, left.address(), from, b.imm(quiet ? 1 : 0), b.get('mxcsr'));
+  reportSimd(b, andImm(b, both, FLAGS));
+  b.setStatusFlags(shrImm(b, both, 8));
+};
