@@ -40,6 +40,8 @@ export interface FxParts {
   readonly top?: number;
   /** ST(0), ST(1), ... as 10 bytes each; these registers are tagged valid, the rest empty. */
   readonly st?: readonly Uint8Array[];
+  /** Bit n: physical register n is not empty; instead of what `st` says. */
+  readonly tags?: number;
   /** MM0, MM1, ... as 8 bytes each: sets TOP to 0 and all tags valid, as an MMX instruction does. Not together with `st`. */
   readonly mm?: readonly Uint8Array[];
   readonly mxcsr?: number;
@@ -60,7 +62,7 @@ export function fxImage(parts: FxParts = {}): Uint8Array {
   view.setUint32(FX.mxcsr, parts.mxcsr ?? MXCSR_INITIAL, true);
   let tags = mm.length > 0 ? 0xff : 0;
   st.forEach((_, i) => (tags |= 1 << ((top + i) & 7)));
-  image[FX.ftw] = tags;
+  image[FX.ftw] = parts.tags ?? tags;
   putEntries(image, FX.st, ST_SIZE, st);
   putEntries(image, FX.st, 8, mm);
   // Writing an MMX register sets the exponent and sign of the register under it to all ones (SDM vol. 3, "MMX State").

@@ -16,13 +16,22 @@ import {
 
 const TOP_SHIFT = 11;
 const TOP_MASK = 7 << TOP_SHIFT;
+/** Control word: the bits that can be chosen, and the one that is always set. */
+const CONTROL_DEFINED = 0x1f3f,
+  CONTROL_ONES = 0x40;
+/** Status word: exceptions; what is loaded as it is; summary and busy, which follow from unmasked exceptions. */
+const EXCEPTIONS = 0x3f,
+  STATUS_LOADED = 0x477f,
+  STATUS_PENDING = 0x8080;
 
 /** Sets the state from an image. */
 export function loadFx(cpu: Cpu, image: Uint8Array): void {
   const status = fswOf(image);
   const top = (status & TOP_MASK) >> TOP_SHIFT;
-  cpu.set('fpuControl', fcwOf(image));
-  cpu.set('fpuStatus', status & ~TOP_MASK);
+  const control = (fcwOf(image) & CONTROL_DEFINED) | CONTROL_ONES;
+  const pending = (status & ~control & EXCEPTIONS) !== 0;
+  cpu.set('fpuControl', control);
+  cpu.set('fpuStatus', (status & STATUS_LOADED) | (pending ? STATUS_PENDING : 0));
   cpu.set('fpuTop', top);
   cpu.set('fpuTags', ~ftwOf(image) & 0xff); // bit n: register n is empty
   cpu.set('mxcsr', mxcsrOf(image));

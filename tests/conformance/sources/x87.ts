@@ -117,17 +117,17 @@ function prepare(draft: Draft): void {
 const loadStore = tableSource({
   family: 'x87-load-store',
   rows: rowsOf('x87-load-store'),
-  casesPerForm: 80,
+  casesPerForm: 50,
   prepare,
 });
-const arith = tableSource({ family: 'x87-arith', rows: rowsOf('x87-arith'), casesPerForm: 80, prepare });
-const compare = tableSource({ family: 'x87-compare', rows: rowsOf('x87-compare'), casesPerForm: 60, prepare });
+const arith = tableSource({ family: 'x87-arith', rows: rowsOf('x87-arith'), casesPerForm: 50, prepare });
+const compare = tableSource({ family: 'x87-compare', rows: rowsOf('x87-compare'), casesPerForm: 40, prepare });
 
 /** What is computed is compared by the numerics' own tests, to one unit of the last place; here only what surrounds it. */
 const transcendental = tableSource({
   family: 'x87-transcendental',
   rows: rowsOf('x87-transcendental'),
-  casesPerForm: 80,
+  casesPerForm: 50,
   prepare: (draft) => {
     prepare(draft);
     draft.masks.undefinedStatus! |= C1;

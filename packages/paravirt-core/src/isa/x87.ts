@@ -47,9 +47,11 @@ export function summarize<V>(b: Build<V>, status: V): void {
   const pending = unmasked(b, status, EXCEPTIONS);
   b.set('fpuStatus', or(b, andImm(b, status, ~(ES | BUSY)), b.select(pending, b.imm(ES | BUSY), b.imm(0))));
 }
-/** Adds exception flags, and sets those condition codes that the instruction defines. */
+/** Adds exception flags, and sets those condition codes that the instruction defines; a stack fault always defines C1. */
 export function report<V>(b: Build<V>, flags: V, defined = C1): void {
-  summarize(b, or(b, andImm(b, b.get('fpuStatus'), ~defined), flags));
+  const old = andImm(b, b.get('fpuStatus'), ~defined);
+  const kept = (defined & C1) !== 0 ? old : b.select(andImm(b, flags, SF), andImm(b, old, ~C1), old);
+  summarize(b, or(b, kept, flags));
 }
 
 export function pop<V>(b: Build<V>): void {
@@ -63,11 +65,15 @@ const pops = <V>(b: Build<V>, count: number): void => {
 /** Whether any of these physical registers is empty. */
 const anyEmpty = <V>(b: Build<V>, registers: readonly V[]): V => registers.map((n) => isEmpty(b, n)).reduce((x, y) => or(b, x, y));
 
-/** Pushes what `produce` writes to a place; it returns exception flags. */
-export function push<V>(b: Build<V>, produce: (to: V) => V): void {
+/**
+ * Pushes what `produce` writes to a place, unless it returns an unmasked IE: then it must not have written. `source` is a
+ * register that must not be empty.
+ */
+export function push<V>(b: Build<V>, produce: (to: V) => V, source?: V): void {
   const top = st(b, 7), to = place(b, top);
-  const flags = b.variable(b.imm(OVERFLOW));
-  b.if(isEmpty(b, top), () => flags.set(produce(to)), () => ifMasked(b, IE, () => putIndefinite(b, to)));
+  const room = isEmpty(b, top), missing = source === undefined ? b.imm(0) : isEmpty(b, source);
+  const flags = b.variable(b.select(missing, b.imm(UNDERFLOW), b.imm(OVERFLOW)));
+  b.if(b.op('i32.gt_u', [room, missing]), () => flags.set(produce(to)), () => ifMasked(b, IE, () => putIndefinite(b, to)));
   b.if(eqz(b, unmasked(b, flags.get(), IE)), () => {
     b.set('fpuTop', top);
     markFull(b, top);
@@ -81,11 +87,13 @@ export interface Computation<V> {
   /** The physical register of the result. */
   readonly to: V;
   readonly pops?: number;
+  /** The register of the result may be empty: it is one that is not read. */
+  readonly fills?: boolean;
   /** Condition codes that the instruction defines; C1 if not said. */
   readonly defined?: number;
 }
 /** Writes what `how` computes to a register; it gets the place and returns exception flags and condition codes. */
-export function compute<V>(b: Build<V>, { reads, to, pops: count = 0, defined = C1 }: Computation<V>, how: (to: V) => V): void {
+export function compute<V>(b: Build<V>, { reads, to, pops: count = 0, fills = false, defined = C1 }: Computation<V>, how: (to: V) => V): void {
   const at = place(b, to);
   const flags = b.variable(b.imm(UNDERFLOW));
   b.if(
@@ -95,7 +103,10 @@ export function compute<V>(b: Build<V>, { reads, to, pops: count = 0, defined = 
         putIndefinite(b, at);
         markFull(b, to);
       }),
-    () => flags.set(how(at)),
+    () => {
+      flags.set(how(at));
+      if (fills) markFull(b, to);
+    },
   );
   if (count > 0) b.if(eqz(b, unmasked(b, flags.get(), BEFORE_RESULT)), () => pops(b, count));
   report(b, flags.get(), defined);
@@ -109,7 +120,7 @@ export function computeTwo<V>(b: Build<V>, defined: number, how: (replaced: V, p
   b.if(
     or(b, underflow, overflow),
     () => {
-      flags.set(b.select(overflow, b.imm(OVERFLOW), b.imm(UNDERFLOW)));
+      flags.set(b.select(underflow, b.imm(UNDERFLOW), b.imm(OVERFLOW)));
       ifMasked(b, IE, () => {
         putIndefinite(b, at);
         putIndefinite(b, to);
@@ -134,16 +145,28 @@ export function compare<V>(b: Build<V>, reads: readonly V[], count: number, how:
   return flags.get();
 }
 
-/** Stores ST(0): `convert` leaves the bytes in a slot and returns flags; an empty register is stored as the indefinite. */
-export function store<V>(b: Build<V>, popping: boolean, convert: (to: V, from: V) => V, write: (from: V) => void): void {
+export interface Store<V> {
+  readonly popping: boolean;
+  /** Leaves the bytes in a slot and returns flags. */
+  readonly convert: (to: V, from: V) => V;
+  readonly write: (from: V) => void;
+  /** Faults if memory could not be written. */
+  readonly probe: () => void;
+}
+/** Stores ST(0); an empty register as the indefinite. An unmasked exception prevents the store, but not its page fault. */
+export function store<V>(b: Build<V>, { popping, convert, write, probe }: Store<V>): void {
   const register = st(b, 0), empty = isEmpty(b, register), result = room(b, 0), indefinite = room(b, 1);
   b.if(empty, () => putIndefinite(b, indefinite));
   const converted = convert(result, b.select(empty, indefinite, place(b, register)));
   const flags = or(b, converted, b.select(empty, b.imm(UNDERFLOW), b.imm(0)));
-  b.if(eqz(b, unmasked(b, flags, BEFORE_STORE)), () => {
-    write(result);
-    if (popping) pop(b);
-  });
+  b.if(
+    unmasked(b, flags, BEFORE_STORE),
+    probe,
+    () => {
+      write(result);
+      if (popping) pop(b);
+    },
+  );
   report(b, flags);
 }
 

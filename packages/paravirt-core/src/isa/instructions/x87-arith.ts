@@ -2,8 +2,8 @@
 import type { Build, Semantics } from '../build.ts';
 import { family, m16, m32, m64, r, row, rw, sti } from '../dsl.ts';
 import type { Row } from '../model.ts';
-import { andImm, eqz, or, signExtend, widenS, xor } from '../ops.ts';
-import { C1, CONDITION_CODES, DE, compute, computeTwo, physical, place, room, st, unmasked } from '../x87.ts';
+import { and, andImm, eqz, or, signExtend, widenS, xor } from '../ops.ts';
+import { C0, C1, C2, C3, DE, IE, compute, computeTwo, physical, place, room, st, unmasked } from '../x87.ts';
 
 interface Operation {
   readonly name: string;
@@ -82,9 +82,16 @@ const signed = (change: <V>(b: Build<V>, high: V) => V): Semantics => (b) => {
     return b.imm(0);
   });
 };
+/** The quotient's bits come in C0, C3 and C1, but where the result is a NaN, or none, C0 and C3 stay. */
 const remainder = (nearest: 0 | 1): Semantics => (b) => {
   const top = st(b, 0), next = st(b, 1);
-  compute(b, { reads: [top, next], to: top, defined: CONDITION_CODES }, (at) => b.leaf('f80_rem', at, at, place(b, next), b.imm(nearest), b.get('fpuControl')));
+  compute(b, { reads: [top, next], to: top, defined: C1 | C2 }, (at) => {
+    const flags = b.leaf('f80_rem', at, at, place(b, next), b.imm(nearest), b.get('fpuControl'));
+    const isNumber = b.op('i32.ne', [andImm(b, b.peek(at, 'u16', 8), 0x7fff), b.imm(0x7fff)]);
+    const stopped = or(b, andImm(b, flags, IE), unmasked(b, flags, DE));
+    b.if(and(b, isNumber, eqz(b, stopped)), () => b.set('fpuStatus', andImm(b, b.get('fpuStatus'), ~(C0 | C3))));
+    return flags;
+  });
 };
 const scaling: Semantics = (b) => {
   const top = st(b, 0), next = st(b, 1);

@@ -2,8 +2,8 @@
 import type { Build, Semantics } from '../build.ts';
 import { family, m16, m32, m64, r, row, sti } from '../dsl.ts';
 import type { Traits } from '../model.ts';
-import { andImm, eqz, or, shrImm, signExtend, widenS } from '../ops.ts';
-import { C0, C1, C3, CONDITION_CODES, DE, IE, compare, isEmpty, physical, place, report, room, st, unmasked } from '../x87.ts';
+import { andImm, or, shrImm, signExtend, widenS } from '../ops.ts';
+import { C0, C1, C3, CONDITION_CODES, compare, isEmpty, physical, place, report, room, st } from '../x87.ts';
 
 /** The relation of ST(0) to another place. `quiet`: quiet NaNs raise nothing. */
 const relation = <V>(b: Build<V>, first: V, other: V, quiet: boolean): V => b.leaf('f80_compare', first, other, b.imm(quiet ? 1 : 0));
@@ -42,7 +42,7 @@ const intoFlags = (quiet: boolean, pops: number): Semantics => (b, operand) => {
   const flags = compare(b, [top, other], pops, () => relation(b, place(b, top), place(b, other), quiet));
   report(b, andImm(b, flags, ~(CONDITION_CODES & ~C1)), C1);
   // C0, C2 and C3 lie above CF, PF and ZF by eight bits.
-  b.if(eqz(b, unmasked(b, flags, IE | DE)), () => b.setStatusFlags(andImm(b, shrImm(b, flags, 8), 0x45)));
+  b.setStatusFlags(andImm(b, shrImm(b, flags, 8), 0x45));
 };
 const testing: Semantics = (b) => {
   const top = st(b, 0);

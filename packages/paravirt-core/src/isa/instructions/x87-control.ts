@@ -3,7 +3,7 @@ import { EFLAGS, EXCEPTION, type Build, type Operand, type Semantics } from '../
 import { ax, family, m, m16, m512, r, row, sti, w } from '../dsl.ts';
 import type { Traits } from '../model.ts';
 import { add, addImm, andImm, eq, eqz, ltU, or, shlImm, shrImm, xor } from '../ops.ts';
-import { C1, controlWord, emptyOf, initialize, loadStatusWord, markEmpty, physical, place, report, statusWord, summarize, tagWord } from '../x87.ts';
+import { C1, controlWord, emptyOf, initialize, loadStatusWord, markEmpty, physical, place, pop, report, statusWord, summarize, tagWord } from '../x87.ts';
 
 /** CR0 and CR4 bits that matter here (SDM vol. 3, 2.5). */
 const PE = 1, MP_TS = 2 | 8, OSFXSR = 1 << 9;
@@ -17,11 +17,11 @@ const isReal = <V>(b: Build<V>): V => or(b, eqz(b, andImm(b, b.get('cr0'), PE)),
 
 /** Faults now if any of `bytes` could not be written (read): these areas are smaller than a page. */
 function probeStore<V>(b: Build<V>, at: Operand<V>, bytes: number): void {
-  b.probeStore('operand', at.offset(), 'u8');
+  b.probeStore('operand', at.offset(), b.size === 16 ? 'u16' : 'u32');
   b.probeStore('operand', addImm(b, at.offset(), bytes - 1), 'u8');
 }
-function probeLoad<V>(at: Operand<V>, bytes: number): void {
-  at.load('u8', 0);
+function probeLoad<V>(b: Build<V>, at: Operand<V>, bytes: number): void {
+  at.load(b.size === 16 ? 'u16' : 'u32', 0);
   at.load('u8', bytes - 1);
 }
 
@@ -78,7 +78,7 @@ const storingEnvironment: Semantics = (b, to) => {
   summarize(b, b.get('fpuStatus'));
 };
 const loadingEnvironment: Semantics = (b, from) => {
-  probeLoad(from, environmentBytes(b));
+  probeLoad(b, from, environmentBytes(b));
   loadEnvironment(b, from);
 };
 const saving: Semantics = (b, to) => {
@@ -93,7 +93,7 @@ const saving: Semantics = (b, to) => {
 };
 const restoring: Semantics = (b, from) => {
   const head = environmentBytes(b);
-  probeLoad(from, head + REGISTERS * REGISTER_BYTES);
+  probeLoad(b, from, head + REGISTERS * REGISTER_BYTES);
   loadEnvironment(b, from);
   eachRegister(b, addImm(b, from.offset(), head), REGISTER_BYTES, (at, offset) => {
     b.poke(at, 'u64', 0, b.load('operand', offset, 'u64'));
@@ -141,7 +141,7 @@ const savingAll: Semantics = (b, to) => {
 };
 const restoringAll: Semantics = (b, from) => {
   checkAligned(b, from);
-  probeLoad(from, FX_BYTES);
+  probeLoad(b, from, FX_BYTES);
   const mxcsr = from.load('u32', FX.mxcsr);
   b.if(ltU(b, b.imm(MXCSR_MASK), mxcsr), () => b.raise(EXCEPTION.GP, 0));
   b.set('mxcsr', mxcsr);
@@ -172,7 +172,7 @@ const turning = (by: 1 | 7): Semantics => (b) => {
 };
 const freeing = (popping: boolean): Semantics => (b, register) => {
   markEmpty(b, physical(b, register.number()));
-  if (popping) b.set('fpuTop', physical(b, b.imm(1)));
+  if (popping) pop(b);
 };
 /** Its own rule for CR0: MP with TS (SDM vol. 3, table 2-2). */
 const waiting: Semantics = (b) => {

@@ -2,16 +2,20 @@
 import type { Build, Operand, Semantics } from '../build.ts';
 import { family, m16, m32, m64, m80, r, row, rw, sti, w } from '../dsl.ts';
 import type { Row } from '../model.ts';
-import { signExtend, widenS } from '../ops.ts';
-import { IE, SF, compute, copy, exchange, isEmpty, physical, place, push, room, st, store } from '../x87.ts';
+import { addImm, eqz, signExtend, widenS } from '../ops.ts';
+import { compute, copy, exchange, isEmpty, markFull, physical, place, pop, push, report, room, st, store } from '../x87.ts';
 
 /** Ten bytes of memory into a slot, and back: the further end is looked at first, so that a fault leaves no half. */
 function loadTen<V>(from: Operand<V>): { low: V; high: V } {
   return { low: from.load('u64', 0), high: from.load('u16', 8) };
 }
+function probeTen<V>(b: Build<V>, to: Operand<V>): void {
+  b.probeStore('operand', to.offset(), 'u64');
+  b.probeStore('operand', addImm(b, to.offset(), 8), 'u16');
+}
 function storeTen<V>(b: Build<V>, to: Operand<V>, at: V): void {
   const low = b.peek(at, 'u64', 0), high = b.peek(at, 'u16', 8);
-  b.probeStore('operand', b.op('i32.add', [to.offset(), b.imm(8)]), 'u16');
+  probeTen(b, to);
   to.store('u64', 0, low);
   to.store('u16', 8, high);
 }
@@ -41,47 +45,75 @@ const loadingDecimal: Semantics = (b, src) => {
 };
 const loadingRegister: Semantics = (b, src) => {
   const register = physical(b, src.number());
-  push(b, (to) => {
-    const empty = isEmpty(b, register);
+  const copying = (to: typeof register): typeof register => {
     copy(b, to, place(b, register));
-    b.if(empty, () => {
-      b.poke(to, 'u64', 0, b.imm64(0xc000000000000000n));
-      b.poke(to, 'u16', 8, b.imm(0xffff));
-    });
-    return b.select(empty, b.imm(IE | SF), b.imm(0));
-  });
+    return b.imm(0);
+  };
+  push(b, copying, register);
 };
 const loadingConstant = (index: number): Semantics => (b) => push(b, (to) => b.leaf('f80_constant', to, b.imm(index), b.get('fpuControl')));
 
 const storingFloat = (bits: 32 | 64, popping: boolean): Semantics => (b, dst) => {
   const leaf = bits === 32 ? 'f80_to_f32' : 'f80_to_f64';
-  store(b, popping, (to, from) => b.leaf(leaf, to, from, b.get('fpuControl')), (at) => dst.write(b.peek(at, bits === 32 ? 'u32' : 'u64', 0)));
+  const type = bits === 32 ? 'u32' : 'u64';
+  store(b, {
+    popping,
+    convert: (to, from) => b.leaf(leaf, to, from, b.get('fpuControl')),
+    write: (at) => dst.write(b.peek(at, type, 0)),
+    probe: () => b.probeStore('operand', dst.offset(), type),
+  });
 };
 const storingInteger = (bits: 16 | 32 | 64, popping: boolean): Semantics => (b, dst) => {
   const type = bits === 16 ? 'u16' : bits === 32 ? 'u32' : 'u64';
-  store(b, popping, (to, from) => b.leaf(`f80_to_i${bits}`, to, from, b.imm(0), b.get('fpuControl')), (at) => dst.write(b.peek(at, type, 0)));
+  store(b, {
+    popping,
+    convert: (to, from) => b.leaf(`f80_to_i${bits}`, to, from, b.imm(0), b.get('fpuControl')),
+    write: (at) => dst.write(b.peek(at, type, 0)),
+    probe: () => b.probeStore('operand', dst.offset(), type),
+  });
 };
 const storingExtended: Semantics = (b, dst) => {
-  const converting = <V>(on: Build<V>, to: V, from: V): V => {
-    copy(on, to, from);
-    return on.imm(0);
-  };
-  store(b, true, (to, from) => converting(b, to, from), (at) => storeTen(b, dst, at));
+  store(b, {
+    popping: true,
+    convert: (to, from) => {
+      copy(b, to, from);
+      return b.imm(0);
+    },
+    write: (at) => storeTen(b, dst, at),
+    probe: () => probeTen(b, dst),
+  });
 };
-const storingDecimal: Semantics = (b, dst) => store(b, true, (to, from) => b.leaf('f80_to_bcd', to, from, b.get('fpuControl')), (at) => storeTen(b, dst, at));
+const storingDecimal: Semantics = (b, dst) => {
+  store(b, {
+    popping: true,
+    convert: (to, from) => b.leaf('f80_to_bcd', to, from, b.get('fpuControl')),
+    write: (at) => storeTen(b, dst, at),
+    probe: () => probeTen(b, dst),
+  });
+};
 const storingRegister = (pops: number): Semantics => (b, dst) => {
   const from = st(b, 0), to = physical(b, dst.number());
-  compute(b, { reads: [from], to, pops }, (at) => {
+  compute(b, { reads: [from], to, fills: true, pops }, (at) => {
     copy(b, at, place(b, from));
     return b.imm(0);
   });
+};
+/** FSTP of the undocumented opcode D9 D8: an empty register is no fault, and nothing is stored. */
+const storingAnything: Semantics = (b, dst) => {
+  const from = st(b, 0), to = physical(b, dst.number());
+  b.if(eqz(b, isEmpty(b, from)), () => {
+    copy(b, place(b, to), place(b, from));
+    markFull(b, to);
+  });
+  pop(b);
+  report(b, b.imm(0));
 };
 const exchanging: Semantics = (b, other) => exchange(b, st(b, 0), physical(b, other.number()));
 
 /** FCMOVcc: the condition of the integer flags, by its code of Jcc. */
 const moving = (condition: number): Semantics => (b, src) => {
   const to = st(b, 0), from = physical(b, src.number());
-  compute(b, { reads: [to, from], to }, (at) => {
+  compute(b, { reads: [to, from], to, defined: 0 }, (at) => {
     b.if(b.condition(condition), () => copy(b, at, place(b, from)));
     return b.imm(0);
   });
@@ -117,7 +149,7 @@ export const x87LoadStore = family('x87-load-store', [
   row('fst',   'DD D0+i',  [w(sti)], storingRegister(0)),
   row('fstp',  'DD D8+i',  [w(sti)], storingRegister(1)),
   // The same instructions under opcodes that no manual lists and every processor has.
-  row('fstp',  'D9 D8+i',  [w(sti)], storingRegister(1)),
+  row('fstp',  'D9 D8+i',  [w(sti)], storingAnything),
   row('fstp',  'DF D0+i',  [w(sti)], storingRegister(1)),
   row('fstp',  'DF D8+i',  [w(sti)], storingRegister(1)),
   row('fxch',  'D9 C8+i',  [rw(sti)], exchanging),
