@@ -4,6 +4,7 @@ import { boundaries } from './boundaries.ts';
 import { ENCODING_SOURCES } from './encoding.ts';
 import { INTEGER_SOURCES } from './integer.ts';
 import { PACKED_SOURCES } from './packed.ts';
+import { X87_SOURCES } from './x87.ts';
 import { SSE_SOURCES } from './sse.ts';
 
 export const CASE_SOURCES: readonly CaseSource[] = [
@@ -12,4 +13,5 @@ export const CASE_SOURCES: readonly CaseSource[] = [
   ...INTEGER_SOURCES,
   ...PACKED_SOURCES,
   ...SSE_SOURCES,
+  ...X87_SOURCES,
 ];
