@@ -74,6 +74,9 @@ export function parseEncoding(text: string): Encoding {
   return { mandatory, map, opcode, plusRegister, modrm, immediates };
 }
 
+/** The flags trait of what reads condition code 0..15 (SDM vol. 2, appendix B, table B-10). */
+export const conditionFlags = (code: number): string => `r=${['o', 'c', 'z', 'cz', 's', 'p', 'os', 'osz'][code >> 1]!}`;
+
 /** One row. The family's name is filled in by `family`. */
 export function row(mnemonic: string, encoding: string, operands: readonly OperandSpec[], semantics: Semantics, traits: Traits = {}): Row {
   return { mnemonic, encoding, parsed: parseEncoding(encoding), operands, semantics, family: '', ...traits };

@@ -109,7 +109,7 @@ const comparingExchange8: Semantics = (b, dst) => {
 };
 
 const ALL = { flags: 'w=oszapc', hot: true };
-const LOGIC = { flags: 'w=oszapc', hot: true };
+const LOGIC = { flags: 'w=szp u=a 0=oc', hot: true };
 
 export const arith = family('arith', [
   ...group('add', 0, adding, ALL),

@@ -1,6 +1,6 @@
 /** Bit tests, scans and byte swaps (SDM vol. 2: BT BTS BTR BTC BSF BSR BSWAP TEST SETcc). */
 import { CONDITIONS, type Semantics } from '../build.ts';
-import { al, family, imm8, immv, orv, r, r8, rax, rm8, rmv, row, rv, rw, w } from '../dsl.ts';
+import { al, conditionFlags, family, imm8, immv, orv, r, r8, rax, rm8, rmv, row, rv, rw, w } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { and, andImm, eqz, not, or, shl, shlImm, shrS, shrU, signExtend, sizeOf, xor, type RowSize } from '../ops.ts';
 
@@ -39,7 +39,7 @@ const testing = (size: RowSize): Semantics => (b, left, right) =>
 
 const changes: readonly [string, Change, number, string][] = [['bt', 'test', 4, 'A3'], ['bts', 'set', 5, 'AB'], ['btr', 'reset', 6, 'B3'], ['btc', 'complement', 7, 'BB']];
 const bitRows = changes.flatMap(([mnemonic, change, digit, opcode]): Row[] => {
-  const d = change === 'test' ? r : rw, traits = { flags: 'w=c', lock: change !== 'test', hot: true };
+  const d = change === 'test' ? r : rw, traits = { flags: 'w=c u=osap', lock: change !== 'test', hot: true };
   return [
     row(mnemonic, `0F ${opcode} /r`,     [d(rmv), r(rv)],   bitTesting(change, true),  { ...traits, addressSized: true }),
     row(mnemonic, `0F BA /${digit} ib`,  [d(rmv), r(imm8)], bitTesting(change, false), traits),
@@ -51,17 +51,17 @@ export const bits = family('bit', [
   row('bsf',   '0F BC /r',   [rw(rv), r(rmv)],  scanning('i32.ctz'), { flags: 'w=z u=oscap', hot: true }),
   row('bsr',   '0F BD /r',   [rw(rv), r(rmv)],  scanning('i32.clz'), { flags: 'w=z u=oscap', hot: true }),
   row('bswap', '0F C8+r',    [rw(orv)],         swappingBytes,       { hot: true }),
-  row('test',  '84 /r',      [r(rm8), r(r8)],   testing(8),   { flags: 'w=oszapc', hot: true }),
-  row('test',  '85 /r',      [r(rmv), r(rv)],   testing('v'), { flags: 'w=oszapc', hot: true }),
-  row('test',  'A8 ib',      [r(al), r(imm8)],  testing(8),   { flags: 'w=oszapc', hot: true }),
-  row('test',  'A9 iv',      [r(rax), r(immv)], testing('v'), { flags: 'w=oszapc', hot: true }),
-  row('test',  'F6 /0 ib',   [r(rm8), r(imm8)], testing(8),   { flags: 'w=oszapc', hot: true }),
-  row('test',  'F7 /0 iv',   [r(rmv), r(immv)], testing('v'), { flags: 'w=oszapc', hot: true }),
-  row('test',  'F6 /1 ib',   [r(rm8), r(imm8)], testing(8),   { flags: 'w=oszapc' }),
-  row('test',  'F7 /1 iv',   [r(rmv), r(immv)], testing('v'), { flags: 'w=oszapc' }),
-  ...CONDITIONS.map((cc, code) => row(`set${cc}`, `0F ${(0x90 + code).toString(16).toUpperCase()} /r`, [w(rm8)], (b, dst) => dst.write(b.condition(code)), { flags: 'r=oszpc', hot: true })),
+  row('test',  '84 /r',      [r(rm8), r(r8)],   testing(8),   { flags: 'w=szp u=a 0=oc', hot: true }),
+  row('test',  '85 /r',      [r(rmv), r(rv)],   testing('v'), { flags: 'w=szp u=a 0=oc', hot: true }),
+  row('test',  'A8 ib',      [r(al), r(imm8)],  testing(8),   { flags: 'w=szp u=a 0=oc', hot: true }),
+  row('test',  'A9 iv',      [r(rax), r(immv)], testing('v'), { flags: 'w=szp u=a 0=oc', hot: true }),
+  row('test',  'F6 /0 ib',   [r(rm8), r(imm8)], testing(8),   { flags: 'w=szp u=a 0=oc', hot: true }),
+  row('test',  'F7 /0 iv',   [r(rmv), r(immv)], testing('v'), { flags: 'w=szp u=a 0=oc', hot: true }),
+  row('test',  'F6 /1 ib',   [r(rm8), r(imm8)], testing(8),   { flags: 'w=szp u=a 0=oc' }),
+  row('test',  'F7 /1 iv',   [r(rmv), r(immv)], testing('v'), { flags: 'w=szp u=a 0=oc' }),
+  ...CONDITIONS.map((cc, code) => row(`set${cc}`, `0F ${(0x90 + code).toString(16).toUpperCase()} /r`, [w(rm8)], (b, dst) => dst.write(b.condition(code)), { flags: conditionFlags(code), hot: true })),
   ...CONDITIONS.map((cc, code) => row(`cmov${cc}`, `0F ${(0x40 + code).toString(16).toUpperCase()} /r`, [rw(rv), r(rmv)], (b, dst, src) => {
     const y = src.read();
     dst.write(b.select(b.condition(code), y, dst.read()));
-  }, { flags: 'r=oszpc', hot: true, feature: 'cmov' })),
+  }, { flags: conditionFlags(code), hot: true, feature: 'cmov' })),
 ]);

@@ -1,6 +1,6 @@
 /** Stack, branches, calls, returns, loops, software interrupts (SDM vol. 1, chapter 6; vol. 2 by name). */
 import { CONDITIONS, EBP, ECX, EDI, EFLAGS, ESP, EXCEPTION, SS, EAX, EBX, EDX, ESI, type Build, type Semantics } from '../build.ts';
-import { family, far, imm16, imm8, immv, m, orv, r, rel, rmv, row, rv, simm8, w } from '../dsl.ts';
+import { conditionFlags, family, far, imm16, imm8, immv, m, orv, r, rel, rmv, row, rv, simm8, w } from '../dsl.ts';
 import { add, and, andImm, eqz, gtS, ltS, memoryType, movedStack, ne, or, peekStack, push, shrImm, signExtend, sub, truncate, xor, gtU } from '../ops.ts';
 
 const pushing: Semantics = (b, src) => push(b, b.size, src.read());
@@ -149,8 +149,8 @@ export const control = family('control', [
   row('call',  'FF /2',      [r(rmv)],          calling, HOT),
   row('ret',   'C3',         [],                returning, { ...HOT, operandSized: true }),
   row('ret',   'C2 iw',      [r(imm16)],        returning, { ...HOT, operandSized: true }),
-  ...CONDITIONS.map((cc, code) => row(`j${cc}`, `${(0x70 + code).toString(16).toUpperCase()} cb`, [r(rel)], jumpingIf(code), { ...HOT, flags: 'r=oszpc' })),
-  ...CONDITIONS.map((cc, code) => row(`j${cc}`, `0F ${(0x80 + code).toString(16).toUpperCase()} cv`, [r(rel)], jumpingIf(code), { ...HOT, flags: 'r=oszpc' })),
+  ...CONDITIONS.map((cc, code) => row(`j${cc}`, `${(0x70 + code).toString(16).toUpperCase()} cb`, [r(rel)], jumpingIf(code), { ...HOT, flags: conditionFlags(code) })),
+  ...CONDITIONS.map((cc, code) => row(`j${cc}`, `0F ${(0x80 + code).toString(16).toUpperCase()} cv`, [r(rel)], jumpingIf(code), { ...HOT, flags: conditionFlags(code) })),
   row('loopne', 'E0 cb',     [r(rel)],          counting('nz'), { ...TRANSFER, addressSized: true, flags: 'r=z' }),
   row('loope', 'E1 cb',      [r(rel)],          counting('z'), { ...TRANSFER, addressSized: true, flags: 'r=z' }),
   row('loop',  'E2 cb',      [r(rel)],          counting('none'), { ...HOT, addressSized: true }),

@@ -20,7 +20,10 @@ const wideningAccumulator: Semantics = (b) =>
 const wideningPair: Semantics = (b) => b.setRegister(b.size, EDX, shrS(b, signExtend(b, b.size, b.getRegister(b.size, EAX)), b.imm(31)));
 
 const STATUS_IN_AH = 0xd5;
-const flagsToAh: Semantics = (b) => b.setRegister(8, 4, or(b, andImm(b, b.statusFlags(), STATUS_IN_AH), b.imm(2)));
+const flagsToAh: Semantics = (b) => {
+  const placed = ([['S', 7], ['Z', 6], ['A', 4], ['P', 2], ['C', 0]] as const).map(([flag, at]) => shlImm(b, b.flag(flag), at));
+  b.setRegister(8, 4, placed.reduce((all, each) => or(b, all, each), b.imm(2)));
+};
 const ahToFlags: Semantics = (b) =>
   b.setStatusFlags(or(b, andImm(b, b.getRegister(8, 4), STATUS_IN_AH), shlImm(b, b.flag('O'), 11)));
 
