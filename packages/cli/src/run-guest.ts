@@ -16,12 +16,16 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 export const runGuest: RunGuest = async (options) => {
   const handlers: ((bytes: Uint8Array) => void)[] = [];
-  const guest = startGuest(options.vmx, {
-    serial: (port, bytes) => {
-      if (port === CONSOLE) for (const handler of handlers) handler(bytes);
+  const guest = startGuest(
+    options.vmx,
+    {
+      serial: (port, bytes) => {
+        if (port === CONSOLE) for (const handler of handlers) handler(bytes);
+      },
+      warning: (text) => say(`tomei: ${text}`),
     },
-    warning: (text) => say(`tomei: ${text}`),
-  });
+    options.restore === undefined ? {} : { restore: options.restore },
+  );
   const serial: SerialEnd = {
     onData: (handler) => void handlers.push(handler),
     write: (bytes) => guest.type(CONSOLE, bytes),
@@ -44,6 +48,7 @@ async function play(guest: Guest, serial: SerialEnd, options: RunOptions): Promi
   const result = await script.result;
   if (!result.matched && result.why === 'ended') await guest.ended; // throws what brought it down, where something did
   await screenshot(guest, options);
+  if (result.matched) await save(guest, options);
   const ended = await finish(guest);
   output.write('\n');
   if (!result.matched) say(`tomei: ${describeFailure(result, options.timeoutMs)}`);
@@ -58,8 +63,13 @@ async function attach(guest: Guest, serial: SerialEnd, options: RunOptions): Pro
     await guest.running;
     const ended = await Promise.race([guest.ended, terminal.left.then(() => undefined)]);
     terminal.detach();
-    if (ended === undefined) await screenshot(guest, options);
-    else if (options.screenshot !== undefined) say('tomei: the guest has ended: there is no screen to write any more');
+    if (ended === undefined) {
+      await screenshot(guest, options);
+      await save(guest, options);
+    } else if (options.screenshot !== undefined) {
+      say('tomei: the guest has ended: there is no screen to write any more');
+    }
+    if (ended !== undefined && options.save !== undefined) throw nothingToSave(options.save);
     const last = ended ?? (await finish(guest));
     conclude(options, last, undefined);
     return exitCode(last.end);
@@ -77,6 +87,18 @@ async function screenshot(guest: Guest, { screenshot: file }: RunOptions): Promi
     throw new TomeiError('screenshot.unwritable', `--screenshot ${file}: ${messageOf(cause)}`, { cause });
   }
 }
+
+/** Writes the snapshot that was asked for; the guest ends with it. */
+async function save(guest: Guest, { save: file }: RunOptions): Promise<void> {
+  if (file === undefined) return;
+  try {
+    await guest.save(file, { stop: true });
+  } catch (error) {
+    throw error instanceof TomeiError && error.code === 'guest.ended' ? nothingToSave(file) : error;
+  }
+}
+const nothingToSave = (file: string): TomeiError =>
+  new TomeiError('snapshot.no-guest', `--save ${file}: the guest has ended: there is nothing to save any more`);
 
 async function finish(guest: Guest): Promise<Ended> {
   guest.stop();
