@@ -103,11 +103,18 @@ export const STATE_BYTES = placed.size;
 export const SCRATCH_RECORDS = 3072;
 
 export const segmentOffset = (index: number): number => OFFSET.segments + index * SEGMENT_BYTES;
+/** Values of `shadow`: STI holds back interrupts for one instruction, MOV SS and POP SS debug traps as well. */
+export const SHADOW = { none: 0, interrupts: 1, stack: 2 } as const;
 /** Units of `unitDenied`. */
 export const UNIT = { x87: 1, mmx: 2, sse: 4, fxsr: 8 } as const;
 /** The unit that a row's trait names. 'sse-mmx' is closed whenever SSE is. */
 export const UNIT_OF = {
-  x87: UNIT.x87, 'x87-control': UNIT.x87, mmx: UNIT.mmx, sse: UNIT.sse, 'sse-mmx': UNIT.sse, fxsr: UNIT.fxsr,
+  x87: UNIT.x87,
+  'x87-control': UNIT.x87,
+  mmx: UNIT.mmx,
+  sse: UNIT.sse,
+  'sse-mmx': UNIT.sse,
+  fxsr: UNIT.fxsr,
 } as const;
 
 /** Bits of a data TLB entry; the rest is (host address - linear address) of the page. 0 = nothing known. */

@@ -6,7 +6,7 @@ import { CodeCache } from './code-cache.ts';
 import { Cpu, GUEST_FAULT, type CpuBus } from './cpu.ts';
 import { compileInterpreter, instantiateInterpreter, type Engine, type Leaf } from './interpreter/engine.ts';
 import { RUN } from './interpreter/record.ts';
-import { OFFSET } from './layout.ts';
+import { OFFSET, SHADOW } from './layout.ts';
 import { Mmu } from './mmu.ts';
 import type { PhysicalMap } from './physical.ts';
 import type { MemoryPlan } from './plan.ts';
@@ -83,8 +83,10 @@ export class Processor {
       resolve: (eip: number) => this.code.resolve(eip),
       cross: (eip: number) => this.code.cross(eip >>> 0),
     };
-    const { cpu, mmu, code } = this, { leaves } = options;
-    this.engine = options.engine?.({ cpu, mmu, code, services, leaves }) ?? instantiateInterpreter(compiled, cpu, services, leaves);
+    const { cpu, mmu, code } = this,
+      { leaves } = options;
+    this.engine =
+      options.engine?.({ cpu, mmu, code, services, leaves }) ?? instantiateInterpreter(compiled, cpu, services, leaves);
     this.cpu.onModeChange = () => this.code.flush();
     this.cpu.reset();
   }
@@ -123,7 +125,7 @@ export class Processor {
       left -= this.lastExecuted + 1;
       if (how === RUN.fault) {
         if (!this.deliver(cpu.get('faultVector'), 'fault', this.faultCode())) return 'triple-fault';
-      } else if (stepping && cpu.get('exit') === 0) {
+      } else if (stepping && !this.transfers.interrupted && cpu.get('shadow') !== SHADOW.stack) {
         cpu.i32[(cpu.base + OFFSET.dr) / 4 + 6]! |= DR6_BS;
         if (!this.deliver(EXCEPTION.DB, 'trap', -1)) return 'triple-fault';
       }
@@ -154,14 +156,16 @@ export class Processor {
     }
     cpu.set('shadow', 0);
     cpu.set('exit', 0);
+    this.transfers.interrupted = false;
     cpu.set('instructionsReturned', 0);
-    cpu.set('pollBudget', budget);
+    // A single-stepped string instruction traps after each iteration.
+    cpu.set('pollBudget', single ? 0 : budget);
     const how = this.engine.run(entry, single ? 1 : budget);
     const signed = (field: 'instructionsLeft' | 'instructionsReturned' | 'pollBudget'): number =>
       cpu.i32[(cpu.base + OFFSET[field]) >> 2]!;
     const executed = (single ? 1 : budget) - signed('instructionsLeft') - signed('instructionsReturned');
     this.instructions += executed;
-    this.lastExecuted = executed + budget - signed('pollBudget');
+    this.lastExecuted = executed + (single ? 0 : budget - signed('pollBudget'));
     return how;
   }
   private faultCode(): number {

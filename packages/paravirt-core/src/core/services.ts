@@ -1,7 +1,7 @@
 /** What handlers and the oracle call by name: the core's services, bound to one processor. */
-import { EAX, ECX, EDI, EFLAGS, ES, ESI, EXCEPTION } from '../isa/build.ts';
+import { EAX, ECX, EDI, EFLAGS, ES, ESI, EXCEPTION, SS } from '../isa/build.ts';
 import { CR0, CR4, type Cpu } from './cpu.ts';
-import { UNIT, segmentOffset } from './layout.ts';
+import { SHADOW, UNIT, segmentOffset } from './layout.ts';
 import type { Mmu } from './mmu.ts';
 import type { Segmentation } from './segmentation.ts';
 import type { SystemRegisters } from './system.ts';
@@ -30,6 +30,8 @@ export function createServices({
 }: ServiceParts): Readonly<Record<string, Service>> {
   /** Repetitions at a time that stay within one page on each side. */
   const bulk = (bytes: number, source: boolean): number => {
+    // No time for many at once: the instruction is being stepped.
+    if (cpu.get('pollBudget') === 0) return 0;
     const down = (cpu.get('systemFlags') & EFLAGS.DF) !== 0;
     const count = cpu.getRegister(ECX);
     if (down || count === 0) return 0;
@@ -88,7 +90,7 @@ export function createServices({
     selector: (index) => cpu.segment(index, 'selector'),
     loadSegment: (index, selector) => {
       segments.load(index, selector);
-      if (index === 2) shadow();
+      if (index === SS) shadow(SHADOW.stack);
     },
     loadLdt: (selector) => {
       protectedOnly();
@@ -117,11 +119,14 @@ export function createServices({
     jumpFar: (selector, offset) => transfers.jumpFar(selector & 0xffff, offset >>> 0),
     returnFar: (size, release) => transfers.returnFar(size, release),
     returnInterrupt: (size) => transfers.returnInterrupt(size),
-    softwareInterrupt: (vector, how) => transfers.deliver(vector, how === INT1 ? 'trap' : 'software', -1),
+    softwareInterrupt: (vector, how) => {
+      transfers.deliver(vector, how === INT1 ? 'trap' : 'software', -1);
+      transfers.interrupted = true;
+    },
     enterSystem: () => transfers.enterSystem(),
     exitSystem: () => transfers.exitSystem(),
     flagsChanged: () => transfers.flagsChanged(),
-    shadowNext: () => shadow(),
+    shadowNext: () => shadow(SHADOW.interrupts),
 
     readControl: (n) => system.readControl(n),
     writeControl: (n, value) => system.writeControl(n, value >>> 0),
@@ -159,9 +164,9 @@ export function createServices({
     },
   };
 
-  function shadow(): void {
+  function shadow(kind: number): void {
     cpu.set('exit', 1);
-    cpu.set('shadow', 1);
+    cpu.set('shadow', kind);
   }
   function protectedOnly(): void {
     if (!cpu.isProtected) cpu.raise(EXCEPTION.UD);

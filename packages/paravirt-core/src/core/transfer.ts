@@ -61,6 +61,8 @@ class Stack {
 }
 
 export class Transfers {
+  /** A software interrupt was executed: it cleared TF, so no single-step trap follows it. */
+  interrupted = false;
   private readonly cpu: Cpu;
   private readonly mmu: Mmu;
   private readonly segments: Segmentation;

@@ -5,6 +5,8 @@ import type { Clock, Nanoseconds } from '@tomei/kit';
 export interface MachineClock extends Clock {
   /** The run loop executed this many instructions. */
   executed(instructions: number): void;
+  /** The guest reached beyond the processor: a port, a device's memory, the time stamp counter. That takes time too. */
+  touched(): void;
   /** Sleeps are over at once where time does not pass by itself. */
   skipTo(time: Nanoseconds): void;
   /** Makes this moment `time`. */
@@ -22,11 +24,15 @@ export class HostClock implements MachineClock {
     return Math.max(0, Math.floor(performance.now() * 1e6 + this.offset));
   }
   executed(): void {}
+  touched(): void {}
   skipTo(): void {}
   set(time: Nanoseconds): void {
     this.offset = time - performance.now() * 1e6;
   }
 }
+
+/** Nanoseconds that an access outside of the processor takes. */
+const TOUCH = 100;
 
 /** Time by instructions: the same inputs give the same run. Halted processors jump to the next alarm. */
 export class InstructionClock implements MachineClock {
@@ -43,6 +49,10 @@ export class InstructionClock implements MachineClock {
   }
   executed(instructions: number): void {
     this.time += instructions * this.perInstruction;
+  }
+  /** A loop that polls a counter sees it move, though instructions are only counted between slices. */
+  touched(): void {
+    this.time += TOUCH;
   }
   skipTo(time: Nanoseconds): void {
     this.time = Math.max(this.time, time);

@@ -108,13 +108,17 @@ export class Machine {
       signal: (signal, value) => this.signalled(signal, value),
       videoMemory: (mapping) => this.mapVideo(mapping),
     }));
+    const touch = <T>(value: T): T => {
+      clock.touched();
+      return value;
+    };
     const bus: CpuBus = {
-      portRead: (port, width) => board.portRead(port, width),
-      portWrite: (port, width, value) => board.portWrite(port, width, value),
-      memoryRead: (address, width) => board.memoryRead(address, width),
-      memoryWrite: (address, width, value) => board.memoryWrite(address, width, value),
+      portRead: (port, width) => touch(board.portRead(port, width)),
+      portWrite: (port, width, value) => touch(board.portWrite(port, width, value)),
+      memoryRead: (address, width) => touch(board.memoryRead(address, width)),
+      memoryWrite: (address, width, value) => touch(board.memoryWrite(address, width, value)),
       acknowledgeInterrupt: () => board.acknowledge(),
-      timestamp: () => BigInt(Math.floor(clock.now())),
+      timestamp: () => touch(BigInt(Math.floor(clock.now()))),
       apicBase: (value) => this.localApic.parts.setBase(value),
     };
     this.processor = new Processor({
