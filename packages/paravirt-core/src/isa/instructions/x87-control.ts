@@ -199,9 +199,9 @@ const controlled = family('x87-control', [
   row('ffreep',  'DF C0+i', [w(sti)],  freeing(true)),
   row('fnop',    'D9 D0',   [],        nothing),
   // FENI, FDISI and FSETPM of the 8087 and 80287: later processors do nothing.
-  row('fneni',   'DB E0',   [],        nothing),
-  row('fndisi',  'DB E1',   [],        nothing),
-  row('fnsetpm', 'DB E4',   [],        nothing),
+  row('fneni',   'DB E0',   [],        nothing, CONTROL),
+  row('fndisi',  'DB E1',   [],        nothing, CONTROL),
+  row('fnsetpm', 'DB E4',   [],        nothing, CONTROL),
   row('fxsave',  'NP 0F AE /0', [w(m512)], savingAll, FXSR),
   row('fxrstor', 'NP 0F AE /1', [r(m512)], restoringAll, FXSR),
 ], { unit: 'x87', feature: 'fpu' });
