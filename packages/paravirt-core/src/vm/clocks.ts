@@ -31,6 +31,27 @@ export class HostClock implements MachineClock {
   }
 }
 
+/**
+ * The time that devices see: it stands still within one access. A device that looks twice, to start a count and to compute its
+ * end, would otherwise miss a count that ended in between.
+ */
+export class HeldClock implements Clock {
+  private readonly real: Clock;
+  private time: Nanoseconds;
+
+  constructor(real: Clock) {
+    this.real = real;
+    this.time = real.now();
+  }
+  now(): Nanoseconds {
+    return this.time;
+  }
+  /** Goes to the real clock's time. */
+  look(): void {
+    this.time = this.real.now();
+  }
+}
+
 /** Nanoseconds that an access outside of the processor takes. */
 const TOUCH = 100;
 

@@ -29,7 +29,7 @@ import { Board, backend } from '../machine/board.ts';
 import type { Device, DeviceOf, MachineSignal } from '../machine/device.ts';
 import { DEFAULT_PIRQ_LINES, pirqOf } from '../machine/pci-routing.ts';
 import type { VideoMapping } from '../machine/pci-bus.ts';
-import type { MachineClock } from './clocks.ts';
+import { HeldClock, type MachineClock } from './clocks.ts';
 import { parseSavedMachine, type SavedMachine } from './saved-machine.ts';
 import { restoreProcessor, saveProcessor } from './processor-state.ts';
 
@@ -71,6 +71,8 @@ const SLOT_ISA = 1;
 const SLOT_VGA = 2;
 const SLOT_FIRST_DISK = 4;
 const LAST_SLOT = 31;
+/** The address line that the gate holds at 0. */
+const A20 = 1 << 20;
 /** Legacy video window and ROM space: no RAM for the processor. */
 const VIDEO_WINDOW = 0xa0000,
   VIDEO_WINDOW_END = 0xc0000;
@@ -83,6 +85,7 @@ export class Machine {
   readonly processor: Processor;
   readonly board: Board;
   readonly clock: MachineClock;
+  private readonly boardTime: HeldClock;
   readonly alarms = new Alarms();
   readonly serial: readonly (Device | undefined)[];
   private readonly config: MachineConfig;
@@ -91,33 +94,36 @@ export class Machine {
   private readonly physical = new PhysicalMap();
   private readonly display: Device<VgaParts>;
   private readonly mapped = new Map<string, { base: number; size: number }>();
+  private a20 = true;
   private pendingStop: Extract<SliceEnd, { kind: 'stopped' }> | undefined;
 
   constructor(config: MachineConfig, backends: MachineBackends, clock: MachineClock, memory?: WebAssembly.Memory) {
     this.config = config;
     this.clock = clock;
+    this.boardTime = new HeldClock(clock);
     this.plan = planMemory({ processors: 1, ramBytes: config.ramBytes, videoMemoryBytes: config.videoMemoryBytes });
     this.memory = memory ?? allocateMemory(this.plan);
     this.mapRam();
     const board = (this.board = new Board({
       ram: new Uint8Array(this.memory.buffer, this.plan.ram, config.ramBytes),
-      clock,
+      clock: this.boardTime,
       alarms: this.alarms,
       ramWritten: (address, length) => this.processor.code.written(address, length),
       interruptRequest: (level) => this.processor?.setInterruptRequest(level),
       signal: (signal, value) => this.signalled(signal, value),
       videoMemory: (mapping) => this.mapVideo(mapping),
     }));
+    const time = this.boardTime;
     const touch = <T>(value: T): T => {
       clock.touched();
       return value;
     };
     const bus: CpuBus = {
-      portRead: (port, width) => touch(board.portRead(port, width)),
-      portWrite: (port, width, value) => touch(board.portWrite(port, width, value)),
-      memoryRead: (address, width) => touch(board.memoryRead(address, width)),
-      memoryWrite: (address, width, value) => touch(board.memoryWrite(address, width, value)),
-      acknowledgeInterrupt: () => board.acknowledge(),
+      portRead: (port, width) => (time.look(), touch(board.portRead(port, width))),
+      portWrite: (port, width, value) => (time.look(), touch(board.portWrite(port, width, value))),
+      memoryRead: (address, width) => (time.look(), touch(board.memoryRead(address, width))),
+      memoryWrite: (address, width, value) => (time.look(), touch(board.memoryWrite(address, width, value))),
+      acknowledgeInterrupt: () => (time.look(), board.acknowledge()),
       timestamp: () => touch(BigInt(Math.floor(clock.now()))),
       apicBase: (value) => this.localApic.parts.setBase(value),
     };
@@ -160,10 +166,24 @@ export class Machine {
     });
   }
 
+  /** RAM as the processor sees it; with the A20 gate closed every odd megabyte shows the one below. */
   private mapRam(): void {
     const { ram, ramBytes } = this.plan;
-    this.physical.map(0, ram, VIDEO_WINDOW, true);
-    this.physical.map(VIDEO_WINDOW_END, ram + VIDEO_WINDOW_END, ramBytes - VIDEO_WINDOW_END, true);
+    const map = (from: number, to: number): void => {
+      for (let at = from; at < to; at += A20 - (at % A20)) {
+        const size = Math.min(to, at + A20 - (at % A20)) - at;
+        this.physical.map(at, ram + (this.a20 ? at : at & ~A20), size, true);
+      }
+    };
+    map(0, VIDEO_WINDOW);
+    map(VIDEO_WINDOW_END, ramBytes);
+  }
+  private setA20(open: boolean): void {
+    if (open === this.a20) return;
+    this.a20 = open;
+    this.mapRam();
+    this.processor.code.flush();
+    this.processor.requestAttention();
   }
   private mapVideo({ owner, bar, base, size, offset }: VideoMapping): void {
     const key = `${owner}.${bar}`,
@@ -182,6 +202,7 @@ export class Machine {
     this.processor.mmu.flush(true);
   }
   private signalled(signal: MachineSignal, value: number): void {
+    if (signal === 'a20') this.setA20(value !== 0);
     if (signal === 'power-off' || signal === 'reset' || signal === 'exit') {
       this.pendingStop = { kind: 'stopped', why: signal, status: value };
       this.processor.requestAttention();
@@ -190,6 +211,7 @@ export class Machine {
 
   /** Power-on: devices and processor reset, the kernel in RAM. Throws TomeiError when the kernel is no kernel. */
   powerOn(): void {
+    this.lookAtClock();
     this.processor.cpu.reset();
     this.board.reset();
     this.pendingStop = undefined;
@@ -233,6 +255,7 @@ export class Machine {
 
   /** Runs for a fraction of a millisecond, or until the guest halts or stops. Alarms fire between slices. */
   runSlice(): SliceEnd {
+    this.lookAtClock();
     this.board.fireDue();
     const before = this.processor.instructions;
     const next = this.alarms.next();
@@ -250,6 +273,11 @@ export class Machine {
     const until = this.alarms.next();
     if (until !== null && !this.clock.isReal) this.clock.skipTo(until);
     return { kind: 'halted', until };
+  }
+
+  /** Tells devices what time it is. Call before giving them something from outside: typed bytes, the end of a disk request. */
+  lookAtClock(): void {
+    this.boardTime.look();
   }
 
   /** Where the processor stands, in one line: for the report of a guest that went down. */
@@ -286,6 +314,7 @@ export class Machine {
     const { processor } = this;
     const state = parseSavedMachine(saved);
     this.clock.set(state.time);
+    this.lookAtClock();
     this.board.restore(state.board);
     restoreProcessor(processor, state.processor);
     processor.cpu.timestampOffset = state.timestampOffset;
