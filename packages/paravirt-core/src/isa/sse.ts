@@ -26,25 +26,34 @@ export function reportSimd<V>(b: Build<V>, flags: V): void {
 }
 
 /** A leaf that writes its result to the destination register: (destination, source, MXCSR) -> flags. */
-export const computing = (leaf: string): Semantics => (b, dst, src) => {
-  const from = addressOf(b, src);
-  reportSimd(b, b.leaf(leaf, dst.address(), from, b.get('mxcsr')));
-};
+export const computing =
+  (leaf: string): Semantics =>
+  (b, dst, src) => {
+    const from = addressOf(b, src);
+    reportSimd(b, b.leaf(leaf, dst.address(), from, b.get('mxcsr')));
+  };
 /** The same with a number between source and MXCSR: the predicate of an immediate. */
-export const computingWithImmediate = (leaf: string): Semantics => (b, dst, src, immediate) => {
-  const from = addressOf(b, src);
-  reportSimd(b, b.leaf(leaf, dst.address(), from, immediate.read(), b.get('mxcsr')));
-};
+export const computingWithImmediate =
+  (leaf: string): Semantics =>
+  (b, dst, src, immediate) => {
+    const from = addressOf(b, src);
+    reportSimd(b, b.leaf(leaf, dst.address(), from, immediate.read(), b.get('mxcsr')));
+  };
 /** A leaf that writes its result to scratch, for destinations that are no XMM registers; `truncate` is the CVTT form. */
-export const computingAside = (leaf: string, truncate: boolean, write: <V>(b: Build<V>, dst: Operand<V>, result: V) => void): Semantics => (b, dst, src) => {
-  const from = addressOf(b, src), to = room(b);
-  reportSimd(b, b.leaf(leaf, to, from, b.imm(truncate ? 1 : 0), b.get('mxcsr')));
-  write(b, dst, to);
-};
+export const computingAside =
+  (leaf: string, truncate: boolean, write: <V>(b: Build<V>, dst: Operand<V>, result: V) => void): Semantics =>
+  (b, dst, src) => {
+    const from = addressOf(b, src),
+      to = room(b);
+    reportSimd(b, b.leaf(leaf, to, from, b.imm(truncate ? 1 : 0), b.get('mxcsr')));
+    write(b, dst, to);
+  };
 /** A comparison: flags of MXCSR below, the relation in EFLAGS positions from bit 8 on. OF, SF and AF become 0. */
-export const relating = (leaf: string, quiet: boolean): Semantics => (b, left, right) => {
-  const from = addressOf(b, right);
-  const both = b.leaf(leaf, left.address(), from, b.imm(quiet ? 1 : 0), b.get('mxcsr'));
-  reportSimd(b, andImm(b, both, FLAGS));
-  b.setStatusFlags(shrImm(b, both, 8));
-};
+export const relating =
+  (leaf: string, quiet: boolean): Semantics =>
+  (b, left, right) => {
+    const from = addressOf(b, right);
+    const both = b.leaf(leaf, left.address(), from, b.imm(quiet ? 1 : 0), b.get('mxcsr'));
+    reportSimd(b, andImm(b, both, FLAGS));
+    b.setStatusFlags(shrImm(b, both, 8));
+  };

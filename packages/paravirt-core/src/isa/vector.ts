@@ -47,20 +47,24 @@ export const onMmx =
 
 /**
  * The two rows of an instruction that works on MMX registers without a prefix and on XMM registers with 66.
- * `feature` is what the MMX form belongs to; `wide` is the meaning of the XMM form where it is not the same.
+ * `feature` is what the MMX form belongs to; `wide` is the meaning of the XMM form where it is not the same; `hot` is the
+ * XMM form's trait.
  */
 export function both(
   mnemonic: string,
   encoding: string,
   semantics: Semantics,
-  options: { feature?: string; wide?: Semantics } = {},
+  options: { feature?: string; wide?: Semantics; hot?: boolean } = {},
 ): Row[] {
   return [
     row(mnemonic, `NP ${encoding}`, [rw(mm), r(mmm64)], onMmx(semantics), {
       unit: 'mmx',
       feature: options.feature ?? 'mmx',
     }),
-    row(mnemonic, `66 ${encoding}`, [rw(xmm), r(xm128)], options.wide ?? semantics, SSE2),
+    row(mnemonic, `66 ${encoding}`, [rw(xmm), r(xm128)], options.wide ?? semantics, {
+      ...SSE2,
+      ...(options.hot === true ? { hot: true } : {}),
+    }),
   ];
 }
 /** An instruction on MMX registers alone. */

@@ -106,27 +106,42 @@ function outlineHandler(
 ): number {
   const locals = new Locals(1);
   const take = (): number => locals.fixed('i');
+  const [cpu, tlb, readBit, writeBit, pageEip, target] = [take(), take(), take(), take(), take(), take()];
+  // What the body asks for is loaded before it, and nothing else: most handlers need no TLB.
+  const used = new Set<number>();
+  const use = (local: number): number => {
+    used.add(local);
+    return local;
+  };
   const frame: Frame = {
-    cpu: take(),
+    cpu,
     record: 0,
-    tlb: take(),
-    readBit: take(),
-    writeBit: take(),
-    pageEip: take(),
-    target: take(),
+    get tlb() {
+      return use(tlb);
+    },
+    get readBit() {
+      return use(readBit);
+    },
+    get writeBit() {
+      return use(writeBit);
+    },
+    get pageEip() {
+      return use(pageEip);
+    },
+    target,
     labels: null,
     left: 0,
   };
-  const code = new Code();
-  code.globalGet(cpuGlobal).set(frame.cpu);
-  const load = (field: number, to: number): void => void code.get(frame.cpu).memory('i32.load', field).set(to);
-  load(OFFSET.tlb, frame.tlb);
-  load(OFFSET.accessRead, frame.readBit);
-  code.get(frame.readBit).i32(1).op('i32.shl').set(frame.writeBit);
-  load(OFFSET.pageEip, frame.pageEip);
-  const build = new HandlerBuild(form, frame, locals, imports, code);
+  const build = new HandlerBuild(form, frame, locals, imports);
   meaning(build, form);
   build.epilogue();
+  const code = new Code().globalGet(cpuGlobal).set(cpu);
+  const load = (field: number, to: number): Code => code.get(cpu).memory('i32.load', field).set(to);
+  if (used.has(tlb)) load(OFFSET.tlb, tlb);
+  if (used.has(readBit)) load(OFFSET.accessRead, readBit);
+  if (used.has(writeBit)) load(OFFSET.accessRead, writeBit).get(writeBit).i32(1).op('i32.shl').set(writeBit);
+  if (used.has(pageEip)) load(OFFSET.pageEip, pageEip);
+  code.append(build.code);
   return define ? module.function('i:i', locals.types, code) : 0;
 }
 

@@ -99,7 +99,7 @@ export const packedShuffle = family('packed-shuffle', [
   mmxRow('pextrw',  'NP 0F C5 /r ib', [w(r32), r(mmreg), r(imm8)],    extracting(3), { feature: 'sse' }),
   row('pextrw',     '66 0F C5 /r ib', [w(r32), r(xmmreg), r(imm8)],   extracting(7), SSE2),
   row('pmovmskb',   'NP 0F D7 /r', [w(r32), r(mmreg)],  onMmx((b, dst, src) => dst.write(andImm(b, b.op('i8x16.bitmask', [src.read()]), 0xff))), { unit: 'mmx', feature: 'sse' }),
-  row('pmovmskb',   '66 0F D7 /r', [w(r32), r(xmmreg)], signs('i8x16.bitmask'), SSE2),
+  row('pmovmskb',   '66 0F D7 /r', [w(r32), r(xmmreg)], signs('i8x16.bitmask'), { ...SSE2, hot: true }),
   row('movmskps',   'NP 0F 50 /r', [w(r32), r(xmmreg)], signs('i32x4.bitmask'), SSE),
   row('movmskpd',   '66 0F 50 /r', [w(r32), r(xmmreg)], signs('i64x2.bitmask'), SSE2),
 ]);

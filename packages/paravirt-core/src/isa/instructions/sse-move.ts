@@ -65,6 +65,8 @@ const emptying: Semantics = (b) => {
 const UNALIGNED: Traits = { unit: 'sse', feature: 'sse' }, UNALIGNED2: Traits = { unit: 'sse', feature: 'sse2' };
 const MIXED: Traits = { unit: 'sse-mmx', feature: 'sse2' };
 const MASKED: Traits = { addressSized: true };
+/** What compilers and C libraries move memory with. */
+const HOT = { hot: true };
 
 export const sseMove = family('sse-move', [
   row('emms',     'NP 0F 77', [], emptying, { unit: 'mmx', feature: 'mmx' }),
@@ -78,10 +80,10 @@ export const sseMove = family('sse-move', [
   row('movd',     '66 0F 7E /r', [w(rm32), r(xmm)],   (b, dst, src) => dst.write(low32(b, src.read())), SSE2),
   row('movq',     'F3 0F 7E /r', [w(xmm), r(xm64)],   movingQuadword, SSE2),
   row('movq',     '66 0F D6 /r', [w(xm64), r(xmm)],   movingQuadword, SSE2),
-  row('movdqa',   '66 0F 6F /r', [w(xmm), r(xm128)],  moving, SSE2),
-  row('movdqa',   '66 0F 7F /r', [w(xm128), r(xmm)],  moving, SSE2),
-  row('movdqu',   'F3 0F 6F /r', [w(xmm), r(xm128)],  moving, UNALIGNED2),
-  row('movdqu',   'F3 0F 7F /r', [w(xm128), r(xmm)],  moving, UNALIGNED2),
+  row('movdqa',   '66 0F 6F /r', [w(xmm), r(xm128)],  moving, { ...SSE2, ...HOT }),
+  row('movdqa',   '66 0F 7F /r', [w(xm128), r(xmm)],  moving, { ...SSE2, ...HOT }),
+  row('movdqu',   'F3 0F 6F /r', [w(xmm), r(xm128)],  moving, { ...UNALIGNED2, ...HOT }),
+  row('movdqu',   'F3 0F 7F /r', [w(xm128), r(xmm)],  moving, { ...UNALIGNED2, ...HOT }),
   row('movntdq',  '66 0F E7 /r', [w(m128), r(xmm)],   moving, SSE2),
   row('movntps',  'NP 0F 2B /r', [w(m128), r(xmm)],   moving, SSE),
   row('movntpd',  '66 0F 2B /r', [w(m128), r(xmm)],   moving, SSE2),
@@ -89,12 +91,12 @@ export const sseMove = family('sse-move', [
   row('maskmovdqu', '66 0F F7 /r', [r(xmm), r(xmmreg)], storingMasked(16), { ...UNALIGNED2, ...MASKED }),
   row('movq2dq',  'F3 0F D6 /r', [w(xmm), r(mmreg)],  onMmx(moving), MIXED),
   row('movdq2q',  'F2 0F D6 /r', [w(mm), r(xmmreg)],  onMmx(moving), MIXED),
-  row('movups',   'NP 0F 10 /r', [w(xmm), r(xm128)],  moving, UNALIGNED),
-  row('movups',   'NP 0F 11 /r', [w(xm128), r(xmm)],  moving, UNALIGNED),
+  row('movups',   'NP 0F 10 /r', [w(xmm), r(xm128)],  moving, { ...UNALIGNED, ...HOT }),
+  row('movups',   'NP 0F 11 /r', [w(xm128), r(xmm)],  moving, { ...UNALIGNED, ...HOT }),
   row('movupd',   '66 0F 10 /r', [w(xmm), r(xm128)],  moving, UNALIGNED2),
   row('movupd',   '66 0F 11 /r', [w(xm128), r(xmm)],  moving, UNALIGNED2),
-  row('movaps',   'NP 0F 28 /r', [w(xmm), r(xm128)],  moving, SSE),
-  row('movaps',   'NP 0F 29 /r', [w(xm128), r(xmm)],  moving, SSE),
+  row('movaps',   'NP 0F 28 /r', [w(xmm), r(xm128)],  moving, { ...SSE, ...HOT }),
+  row('movaps',   'NP 0F 29 /r', [w(xm128), r(xmm)],  moving, { ...SSE, ...HOT }),
   row('movapd',   '66 0F 28 /r', [w(xmm), r(xm128)],  moving, SSE2),
   row('movapd',   '66 0F 29 /r', [w(xm128), r(xmm)],  moving, SSE2),
   row('movss',    'F3 0F 10 /r', [w(xmm), r(xm32)],   movingLow32, SSE),
