@@ -105,6 +105,7 @@ function stats(): GuestStats {
 }
 
 function takeCompletions(): void {
+  machine.lookAtClock();
   for (let message = completions.readMessage(); message !== undefined; message = completions.readMessage()) {
     const { disk, id, ok } = decodeCompletion(message);
     disks[disk]?.completed(id, ok);

@@ -82,6 +82,7 @@ export interface Host {
   apicEoi(vector: number): void;
   signal(signal: MachineSignal, value: number): void;
   readonly memory: GuestMemory;
+  /** The machine's time. It stands still within one access. */
   readonly clock: Clock;
   /** A named alarm on the machine's clock. Its time belongs into the device's state; set it again in `restored`. */
   alarm(fire: () => void): Alarm;
