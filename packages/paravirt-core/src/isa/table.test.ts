@@ -1,5 +1,6 @@
 /** The instruction table against itself: what rows claim, what they declare, and what stays undefined. */
 import { describe, expect, it } from 'vitest';
+import { claimKey, claimsOf } from './claims.ts';
 import { Decoder } from './decode.ts';
 import { encode } from './encode.ts';
 import { FormTable, canBeMemory, canBeRegister } from './forms.ts';
@@ -10,26 +11,11 @@ import { TextBuild } from './text-build.ts';
 const table = new FormTable(allRows);
 const title = (row: Row): string => `${row.family}: ${row.mnemonic} ${row.encoding}`;
 
-/** Every place that a row claims: prefix, map, opcode, ModRM byte. Rows without a mandatory prefix leave prefixes open. */
+/** Every place that a row claims. Rows without a mandatory prefix leave prefixes open. */
 function claims(row: Row): string[] {
-  const { mandatory, map, opcode, plusRegister, modrm } = row.parsed;
-  const prefixes = mandatory === null ? ['any'] : [String(mandatory)];
-  const opcodes = Array.from({ length: plusRegister ? 8 : 1 }, (_, i) => opcode + i);
-  const bytes: (number | '')[] = [];
-  const registersOnly = row.operands.some((o) => o.kind === 'creg' || o.kind === 'dreg');
-  if (modrm.kind === 'none') bytes.push('');
-  else if (modrm.kind === 'exact') for (let b = modrm.first; b <= modrm.last; b++) bytes.push(b);
-  else {
-    for (let b = 0; b < 256; b++) {
-      if (modrm.kind === 'digit' && ((b >> 3) & 7) !== modrm.digit) continue;
-      const register = b >= 0xc0;
-      const onlyRegister = row.operands.some((o) => ['rmreg', 'mmreg', 'xmmreg', 'st'].includes(o.kind));
-      if (registersOnly || (register ? canBeRegister(row) : canBeMemory(row) || !onlyRegister)) bytes.push(b);
-    }
-  }
-  return prefixes.flatMap((p) =>
-    opcodes.flatMap((o) => bytes.map((b) => `${p} ${map} ${o.toString(16)} ${b === '' ? '' : b.toString(16)}`)),
-  );
+  const only = (...kinds: string[]): boolean => row.operands.some((o) => kinds.includes(o.kind));
+  const memory = only('creg', 'dreg') || canBeMemory(row) || !only('rmreg', 'mmreg', 'xmmreg', 'st');
+  return claimsOf(row.parsed, { memory, register: canBeRegister(row) }).map(claimKey);
 }
 
 describe('the instruction table', () => {

@@ -146,7 +146,7 @@ export class TextBuild implements Build<string> {
   }
   variable(initial: string): Variable<string> {
     const name = this.named(initial);
-    return { get: () => name, set: (value) => this.line(`${name} := ${value}`) };
+    return { get: () => this.named(name), set: (value) => this.line(`${name} := ${value}`) };
   }
 
   // --- processor state
@@ -215,8 +215,9 @@ export class TextBuild implements Build<string> {
   }
   setFlags(kind: 'add' | 'sub' | 'logic', _size: Size, result: string, x?: string, y?: string): void {
     this.writes(...ALL_FLAGS);
-    if (kind === 'logic') this.line(`SF ZF PF := of ${result}; OF AF CF := 0`);
-    else this.line(`OF SF ZF AF PF CF := of ${result} = ${wrapped(x!)} ${kind === 'add' ? '+' : '-'} ${wrapped(y!)}`);
+    if (kind === 'logic') return this.line(`SF ZF PF := of ${result}; OF AF CF := 0`);
+    const plain = `${wrapped(x!)} ${kind === 'add' ? '+' : '-'} ${wrapped(y!)}`;
+    this.line(`OF SF ZF AF PF CF := of ${plain}${result === plain ? '' : `, result ${result}`}`);
   }
   setFlagsWith(_size: Size, result: string, carry: string, overflow: string, adjust: string): void {
     this.writes(...ALL_FLAGS);
