@@ -46,6 +46,8 @@ export class CodeCache implements CodeWatcher {
   private readonly pages = new Map<number, CodePage>();
   private readonly marked = new Uint8Array(1 << 20);
   private mapsUsed = 0;
+  /** Maps of pages that were dropped: all zero. */
+  private freeMaps: number[] = [];
   private recordsUsed = 0;
   private readonly fetched = new Uint8Array(MAX_LENGTH + 1);
   /** Decoded instructions, pages dropped, whole flushes: for --stats. */
@@ -76,13 +78,14 @@ export class CodeCache implements CodeWatcher {
         last = Math.min(address + length - 1, page * 4096 + 4095) & 0xfff;
       for (let i = first; i <= last; i++) {
         if ((code.decoded[i >> 3]! & (1 << (i & 7))) !== 0) {
-          this.drop(code);
+          this.drop(page, code);
           break;
         }
       }
     }
   }
-  private drop(code: CodePage): void {
+  /** Forgets a page, so that it is plain memory again; if it runs once more it is decoded once more. */
+  private drop(page: number, code: CodePage): void {
     this.counts.invalidations++;
     for (const map of code.maps) {
       if (map === 0) continue;
@@ -93,8 +96,12 @@ export class CodeCache implements CodeWatcher {
         this.cpu.data.setUint16(record + RECORD.handler, PSEUDO.lookup, true);
         this.i32[i] = 0;
       }
+      this.freeMaps.push(map);
     }
-    code.decoded.fill(0);
+    this.pages.delete(page);
+    this.marked[page] = 0;
+    // The maps may serve other pages from now on.
+    this.flushTlb();
   }
 
   /** Forgets everything decoded. */
@@ -104,6 +111,7 @@ export class CodeCache implements CodeWatcher {
     for (const page of this.pages.keys()) this.marked[page] = 0;
     this.pages.clear();
     this.mapsUsed = 0;
+    this.freeMaps = [];
     this.recordsUsed = 0;
     this.mmu.flush(true); // pages may be writable again
   }
@@ -147,7 +155,7 @@ export class CodeCache implements CodeWatcher {
     let code = this.pages.get(page);
     const which = big ? 1 : 0;
     if (code !== undefined && code.maps[which] !== 0) return code.maps[which];
-    if (this.mapsUsed === this.plan.mapCount) {
+    if (this.mapsUsed === this.plan.mapCount && this.freeMaps.length === 0) {
       this.flush();
       code = undefined;
     }
@@ -157,7 +165,7 @@ export class CodeCache implements CodeWatcher {
       this.marked[page] = 1;
       this.mmu.protectCode(page * 4096);
     }
-    return (code.maps[which] = this.plan.maps + this.mapsUsed++ * PAGE_MAP_BYTES);
+    return (code.maps[which] = this.freeMaps.pop() ?? this.plan.maps + this.mapsUsed++ * PAGE_MAP_BYTES);
   }
 
   /** Decodes from a guest-physical address to the next transfer, known instruction or page end. */

@@ -56,7 +56,15 @@ export interface CpuBus {
   timestamp(): bigint;
   /** IA32_APIC_BASE was written. */
   apicBase(value: number): void;
+  /**
+   * FERR# with CR0.NE clear: an unmasked x87 exception waits, or it no longer does. Returns IGNNE#: whether execution may go on
+   * in spite of it. A board that leaves it out always lets it.
+   */
+  fpuError?(asserted: boolean): boolean;
 }
+
+/** A fault that is none: the instruction is tried again after interrupts have been looked at. */
+export const HOLD = 0x100;
 
 /** Bits of a segment's `attributes`: the descriptor's bits 8..23 moved to 0 (SDM vol. 3, figure 3-8). */
 export const ATTRIBUTE = {

@@ -3,7 +3,7 @@ import { EFLAGS, EXCEPTION } from '../isa/build.ts';
 import { Decoder } from '../isa/decode.ts';
 import { allRows } from '../isa/instructions/index.ts';
 import { CodeCache } from './code-cache.ts';
-import { Cpu, GUEST_FAULT, type CpuBus } from './cpu.ts';
+import { Cpu, GUEST_FAULT, HOLD, type CpuBus } from './cpu.ts';
 import { compileInterpreter, instantiateInterpreter, type Engine, type Leaf } from './interpreter/engine.ts';
 import { RUN } from './interpreter/record.ts';
 import { OFFSET, SHADOW } from './layout.ts';
@@ -124,7 +124,7 @@ export class Processor {
       const how = this.execute(shadow || stepping, left);
       left -= this.lastExecuted + 1;
       if (how === RUN.fault) {
-        if (!this.deliver(cpu.get('faultVector'), 'fault', this.faultCode())) return 'triple-fault';
+        if (!this.deliverFault()) return 'triple-fault';
       } else if (stepping && !this.transfers.interrupted && cpu.get('shadow') !== SHADOW.stack) {
         cpu.i32[(cpu.base + OFFSET.dr) / 4 + 6]! |= DR6_BS;
         if (!this.deliver(EXCEPTION.DB, 'trap', -1)) return 'triple-fault';
@@ -136,8 +136,7 @@ export class Processor {
   /** Executes exactly one instruction, without looking at interrupts or TF. */
   step(): StopReason {
     const how = this.execute(true, 1);
-    if (how === RUN.fault && !this.deliver(this.cpu.get('faultVector'), 'fault', this.faultCode()))
-      return 'triple-fault';
+    if (how === RUN.fault && !this.deliverFault()) return 'triple-fault';
     return this.cpu.get('halted') !== 0 ? 'halted' : 'budget';
   }
 
@@ -167,6 +166,12 @@ export class Processor {
     this.instructions += executed;
     this.lastExecuted = executed + (single ? 0 : budget - signed('pollBudget'));
     return how;
+  }
+  private deliverFault(): boolean {
+    const vector = this.cpu.get('faultVector');
+    if (vector !== HOLD) return this.deliver(vector, 'fault', this.faultCode());
+    this.cpu.set('fault', 0);
+    return true;
   }
   private faultCode(): number {
     return this.cpu.get('faultCode') | 0;

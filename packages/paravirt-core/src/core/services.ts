@@ -1,7 +1,7 @@
 /** What handlers and the oracle call by name: the core's services, bound to one processor. */
 import { EAX, ECX, EDI, EFLAGS, ES, ESI, EXCEPTION, SS } from '../isa/build.ts';
-import { CR0, CR4, type Cpu } from './cpu.ts';
-import { SHADOW, UNIT, segmentOffset } from './layout.ts';
+import { CR0, CR4, HOLD, type Cpu } from './cpu.ts';
+import { SEGMENT_BYTES, SHADOW, UNIT, segmentOffset } from './layout.ts';
 import type { Mmu } from './mmu.ts';
 import type { Segmentation } from './segmentation.ts';
 import type { SystemRegisters } from './system.ts';
@@ -28,19 +28,18 @@ export function createServices({
   transfers,
   system,
 }: ServiceParts): Readonly<Record<string, Service>> {
-  /** Repetitions at a time that stay within one page on each side. */
-  const bulk = (bytes: number, source: boolean): number => {
+  /** How many repetitions of a string store, or of a move from `source`, stay within one page on each side; 0 for none. */
+  const bulk = (bytes: number, source?: number): number => {
     // No time for many at once: the instruction is being stepped.
     if (cpu.get('pollBudget') === 0) return 0;
     const down = (cpu.get('systemFlags') & EFLAGS.DF) !== 0;
     const count = cpu.getRegister(ECX);
     if (down || count === 0) return 0;
-    const edi = cpu.getRegister(EDI),
-      to = mmu.hostOf(ES, edi, true);
+    const to = mmu.hostOf(ES, cpu.getRegister(EDI), true);
     if (to === 0) return 0;
     let room = 4096 - (to & 0xfff);
-    if (source) {
-      const from = mmu.hostOf(sourceSegment, cpu.getRegister(ESI), false);
+    if (source !== undefined) {
+      const from = mmu.hostOf(source, cpu.getRegister(ESI), false);
       if (from === 0) return 0;
       room = Math.min(room, 4096 - (from & 0xfff));
       // Overlapping upward moves repeat a pattern: element by element.
@@ -48,7 +47,7 @@ export function createServices({
     }
     return Math.min(count, Math.floor(room / bytes));
   };
-  let sourceSegment = 3;
+  const segmentIndex = (address: number): number => (address - cpu.base - segmentOffset(0)) / SEGMENT_BYTES;
   const advance = (register: number, bytes: number): void =>
     cpu.setRegister(register, cpu.getRegister(register) + bytes);
 
@@ -59,10 +58,10 @@ export function createServices({
     probeWrite: (s, offset, bytes) => mmu.probeWrite(s, offset, bytes),
 
     bulkMove: (bytes, segmentAddress) => {
-      sourceSegment = (segmentAddress - cpu.base - segmentOffset(0)) / (segmentOffset(1) - segmentOffset(0));
-      const n = bulk(bytes, true);
+      const source = segmentIndex(segmentAddress),
+        n = bulk(bytes, source);
       if (n === 0) return;
-      const from = mmu.hostOf(sourceSegment, cpu.getRegister(ESI), false),
+      const from = mmu.hostOf(source, cpu.getRegister(ESI), false),
         to = mmu.hostOf(ES, cpu.getRegister(EDI), true);
       cpu.u8.copyWithin(to, from, from + n * bytes);
       advance(ESI, n * bytes);
@@ -71,7 +70,7 @@ export function createServices({
       cpu.set('pollBudget', cpu.get('pollBudget') - (n >> 3));
     },
     bulkStore: (bytes) => {
-      const n = bulk(bytes, false);
+      const n = bulk(bytes);
       if (n === 0) return;
       const to = mmu.hostOf(ES, cpu.getRegister(EDI), true),
         value = cpu.getRegister(EAX);
@@ -158,10 +157,15 @@ export function createServices({
     },
     /** An unmasked SIMD exception: #XM where the system has said that it handles that (SDM vol. 1, 11.5). */
     simdException: () => cpu.raise((cpu.get('cr4') & CR4.OSXMMEXCPT) !== 0 ? EXCEPTION.XM : EXCEPTION.UD),
-    /** An unmasked x87 exception waits: #MF with CR0.NE; else the processor stops for the external interrupt that IRQ 13 brings. */
+    /**
+     * An unmasked x87 exception waits: #MF with CR0.NE, else the processor stands still until the interrupt that the board makes
+     * of FERR# is taken, or the board asserts IGNNE# (SDM vol. 1, D.2).
+     */
     reportFpuError: () => {
       if ((cpu.get('cr0') & CR0.NE) !== 0) cpu.raise(EXCEPTION.MF);
+      if (cpu.bus.fpuError?.(true) === false) cpu.raise(HOLD);
     },
+    fpuErrorCleared: () => void cpu.bus.fpuError?.(false),
   };
 
   function shadow(kind: number): void {
