@@ -1,4 +1,5 @@
 /** Every device there is: one line each, by the kind that snapshots and documents name it by. */
+import { coprocessorError } from './coprocessor-error.ts';
 import { debugExit } from './debug-exit.ts';
 import { debugcon } from './debugcon.ts';
 import { i440fxHost, piix3 } from './i440fx.ts';
@@ -13,6 +14,7 @@ import { vga } from './vga.ts';
 import { virtioBlock } from './virtio/block.ts';
 
 export const devices = [
+  ['coprocessor-error', coprocessorError],
   ['debug-exit', debugExit],
   ['debugcon', debugcon],
   ['i440fx-host', i440fxHost],

@@ -7,6 +7,7 @@ import type { CpuBus } from '../core/cpu.ts';
 import { PhysicalMap } from '../core/physical.ts';
 import { allocateMemory, planMemory, type MemoryPlan } from '../core/plan.ts';
 import { Processor } from '../core/processor.ts';
+import { coprocessorError } from '../devices/coprocessor-error.ts';
 import { debugExit } from '../devices/debug-exit.ts';
 import { i440fxHost, piix3 } from '../devices/i440fx.ts';
 import { IOAPIC_BASE, ioapic } from '../devices/ioapic.ts';
@@ -91,6 +92,7 @@ export class Machine {
   private readonly config: MachineConfig;
   readonly keyboard: DeviceOf<typeof ps2>;
   private readonly localApic: DeviceOf<typeof lapic>;
+  private readonly fpuErrors: DeviceOf<typeof coprocessorError>;
   private readonly physical = new PhysicalMap();
   private readonly display: Device<VgaParts>;
   private readonly mapped = new Map<string, { base: number; size: number }>();
@@ -126,6 +128,7 @@ export class Machine {
       acknowledgeInterrupt: () => (time.look(), board.acknowledge()),
       timestamp: () => touch(BigInt(Math.floor(clock.now()))),
       apicBase: (value) => this.localApic.parts.setBase(value),
+      fpuError: (asserted) => this.fpuErrors.parts.error(asserted),
     };
     this.processor = new Processor({
       memory: this.memory,
@@ -144,6 +147,7 @@ export class Machine {
     board.add(pit8254, {});
     board.add(rtcCmos, { epoch: config.epoch, memoryBytes: config.ramBytes });
     this.keyboard = board.add(ps2, {});
+    this.fpuErrors = board.add(coprocessorError, {});
     board.add(debugExit, { base: 0xf4, count: 4 });
     this.serial = COM_PORTS.map(([base, irq], i) => {
       const end = backends.serial[i];
@@ -253,8 +257,11 @@ export class Machine {
     cpu.set('eip', boot.eip);
   }
 
-  /** Runs for a fraction of a millisecond, or until the guest halts or stops. Alarms fire between slices. */
-  runSlice(): SliceEnd {
+  /**
+   * Runs for a fraction of a millisecond, or until the guest halts or stops. Alarms fire between slices. `limit` is the most
+   * instructions, about.
+   */
+  runSlice(limit = SLICE): SliceEnd {
     this.lookAtClock();
     this.board.fireDue();
     const before = this.processor.instructions;
@@ -262,8 +269,8 @@ export class Machine {
     // An instruction clock reaches the next alarm exactly; a host clock is looked at often enough.
     const room =
       next === null || this.clock.isReal
-        ? SLICE
-        : Math.max(1, Math.min(SLICE, Math.ceil((next - this.clock.now()) / 2)));
+        ? limit
+        : Math.max(1, Math.min(limit, Math.ceil((next - this.clock.now()) / 2)));
     const how = this.processor.run(room);
     this.clock.executed(this.processor.instructions - before);
     if (how === 'triple-fault') return { kind: 'stopped', why: 'triple-fault', status: 0 };

@@ -3,7 +3,7 @@ import { EFLAGS, EXCEPTION, type Build, type Operand, type Semantics } from '../
 import { ax, family, m, m16, m512, r, row, sti, w } from '../dsl.ts';
 import type { Traits } from '../model.ts';
 import { add, addImm, andImm, eq, eqz, ltU, or, shlImm, shrImm, xor } from '../ops.ts';
-import { C1, controlWord, emptyOf, initialize, loadStatusWord, markEmpty, physical, place, pop, report, statusWord, summarize, tagWord } from '../x87.ts';
+import { C1, ES, controlWord, emptyOf, initialize, loadStatusWord, markEmpty, physical, place, pop, report, statusWord, summarize, tagWord } from '../x87.ts';
 
 /** CR0 and CR4 bits that matter here (SDM vol. 3, 2.5). */
 const PE = 1, MP_TS = 2 | 8, OSFXSR = 1 << 9;
@@ -24,6 +24,9 @@ function probeLoad<V>(b: Build<V>, at: Operand<V>, bytes: number): void {
   at.load(b.size === 16 ? 'u16' : 'u32', 0);
   at.load('u8', bytes - 1);
 }
+
+/** Before a waiting exception is cleared, the board is told that it goes. */
+const clearingError = <V>(b: Build<V>): void => b.if(andImm(b, b.get('fpuStatus'), ES), () => void b.service('fpuErrorCleared'));
 
 const environmentBytes = <V>(b: Build<V>): number => (b.size === 16 ? 14 : 28);
 /** Seven words, or doublewords whose unused halves are ones (SDM vol. 1, figures 8-9 to 8-12). */
@@ -50,6 +53,7 @@ function loadEnvironment<V>(b: Build<V>, from: Operand<V>): void {
   const linear = (low: V, upper: V): V => or(b, andImm(b, low, 0xffff), shlImm(b, andImm(b, upper, b.size === 16 ? 0xf000 : 0x0ffff000), 4));
   const opcode = b.select(real, code, b.size === 16 ? b.imm(0) : shrImm(b, code, 16));
   const selector = (word: V): V => b.select(real, b.imm(0), andImm(b, word, 0xffff));
+  clearingError(b);
   b.set('fpuIp', b.select(real, linear(ip, code), ip));
   b.set('fpuDp', b.select(real, linear(dp, data), dp));
   b.set('fpuOpcode', andImm(b, opcode, 0x7ff));
@@ -74,6 +78,7 @@ function eachRegister<V>(b: Build<V>, offset: V, step: number, body: (place: V, 
 const storingEnvironment: Semantics = (b, to) => {
   probeStore(b, to, environmentBytes(b));
   storeEnvironment(b, to);
+  clearingError(b);
   b.set('fpuControl', or(b, b.get('fpuControl'), b.imm(MASKS)));
   summarize(b, b.get('fpuStatus'));
 };
@@ -89,6 +94,7 @@ const saving: Semantics = (b, to) => {
     b.store('operand', offset, 'u64', b.peek(at, 'u64', 0));
     b.store('operand', addImm(b, offset, 8), 'u16', b.peek(at, 'u16', 8));
   });
+  clearingError(b);
   initialize(b);
 };
 const restoring: Semantics = (b, from) => {
@@ -145,6 +151,7 @@ const restoringAll: Semantics = (b, from) => {
   const mxcsr = from.load('u32', FX.mxcsr);
   b.if(ltU(b, b.imm(MXCSR_MASK), mxcsr), () => b.raise(EXCEPTION.GP, 0));
   b.set('mxcsr', mxcsr);
+  clearingError(b);
   b.set('fpuControl', controlWord(b, from.load('u16', FX.control)));
   loadStatusWord(b, from.load('u16', FX.status));
   b.set('fpuTags', xor(b, from.load('u8', FX.tags), b.imm(0xff)));
@@ -165,7 +172,14 @@ const loadingControl: Semantics = (b, src) => {
   summarize(b, b.get('fpuStatus'));
 };
 /** Exceptions, stack fault, summary and busy bits go; conditions stay. */
-const clearing: Semantics = (b) => b.set('fpuStatus', andImm(b, b.get('fpuStatus'), 0x4700));
+const clearing: Semantics = (b) => {
+  clearingError(b);
+  b.set('fpuStatus', andImm(b, b.get('fpuStatus'), 0x4700));
+};
+const initializing: Semantics = (b) => {
+  clearingError(b);
+  initialize(b);
+};
 const turning = (by: 1 | 7): Semantics => (b) => {
   b.set('fpuTop', physical(b, b.imm(by)));
   report(b, b.imm(0), C1);
@@ -177,13 +191,13 @@ const freeing = (popping: boolean): Semantics => (b, register) => {
 /** Its own rule for CR0: MP with TS (SDM vol. 3, table 2-2). */
 const waiting: Semantics = (b) => {
   b.if(eq(b, andImm(b, b.get('cr0'), MP_TS), b.imm(MP_TS)), () => b.raise(EXCEPTION.NM));
-  b.if(andImm(b, b.get('fpuStatus'), 0x80), () => void b.service('reportFpuError'));
+  b.if(andImm(b, b.get('fpuStatus'), ES), () => void b.service('reportFpuError'));
 };
 const nothing: Semantics = () => {};
 
 const CONTROL: Traits = { unit: 'x87-control' }, SIZED: Traits = { operandSized: true }, FXSR: Traits = { unit: 'fxsr', feature: 'fxsr' };
 const controlled = family('x87-control', [
-  row('fninit',  'DB E3',   [],        (b) => initialize(b), CONTROL),
+  row('fninit',  'DB E3',   [],        initializing, CONTROL),
   row('fnclex',  'DB E2',   [],        clearing, CONTROL),
   row('fnstcw',  'D9 /7',   [w(m16)],  (b, dst) => dst.write(b.get('fpuControl')), CONTROL),
   row('fnstsw',  'DD /7',   [w(m16)],  (b, dst) => dst.write(statusWord(b)), CONTROL),

@@ -1,6 +1,6 @@
 /** Loads, stores, exchanges and constants of the x87 unit (SDM vol. 2: FLD FST FSTP FILD FIST FISTP FBLD FBSTP FXCH FCMOVcc FLDcc). */
 import type { Build, Operand, Semantics } from '../build.ts';
-import { family, m16, m32, m64, m80, r, row, rw, sti, w } from '../dsl.ts';
+import { conditionFlags, family, m16, m32, m64, m80, r, row, rw, sti, w } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { addImm, eqz, signExtend, widenS } from '../ops.ts';
 import { compute, copy, exchange, isEmpty, markFull, physical, place, pop, push, report, room, st, store } from '../x87.ts';
@@ -120,7 +120,7 @@ const moving = (condition: number): Semantics => (b, src) => {
 };
 const CONDITION = { b: 2, e: 4, be: 6, u: 10, nb: 3, ne: 5, nbe: 7, nu: 11 } as const;
 const conditional = (Object.keys(CONDITION) as (keyof typeof CONDITION)[]).map((name, i): Row =>
-  row(`fcmov${name}`, `${i < 4 ? 'DA' : 'DB'} ${(0xc0 + (i & 3) * 8).toString(16).toUpperCase()}+i`, [r(sti)], moving(CONDITION[name]), { flags: 'r=czp', feature: 'cmov' }));
+  row(`fcmov${name}`, `${i < 4 ? 'DA' : 'DB'} ${(0xc0 + (i & 3) * 8).toString(16).toUpperCase()}+i`, [r(sti)], moving(CONDITION[name]), { flags: conditionFlags(CONDITION[name]), feature: 'cmov' }));
 
 const constants = ['fld1', 'fldl2t', 'fldl2e', 'fldpi', 'fldlg2', 'fldln2', 'fldz'].map((name, i): Row =>
   row(name, `D9 ${(0xe8 + i).toString(16).toUpperCase()}`, [], loadingConstant(i)));
