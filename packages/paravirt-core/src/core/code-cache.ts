@@ -6,6 +6,7 @@
 import { CS, EXCEPTION } from '../isa/build.ts';
 import { MAX_LENGTH, type Decoder, type Instruction, type NoInstruction } from '../isa/decode.ts';
 import { ATTRIBUTE, GUEST_FAULT, type Cpu } from './cpu.ts';
+import { CrossingCache } from './crossing-cache.ts';
 import { PSEUDO, RECORD, RECORD_BYTES } from './interpreter/record.ts';
 import { RecordWriter } from './interpreter/lower.ts';
 import { CODE_TLB_BYTES, CODE_TLB_ENTRIES, SCRATCH_RECORDS } from './layout.ts';
@@ -45,6 +46,7 @@ export class CodeCache implements CodeWatcher {
   private readonly i32: Int32Array;
   private readonly pages = new Map<number, CodePage>();
   private readonly marked = new Uint8Array(1 << 20);
+  private readonly crossings: CrossingCache;
   private mapsUsed = 0;
   /** Maps of pages that were dropped: all zero. */
   private freeMaps: number[] = [];
@@ -60,6 +62,7 @@ export class CodeCache implements CodeWatcher {
     this.plan = plan;
     this.writer = new RecordWriter(cpu.memory, cpu.base, handlerOf);
     this.i32 = cpu.i32;
+    this.crossings = new CrossingCache(cpu, mmu);
     cpu.set('codeTlb', plan.codeTlb);
     mmu.code = this;
     mmu.onFlush = () => this.flushTlb();
@@ -236,13 +239,16 @@ export class CodeCache implements CodeWatcher {
   }
 
   /** The instruction at `eip` in the scratch records, followed by `then`. */
-  private scratch(eip: number, linear: number, then: number): number {
+  private scratch(eip: number, linear: number, then: number, remember = false): number {
     const { writer } = this;
     const first = this.cpu.base + SCRATCH_RECORDS,
       offset = linear & 0xfff;
     const insn = this.fetch(eip, linear);
     if (typeof insn === 'string') writer.pseudo(first, pseudoOf(insn), offset);
-    else writer.pseudo(writer.instruction(first, insn, offset), then, offset + insn.length);
+    else {
+      const end = writer.pseudo(writer.instruction(first, insn, offset), then, offset + insn.length);
+      if (remember) this.crossings.store(linear, this.isBig, this.fetched.subarray(0, insn.length), first, end);
+    }
     return first;
   }
   private once(eip: number, linear: number): number {
@@ -251,7 +257,12 @@ export class CodeCache implements CodeWatcher {
   /** The instruction at `eip`, which reaches into the next page. */
   cross(eip: number): number {
     this.counts.crossings++;
-    return this.once(eip, (this.cpu.segment(CS, 'base') + eip) >>> 0);
+    const linear = (this.cpu.segment(CS, 'base') + eip) >>> 0,
+      first = this.cpu.base + SCRATCH_RECORDS;
+    // Where CS ends within the next page the limit has to be looked at.
+    const roomy = this.cpu.get('codeLimit') - eip >= MAX_LENGTH;
+    if (roomy && this.crossings.load(linear, this.isBig, first)) return first;
+    return this.scratch(eip, linear, PSEUDO.lookup, roomy);
   }
   /** A scratch record that runs one instruction and leaves. Sets pageEip and pageMap. 0 or GUEST_FAULT as `resolve`. */
   single(eip: number): number {

@@ -274,6 +274,11 @@ export class Mmu {
     return 0;
   }
 
+  /** Where a linear address lies in linear memory if the TLB allows reading it now; 0 otherwise. */
+  readableHost(linear: number): number {
+    const entry = this.entries[linear >>> 12]!;
+    return (entry & this.cpu.get('accessRead')) === 0 ? 0 : ((entry & ~0xfff) + linear) >>> 0;
+  }
   /** Where `bytes` at an offset lie in linear memory if they can be reached at once (one page, memory, rights); 0 otherwise. */
   hostOf(segment: number, offset: number, write: boolean): number {
     const { cpu } = this;
