@@ -12,9 +12,12 @@ export const room = <V>(b: Build<V>): V => b.slotAddress('scratch', b.imm(ROOM))
 
 /** Where the bytes of an operand lie: a register's own place, or a copy of what was read from memory. */
 export function addressOf<V>(b: Build<V>, operand: Operand<V>): V {
-  if (!operand.isMemory) return operand.address();
+  return operand.isMemory ? keep(b, operand.read()) : operand.address();
+}
+/** Puts 128 bits where a leaf can read them. */
+export function keep<V>(b: Build<V>, value: V): V {
   const copy = room(b);
-  b.poke(copy, 'v128', 0, operand.read());
+  b.poke(copy, 'v128', 0, value);
   return copy;
 }
 
@@ -29,9 +32,11 @@ export function reportSimd<V>(b: Build<V>, flags: V): void {
 export const computing =
   (leaf: string): Semantics =>
   (b, dst, src) => {
-    const from = addressOf(b, src);
-    reportSimd(b, b.leaf(leaf, dst.address(), from, b.get('mxcsr')));
+    computeFrom(b, leaf, dst, addressOf(b, src));
   };
+export function computeFrom<V>(b: Build<V>, leaf: string, dst: Operand<V>, from: V): void {
+  reportSimd(b, b.leaf(leaf, dst.address(), from, b.get('mxcsr')));
+}
 /** The same with a number between source and MXCSR: the predicate of an immediate. */
 export const computingWithImmediate =
   (leaf: string): Semantics =>

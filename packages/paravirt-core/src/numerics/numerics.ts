@@ -144,9 +144,9 @@ export type SseInstructions = Readonly<
     Record<`sse_${'rcp' | 'rsqrt'}${'ps' | 'ss'}`, SsePacked> &
     Record<`sse_cmp${SseForm}`, SseWithNumber> &
     Record<`sse_comi${'ss' | 'sd'}`, SseRelation> &
-    Record<`sse_cvt${'pi2ps' | 'dq2ps' | 'dq2pd' | 'ps2pd' | 'ss2sd' | 'pd2ps' | 'sd2ss'}`, SsePacked> &
+    Record<`sse_cvt${'pi2ps' | 'dq2ps' | 'ps2pd' | 'ss2sd' | 'pd2ps' | 'sd2ss'}`, SsePacked> &
     Record<`sse_cvt${'ps2pi' | 'ps2dq' | 'pd2pi' | 'ss2si' | 'sd2si'}`, SseWithNumber> &
-    Record<`sse_cvtsi2${'ss' | 'sd'}`, (dst: Slot, value: number, mxcsr: number) => SimdFlags>
+    Record<'sse_cvtsi2ss', (dst: Slot, value: number, mxcsr: number) => SimdFlags>
 >;
 
 export interface Numerics extends X87Numerics, SseNumerics, SseInstructions {}

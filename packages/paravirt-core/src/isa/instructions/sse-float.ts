@@ -2,14 +2,15 @@
 import { family, imm8, r, row, rw, w, xm128, xm32, xm64, xmm } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { computing, computingWithImmediate, relating } from '../sse.ts';
+import { computingQuickly, type QuickOperation } from '../sse-quick.ts';
 import { SSE, SSE2 } from '../vector.ts';
 
 /** Four singles, one; two doubles, one. The upper part of a scalar's destination stays. */
-const four = (name: string, opcode: string): Row[] => [
-  row(`${name}ps`, `NP 0F ${opcode} /r`, [rw(xmm), r(xm128)], computing(`sse_${name}ps`), SSE),
-  row(`${name}ss`, `F3 0F ${opcode} /r`, [rw(xmm), r(xm32)],  computing(`sse_${name}ss`), SSE),
-  row(`${name}pd`, `66 0F ${opcode} /r`, [rw(xmm), r(xm128)], computing(`sse_${name}pd`), SSE2),
-  row(`${name}sd`, `F2 0F ${opcode} /r`, [rw(xmm), r(xm64)],  computing(`sse_${name}sd`), SSE2),
+const four = (name: QuickOperation, opcode: string): Row[] => [
+  row(`${name}ps`, `NP 0F ${opcode} /r`, [rw(xmm), r(xm128)], computingQuickly(name, 'ps'), SSE),
+  row(`${name}ss`, `F3 0F ${opcode} /r`, [rw(xmm), r(xm32)],  computingQuickly(name, 'ss'), SSE),
+  row(`${name}pd`, `66 0F ${opcode} /r`, [rw(xmm), r(xm128)], computingQuickly(name, 'pd'), SSE2),
+  row(`${name}sd`, `F2 0F ${opcode} /r`, [rw(xmm), r(xm64)],  computingQuickly(name, 'sd'), SSE2),
 ];
 const COMPARES = { flags: 'w=zpc 0=osa' };
 

@@ -80,9 +80,7 @@ export {
 export {
   sse_cvtpi2ps,
   sse_cvtdq2ps,
-  sse_cvtdq2pd,
   sse_cvtsi2ss,
-  sse_cvtsi2sd,
   sse_cvtps2pd,
   sse_cvtss2sd,
   sse_cvtpd2ps,

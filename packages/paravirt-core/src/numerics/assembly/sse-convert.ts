@@ -2,7 +2,7 @@
  * Conversions of SSE and SSE2 as the instructions have them: operands at addresses, all lanes at once, one set of flags, as
  * in `sse-packed.ts`. Integers are 32 bits wide. `truncate` (0 or 1) is the CVTT form.
  */
-import { f32_from_f64, f32_from_i32, f32_to_i32, f64_from_f32, f64_from_i32, f64_to_i32 } from './sse';
+import { f32_from_f64, f32_from_i32, f32_to_i32, f64_from_f32, f64_to_i32 } from './sse';
 import { together, unmasked } from './sse-packed';
 import { sse_flags } from './sse-soft';
 
@@ -37,26 +37,11 @@ export function sse_cvtdq2ps(dst: usize, src: usize, mxcsr: i32): i32 {
   return flags;
 }
 
-/** CVTPI2PD and CVTDQ2PD: the two integers at `src`, always exact. */
-export function sse_cvtdq2pd(dst: usize, src: usize, mxcsr: i32): i32 {
-  const r0 = f64_from_i32(load<i32>(src, 0), mxcsr);
-  const r1 = f64_from_i32(load<i32>(src, 4), mxcsr);
-  store<i64>(dst, r0, 0);
-  store<i64>(dst, r1, 8);
-  return 0;
-}
-
 /** CVTSI2SS: the integer itself. */
 export function sse_cvtsi2ss(dst: usize, value: i32, mxcsr: i32): i32 {
   const result = f32_from_i32(value, mxcsr);
   if (unmasked(sse_flags, mxcsr) == 0) store<i32>(dst, result);
   return sse_flags;
-}
-
-/** CVTSI2SD: always exact. */
-export function sse_cvtsi2sd(dst: usize, value: i32, mxcsr: i32): i32 {
-  store<i64>(dst, f64_from_i32(value, mxcsr));
-  return 0;
 }
 
 export function sse_cvtps2pd(dst: usize, src: usize, mxcsr: i32): i32 {
