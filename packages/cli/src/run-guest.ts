@@ -53,7 +53,8 @@ async function play(guest: Guest, serial: SerialEnd, options: RunOptions): Promi
   output.write('\n');
   if (!result.matched) say(`tomei: ${describeFailure(result, options.timeoutMs)}`);
   conclude(options, ended, result);
-  return result.matched ? EXIT.ok : EXIT.failed;
+  if (result.matched) return EXIT.ok;
+  return result.why === 'ended' && ended.end.why === 'triple-fault' ? EXIT.guestCrashed : EXIT.failed;
 }
 
 /** A person's terminal, until the guest ends or Ctrl-] is typed. */
@@ -129,13 +130,13 @@ function conclude(options: RunOptions, { end, stats }: Ended, script: ScriptResu
 
 /** The numbers of `--stats`, for a person. */
 export function describeStats(stats: GuestStats): string[] {
-  const { instructions, guestMs, haltedMs } = stats;
-  const mips = guestMs > 0 ? instructions / guestMs / 1000 : 0;
+  const { instructions, guestMs, cpuMs, haltedMs } = stats;
+  const mips = cpuMs > 0 ? instructions / cpuMs / 1000 : 0;
   const count = (n: number): string => n.toLocaleString('en-US');
   const events = Object.entries(stats.events).sort(([, a], [, b]) => b - a);
   return [
     `instructions   ${count(instructions)}   ${mips.toFixed(1)} MIPS`,
-    `time           ${(guestMs / 1000).toFixed(2)} s running, ${(haltedMs / 1000).toFixed(2)} s halted`,
+    `time           ${(guestMs / 1000).toFixed(2)} s running (${(cpuMs / 1000).toFixed(2)} s of host CPU), ${(haltedMs / 1000).toFixed(2)} s halted`,
     `code           ${count(stats.decoded)} decoded, ${count(stats.codeInvalidations)} pages rewritten, ${count(stats.codeFlushes)} flushes`,
     `page walks     ${count(stats.pageWalks)}`,
     `events         ${events.map(([vector, n]) => `${vector}: ${count(n)}`).join(', ')}`,

@@ -64,6 +64,8 @@ export interface GuestEnd {
 export interface GuestStats {
   readonly instructions: number;
   readonly guestMs: number;
+  /** Host CPU time of the thread, which on a busy host is less than the time that passed. */
+  readonly cpuMs: number;
   readonly haltedMs: number;
   readonly decoded: number;
   readonly codeInvalidations: number;

@@ -87,6 +87,11 @@ const typed = shared.serialIn.map((memory) => new ByteRing(memory));
 const held = typed.map(() => new Uint8Array(0));
 const disks = start.disks.map((shape, i) => new RingDisk(i, shape));
 const machine = new Machine(start.config, { serial, disks }, new HostClock(), shared.memory);
+const threadMs = (): number => {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+};
+const startedAt = threadMs();
 let guestMs = 0,
   haltedMs = 0;
 
@@ -95,6 +100,7 @@ function stats(): GuestStats {
   return {
     instructions: processor.instructions,
     guestMs,
+    cpuMs: threadMs() - startedAt,
     haltedMs,
     decoded: processor.code.counts.decoded,
     codeInvalidations: processor.code.counts.invalidations,
