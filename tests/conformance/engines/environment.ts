@@ -2,7 +2,7 @@
  * The environment that `case.ts` promises a case, built around a processor without a board: page tables, descriptor tables,
  * and one HLT for each exception vector, so that the first exception stops the processor and its frame tells the rest.
  */
-import { CR0, CR4, TR, type Cpu } from '@tomei/paravirt-core';
+import { CR0, CR4, LDTR, TR, type Cpu } from '@tomei/paravirt-core';
 import {
   EFLAGS_REPORTED,
   MEMORY,
@@ -150,6 +150,7 @@ export class Environment {
     cpu.set('idtBase', KERNEL + IDT);
     cpu.set('idtLimit', 0x7ff);
     cpu.setSegment(TR, TASK, KERNEL + TSS, TSS_LIMIT, ATTRIBUTES.task);
+    cpu.setSegment(LDTR, 0, 0, 0, 0);
     cpu.set('cpl', 3);
     SEGMENT_NAMES.forEach((name, i) => {
       const selector = SELECTORS[name];

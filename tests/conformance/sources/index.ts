@@ -6,11 +6,13 @@ import { INTEGER_SOURCES } from './integer.ts';
 import { PACKED_SOURCES } from './packed.ts';
 import { X87_SOURCES } from './x87.ts';
 import { SSE_SOURCES } from './sse.ts';
+import { SYSTEM_SOURCES } from './system.ts';
 
 export const CASE_SOURCES: readonly CaseSource[] = [
   boundaries,
   ...ENCODING_SOURCES,
   ...INTEGER_SOURCES,
+  ...SYSTEM_SOURCES,
   ...PACKED_SOURCES,
   ...SSE_SOURCES,
   ...X87_SOURCES,

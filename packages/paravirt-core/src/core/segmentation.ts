@@ -159,10 +159,10 @@ export class Segmentation {
     if (kind === 3) return reachable && !code && (a & ATTRIBUTE.writable) !== 0;
     return reachable;
   }
-  /** What LAR and LSL load. */
+  /** What LAR and LSL load. Of LAR's bits 16..19 the manual says nothing; processors give the limit's. */
   value(kind: number, selector: number): number {
     const d = isNull(selector) ? undefined : this.tryRead(selector);
     if (d === undefined) return 0;
-    return kind === 0 ? d.high & 0x00f0ff00 : d.limit;
+    return kind === 0 ? d.high & 0x00ffff00 : d.limit;
   }
 }
