@@ -21,9 +21,11 @@ export class MachineRun {
     this.slice = slice;
     const line = { write: (byte: number) => void (this.output += String.fromCharCode(byte)) };
     this.machine = new Machine(config, { serial: [line], disks: [] }, new InstructionClock());
-    if (from === undefined) return this.machine.powerOn();
-    this.machine.memoryAreas().forEach(({ bytes }, i) => bytes.set(from.memory[i]!));
-    this.machine.restore(from.state);
+    if (from === undefined) this.machine.powerOn();
+    else {
+      this.machine.memoryAreas().forEach(({ bytes }, i) => bytes.set(from.memory[i]!));
+      this.machine.restore(from.state);
+    }
   }
 
   /** Runs to the end of the slice in which `instructions` since power-on are reached, or until `done`. */

@@ -2,7 +2,15 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { TomeiError } from '@tomei/kit';
-import type { GuestEnd, GuestReport, GuestRequest, GuestStart, GuestStats, InputEvent } from './protocol.ts';
+import {
+  errorOf,
+  type GuestEnd,
+  type GuestReport,
+  type GuestRequest,
+  type GuestStart,
+  type GuestStats,
+  type InputEvent,
+} from './protocol.ts';
 
 /** The screen as a PNG file, and its characters when it is in a text mode. */
 export interface Screenshot {
@@ -93,9 +101,9 @@ class ChildGuest implements Guest {
         case 'answer':
           return this.answered(report.id)?.resolve(report.value);
         case 'refused':
-          return this.answered(report.id)?.reject(new TomeiError(report.code, report.message));
+          return this.answered(report.id)?.reject(errorOf(report.trouble));
         case 'failed':
-          return fail(new TomeiError(report.code, report.message));
+          return fail(errorOf(report.trouble));
         case 'ended':
           running.resolve(undefined);
           ended.resolve({ end: report.end, stats: report.stats });

@@ -22,14 +22,15 @@ import {
 import { openVmdk, type VmdkDisk } from '@tomei/vmdk';
 import { loadVmx, type DiskConfig, type FileReference, type GuestConfig } from '@tomei/vmx';
 import { DiskServer } from './disk-server.ts';
-import type {
-  GuestReport,
-  GuestRequest,
-  GuestStart,
-  SharedParts,
-  VcpuCommand,
-  VcpuMessage,
-  VcpuStart,
+import {
+  troubleOf,
+  type GuestReport,
+  type GuestRequest,
+  type GuestStart,
+  type SharedParts,
+  type VcpuCommand,
+  type VcpuMessage,
+  type VcpuStart,
 } from './protocol.ts';
 import { SnapshotFile, saveSnapshotFile } from './snapshot-file.ts';
 
@@ -226,7 +227,7 @@ class GuestProcess {
   private beginSave(request: SaveRequest): void {
     if (this.saving !== undefined) {
       const message = `a snapshot is being written to ${this.saving.path}; try again when it is done`;
-      return report({ kind: 'refused', id: request.id, code: 'guest.busy', message });
+      return report({ kind: 'refused', id: request.id, trouble: { code: 'guest.busy', message } });
     }
     this.saving = request;
     this.command({ kind: 'pause', id: request.id });
@@ -240,8 +241,7 @@ class GuestProcess {
       saved = true;
       report({ kind: 'answer', id, value: undefined });
     } catch (error) {
-      const code = error instanceof TomeiError ? error.code : 'snapshot.unwritable';
-      report({ kind: 'refused', id, code, message: messageOf(error) });
+      report({ kind: 'refused', id, trouble: troubleOf(error) });
     }
     this.saving = undefined;
     this.command({ kind: saved && stop ? 'stop' : 'resume' });
@@ -280,7 +280,7 @@ class GuestProcess {
   }
   private async fail(code: string, message: string): Promise<void> {
     await this.close();
-    report({ kind: 'failed', code, message });
+    report({ kind: 'failed', trouble: { code, message } });
     leave(1);
   }
   /** Puts what the guest flushed, and what it wrote, on stable storage. Returns what went wrong. */
@@ -303,12 +303,20 @@ function leave(code: number): void {
   setImmediate(() => process.exit(code));
 }
 
-async function readBootFile(reference: FileReference): Promise<{ name: string; bytes: Uint8Array }> {
+type BootFile = NonNullable<MachineConfig['kernel']>;
+async function readBootFile(
+  noun: 'kernel' | 'initrd',
+  { key, fileName, path, line }: FileReference,
+  vmx: string,
+): Promise<BootFile> {
   try {
-    return { name: reference.fileName, bytes: await readFile(reference.path) };
+    return { name: fileName, bytes: await readFile(path) };
   } catch (cause) {
-    throw new TomeiError('guest.missing-file', `${reference.key}: cannot read ${reference.path}: ${messageOf(cause)}`, {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const what = missing ? `${path} does not exist` : `${path} cannot be read: ${messageOf(cause)}`;
+    throw new TomeiError(missing ? `${noun}.missing` : `${noun}.unreadable`, `${vmx}:${line}: ${key}: ${what}`, {
       cause,
+      data: { file: path },
     });
   }
 }
@@ -339,22 +347,26 @@ async function openDisks(configs: readonly DiskConfig[]): Promise<{ disks: VmdkD
   }
 }
 
-async function machineConfig(config: GuestConfig, snapshot: SnapshotFile | undefined): Promise<MachineConfig> {
+async function machineConfig(
+  vmx: string,
+  config: GuestConfig,
+  snapshot: SnapshotFile | undefined,
+): Promise<MachineConfig> {
   const sizes = { ramBytes: config.memoryMiB * 2 ** 20, videoMemoryBytes: VIDEO_MEMORY };
   // The kernel lies in the snapshot's memory, and the calendar goes on with the machine's time.
   if (snapshot !== undefined) return { ...sizes, epoch: snapshot.state.config.epoch, commandLine: '' };
   if (config.boot === undefined) {
     throw new TomeiError(
-      'guest.nothing-to-boot',
-      "this version boots kernels directly, without firmware: name one by 'tomei.kernel' in the .vmx",
+      'vmx.nothing-to-boot',
+      `${vmx}: this version boots kernels directly, without firmware: name one by tomei.kernel`,
     );
   }
   const { kernel, initrd, commandLine } = config.boot;
   return {
     ...sizes,
     epoch: Math.floor(Date.now() / 1000),
-    kernel: await readBootFile(kernel),
-    ...(initrd === undefined ? {} : { initrd: await readBootFile(initrd) }),
+    kernel: await readBootFile('kernel', kernel, vmx),
+    ...(initrd === undefined ? {} : { initrd: await readBootFile('initrd', initrd, vmx) }),
     commandLine,
   };
 }
@@ -368,7 +380,7 @@ async function begin(start: GuestStart): Promise<void> {
     report({ kind: 'warning', text: `${warning.fileName}:${warning.line}: ${warning.message}` });
   const snapshot = start.restore === undefined ? undefined : await SnapshotFile.open(start.restore);
   try {
-    const machine = await machineConfig(config, snapshot);
+    const machine = await machineConfig(start.vmx, config, snapshot);
     const { disks, names } = await openDisks(config.disks);
     const serial = Array.from({ length: PORTS }, (_, i) =>
       config.serialPorts.some((p) => p.index === i && p.connected),
@@ -390,8 +402,7 @@ async function begin(start: GuestStart): Promise<void> {
 process.on('message', (request: GuestRequest) => {
   if (request.kind !== 'start') return guest === undefined ? void early.push(request) : guest.request(request);
   begin(request).catch((error: unknown) => {
-    const code = error instanceof TomeiError ? error.code : 'guest.failed';
-    report({ kind: 'failed', code, message: messageOf(error) });
+    report({ kind: 'failed', trouble: troubleOf(error) });
     leave(1);
   });
 });

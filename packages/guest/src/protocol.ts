@@ -1,4 +1,5 @@
 /** What the parts of one guest say to each other: the parent, the guest process's I/O thread, and its vCPU thread. */
+import { TomeiError, messageOf } from '@tomei/kit';
 import type { DisplayState, MachineConfig, SavedMachine } from '@tomei/paravirt-core';
 
 /** Shared memory between the I/O thread and the vCPU thread. Rings are named from the vCPU's side. */
@@ -91,11 +92,31 @@ export type GuestRequest =
   /** Writes a snapshot; `stop` ends the guest when that is done, before it executes anything more. */
   | { readonly kind: 'save'; readonly id: number; readonly path: string; readonly stop: boolean }
   | { readonly kind: 'stop' };
+/** An error on its way to another process: what a person and a program need of it. */
+export interface Trouble {
+  readonly code: string;
+  readonly message: string;
+  /** The host's own word for the cause, such as ENOSPC. */
+  readonly errno?: string;
+}
+export function troubleOf(error: unknown): Trouble {
+  const cause: unknown = error instanceof Error ? error.cause : undefined;
+  const errno = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
+  return {
+    code: error instanceof TomeiError ? error.code : 'guest.failed',
+    message: messageOf(error),
+    ...(errno === undefined ? {} : { errno }),
+  };
+}
+export function errorOf({ code, message, errno }: Trouble): TomeiError {
+  const cause = errno === undefined ? undefined : Object.assign(new Error(errno), { code: errno });
+  return new TomeiError(code, message, { cause });
+}
 export type GuestReport =
   | { readonly kind: 'warning'; readonly text: string }
   | { readonly kind: 'running' }
   | { readonly kind: 'serial'; readonly port: number; readonly bytes: Uint8Array }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
-  | { readonly kind: 'refused'; readonly id: number; readonly code: string; readonly message: string }
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  | { readonly kind: 'refused'; readonly id: number; readonly trouble: Trouble }
+  | { readonly kind: 'failed'; readonly trouble: Trouble }
   | { readonly kind: 'ended'; readonly end: GuestEnd; readonly stats: GuestStats };

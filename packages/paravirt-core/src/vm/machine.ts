@@ -222,7 +222,7 @@ export class Machine {
     const { kernel, initrd, commandLine } = this.config;
     if (kernel === undefined)
       throw new TomeiError(
-        'guest.nothing-to-boot',
+        'vmx.nothing-to-boot',
         "this version boots kernels directly: name one by 'tomei.kernel' in the .vmx",
       );
     const boot = loadKernel(this.board.ram, {
