@@ -13,7 +13,15 @@ const CACHE = fileURLToPath(new URL('../../artefacts/kernels/', import.meta.url)
 const FLAGS = [
   ...['-m32', '-march=i686', '-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter'],
   ...['-ffreestanding', '-fno-pic', '-fno-pie', '-fno-stack-protector', '-fno-asynchronous-unwind-tables'],
-  ...['-fcf-protection=none', '-fno-builtin', '-mgeneral-regs-only', '-fno-strict-aliasing', '-fmax-errors=3', '-ftrack-macro-expansion=0', `-I${ROOT}lib`],
+  ...[
+    '-fcf-protection=none',
+    '-fno-builtin',
+    '-mgeneral-regs-only',
+    '-fno-strict-aliasing',
+    '-fmax-errors=3',
+    '-ftrack-macro-expansion=0',
+    `-I${ROOT}lib`,
+  ],
 ];
 const LINK = ['-m32', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-z,noexecstack', '-Wl,-z,norelro'];
 
@@ -60,12 +68,22 @@ function buildInto(work: string, files: readonly string[]): void {
   const library = files.filter((file) => /\/lib\/.*\.[cS]$/.test(file)).map((file) => compile(file, work));
   for (const file of files.filter((name) => /\/sources\/.*\.[cS]$/.test(name))) {
     const object = compile(file, work);
-    gcc([...LINK, `-Wl,-T,${ROOT}lib/link.ld`, object, ...library, '-o', object.replace('sources-', '').replace(/\.o$/, '.elf')]);
+    gcc([
+      ...LINK,
+      `-Wl,-T,${ROOT}lib/link.ld`,
+      object,
+      ...library,
+      '-o',
+      object.replace('sources-', '').replace(/\.o$/, '.elf'),
+    ]);
   }
 }
 
 function compile(file: string, folder: string): string {
-  const object = `${folder}/${file.slice(ROOT.length).replace('/', '-').replace(/\.[cS]$/, '')}.o`;
+  const object = `${folder}/${file
+    .slice(ROOT.length)
+    .replace('/', '-')
+    .replace(/\.[cS]$/, '')}.o`;
   gcc([...FLAGS, '-c', file, '-o', object]);
   return object;
 }

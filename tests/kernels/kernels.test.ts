@@ -23,11 +23,11 @@ describe.each(RUNNERS)('on $name', (runner) => {
     if (missing === undefined) folder = buildKernels();
   });
 
-  test.each(kernelNames())('%s', async (name, { skip }) => {
+  test.for(kernelNames())('%s', async (name, { skip }) => {
     skip(missing !== undefined, missing);
     const expected = readFileSync(new URL(`expected/${name}.txt`, import.meta.url), 'utf8');
     const excuse = skipReason(expected, runner.name);
-    skip(excuse !== undefined, excuse);
+    skip(excuse !== undefined, `${runner.name}: ${excuse}`);
 
     const run = await runner.run(`${folder}/${name}.elf`);
 
