@@ -27,6 +27,8 @@ export class Mmu {
   private readonly filled = new Uint32Array(PAGES);
   private readonly isFilled = new Uint8Array(PAGES);
   private filledCount = 0;
+  /** 4 MiB of linear addresses that a large page translates: the TLB holds them in parts, INVLPG forgets all of them. */
+  private readonly isLarge = new Uint8Array(PAGES >> 10);
   code: CodeWatcher = { hasCode: () => false, written: () => {} };
   /** Told about every flush, so that the code TLB follows; a page number, or null for all. */
   onFlush: (linear: number | null) => void = () => {};
@@ -53,10 +55,17 @@ export class Mmu {
       }
     }
     this.filledCount = kept;
+    if (kept === 0) this.isLarge.fill(0);
     this.onFlush(null);
   }
+  /** Forgets the page of a linear address, be it of 4 KiB or 4 MiB, and global or not. */
   invalidate(linear: number): void {
-    this.entries[linear >>> 12] = 0;
+    const region = linear >>> 22;
+    if (this.isLarge[region] === 0) this.entries[linear >>> 12] = 0;
+    else {
+      this.entries.fill(0, region << 10, (region + 1) << 10);
+      this.isLarge[region] = 0;
+    }
     this.onFlush(linear);
   }
   /** Code was decoded from a guest-physical page: writes to it must come here from now on. */
@@ -145,6 +154,7 @@ export class Mmu {
     if (dirty && supervisorWrites) rights |= TLB.supervisorWrite;
     if (dirty && writable && userOk) rights |= TLB.userWrite;
     if ((entry & PTE.G) !== 0 && (cr4 & CR4.PGE) !== 0) rights |= TLB.global;
+    if (large) this.isLarge[linear >>> 22] = 1;
     this.fill(linear, physical, rights);
     return physical;
   }
@@ -159,9 +169,13 @@ export class Mmu {
   readLinear(linear: number, bytes: 1 | 2 | 4, user: boolean): number {
     linear >>>= 0;
     if ((linear & 0xfff) + bytes <= 4096) return this.readPhysical(this.must(linear, false, user), bytes);
+    // Both pages are translated before any byte is read: it may be a device's.
+    const first = this.must(linear, false, user),
+      second = this.must((linear + bytes - 1) & ~0xfff, false, user);
+    const inFirst = 4096 - (linear & 0xfff);
     let value = 0;
     for (let i = 0; i < bytes; i++)
-      value |= this.readPhysical(this.must((linear + i) >>> 0, false, user), 1) << (8 * i);
+      value |= this.readPhysical(i < inFirst ? first + i : second + i - inFirst, 1) << (8 * i);
     return value >>> 0;
   }
   writeLinear(linear: number, bytes: 1 | 2 | 4, value: number, user: boolean): void {

@@ -28,7 +28,10 @@ export function createServices({
   transfers,
   system,
 }: ServiceParts): Readonly<Record<string, Service>> {
-  /** How many repetitions of a string store, or of a move from `source`, stay within one page on each side; 0 for none. */
+  /** Bytes from an offset to the end of its page or segment, whichever comes first; `host` is where it lies. */
+  const roomAt = (segment: number, offset: number, host: number): number =>
+    Math.min(4096 - (host & 0xfff), cpu.segment(segment, 'limit') - offset + 1);
+  /** How many repetitions of a string store, or of a move from `source`, stay within page and segment on each side; 0 for none. */
   const bulk = (bytes: number, source?: number): number => {
     // No time for many at once: the instruction is being stepped.
     if (cpu.get('pollBudget') === 0) return 0;
@@ -37,11 +40,11 @@ export function createServices({
     if (down || count === 0) return 0;
     const to = mmu.hostOf(ES, cpu.getRegister(EDI), true);
     if (to === 0) return 0;
-    let room = 4096 - (to & 0xfff);
+    let room = roomAt(ES, cpu.getRegister(EDI), to);
     if (source !== undefined) {
       const from = mmu.hostOf(source, cpu.getRegister(ESI), false);
       if (from === 0) return 0;
-      room = Math.min(room, 4096 - (from & 0xfff));
+      room = Math.min(room, roomAt(source, cpu.getRegister(ESI), from));
       // Overlapping upward moves repeat a pattern: element by element.
       if (to > from && to - from < room) return 0;
     }
