@@ -120,86 +120,82 @@ export class MemoryBuild extends FlagsBuild {
     const base = this.pop('i');
     return this.op('i32.add', [base, offset]);
   }
-  /** Finds where an access goes: `host` holds the address, or 0 when the core must do it. */
-  protected locate(
-    segment: SegmentRef,
-    offset: Value,
-    bytes: number,
-    write: boolean,
-  ): { host: number; segmentAddress: Value } {
-    const s = this.segmentBase(segment);
-    const linear = this.locals.take('i'),
-      entry = this.locals.take('i'),
-      host = this.locals.take('i');
-    const { code } = this;
-    this.push(s.at).memory('i32.load', s.offset + SEGMENT.base);
-    this.push(offset);
-    code.op('i32.add').tee(linear).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and');
-    code.get(this.frame.tlb).op('i32.add').memory('i32.load').set(entry);
-    // host = (entry & ~0xfff) + linear, where segment, rights and page allow; else 0
-    code.get(entry).i32(-4096).op('i32.and').get(linear).op('i32.add');
-    code.i32(0);
-    this.push(offset);
+  /**
+   * One access: `fast` with the host address on the stack where segment, rights and page allow it at once, else `slow`. Three tests
+   * that the host predicts cost less than one that depends on all of them. `host`, where given, keeps the address; 0 after `slow`.
+   */
+  private reach(place: Place, bytes: number, write: boolean, fast: () => void, slow: () => void, host?: number): void {
+    const { code, locals, frame } = this;
+    const s = place.segment;
+    const linear = locals.take('i'),
+      entry = locals.take('i');
+    code.block().block();
+    this.nest += 2;
+    this.push(place.offset);
     this.push(s.at)
       .memory('i32.load', s.offset + (write ? SEGMENT.writeBound : SEGMENT.readBound))
-      .op('i32.lt_u');
+      .op('i32.ge_u')
+      .brIf(0);
+    this.push(s.at).memory('i32.load', s.offset + SEGMENT.base);
+    this.push(place.offset);
+    code.op('i32.add').tee(linear).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and');
+    code.get(frame.tlb).op('i32.add').memory('i32.load').tee(entry);
     code
-      .get(entry)
-      .get(write ? this.frame.writeBit : this.frame.readBit)
+      .get(write ? frame.writeBit : frame.readBit)
       .op('i32.and')
-      .i32(0)
-      .op('i32.ne')
-      .op('i32.and');
-    if (bytes > 1)
+      .op('i32.eqz')
+      .brIf(0);
+    if (bytes > 1) {
       code
         .get(linear)
         .i32(0xfff)
         .op('i32.and')
         .i32(4096 - bytes)
-        .op('i32.le_u')
-        .op('i32.and');
-    code.select().set(host);
-    const segmentAddress = s.offset === 0 ? s.at : this.op('i32.add', [s.at, this.imm(s.offset)]);
-    return { host, segmentAddress };
-  }
-  /** Integers and 128 bits through the fast path, anything else through the core. */
-  protected access(
-    place: { host: number; segmentAddress: Value },
-    offset: Value,
-    type: MemoryType,
-    value: Value | null,
-    service: string,
-  ): Value | null {
-    const { code } = this,
-      bytes = BYTES[type];
-    const result = value === null ? this.locals.take(TYPE[type]) : -1;
-    const wide = bytes > 4;
-    code.get(place.host).if();
-    this.nest++;
-    code.get(place.host);
-    if (value === null) code.memory(LOAD[type]).set(result);
-    else {
-      this.push(value);
-      code.memory(STORE[type]);
+        .op('i32.gt_u')
+        .brIf(0);
     }
-    code.else();
-    if (value !== null && wide) this.storeField(OFFSET.scratch, value, STORE[type]);
-    this.push(place.segmentAddress);
-    this.push(offset);
-    code.i32(bytes);
-    if (value !== null) {
-      if (wide) code.i32(0);
-      else this.push(value);
-    }
-    code.call(this.imports.service(service, value === null ? 3 : 4));
-    if (value === null && !wide) code.set(result);
-    else code.drop();
-    this.faultIfSet();
-    if (value === null && wide) code.get(this.frame.cpu).memory(LOAD[type], OFFSET.scratch).set(result);
-    this.leaveSoon();
+    code.get(entry).i32(-4096).op('i32.and').get(linear).op('i32.add');
+    if (host !== undefined) code.tee(host);
+    fast();
+    code.br(1);
     this.nest--;
     code.end();
-    return value === null ? { type: TYPE[type], local: result } : null;
+    if (host !== undefined) code.i32(0).set(host);
+    slow();
+    this.nest--;
+    code.end();
+  }
+  /** A segment and an offset in it. */
+  private place(segment: SegmentRef, offset: Value): Place {
+    return { segment: this.segmentBase(segment), offset };
+  }
+  /** Calls the core for an access, with the segment register's address, the offset and the size. */
+  private callCore(place: Place, bytes: number, service: string, value?: Value): void {
+    const { segment } = place;
+    this.push(segment.at);
+    if (segment.offset !== 0) this.code.i32(segment.offset).op('i32.add');
+    this.push(place.offset).i32(bytes);
+    if (value !== undefined) this.push(value);
+    this.code.call(this.imports.service(service, value === undefined ? 3 : 4));
+  }
+  private readSlowly(place: Place, type: MemoryType, service: string, result: number): void {
+    const { code } = this,
+      bytes = BYTES[type];
+    this.callCore(place, bytes, service);
+    if (bytes > 4) code.drop();
+    else code.set(result);
+    this.faultIfSet();
+    // 8 and 16 bytes are left in `scratch`.
+    if (bytes > 4) code.get(this.frame.cpu).memory(LOAD[type], OFFSET.scratch).set(result);
+    this.leaveSoon();
+  }
+  private writeSlowly(place: Place, type: MemoryType, value: Value): void {
+    const bytes = BYTES[type];
+    if (bytes > 4) this.storeField(OFFSET.scratch, value, STORE[type]);
+    this.callCore(place, bytes, 'writeMemory', bytes > 4 ? this.imm(0) : value);
+    this.code.drop();
+    this.faultIfSet();
+    this.leaveSoon();
   }
   /**
    * A device answered and asked to leave. Inline handlers leave at the next transfer, by giving their budget back; handlers
@@ -218,21 +214,79 @@ export class MemoryBuild extends FlagsBuild {
   }
   load(segment: SegmentRef, offset: Value, type: MemoryType): Value {
     this.alignmentChecked(segment, offset, type);
-    return this.access(this.locate(segment, offset, BYTES[type], false), offset, type, null, 'readMemory')!;
+    const result = this.locals.take(TYPE[type]),
+      place = this.place(segment, offset);
+    this.reach(
+      place,
+      BYTES[type],
+      false,
+      () => void this.code.memory(LOAD[type]).set(result),
+      () => this.readSlowly(place, type, 'readMemory', result),
+    );
+    return { type: TYPE[type], local: result };
   }
   store(segment: SegmentRef, offset: Value, type: MemoryType, value: Value): void {
     this.alignmentChecked(segment, offset, type);
-    this.access(this.locate(segment, offset, BYTES[type], true), offset, type, value, 'writeMemory');
+    const place = this.place(segment, offset);
+    this.reach(
+      place,
+      BYTES[type],
+      true,
+      () => {
+        this.push(value);
+        this.code.memory(STORE[type]);
+      },
+      () => this.writeSlowly(place, type, value),
+    );
+  }
+  /** Reads what the same instruction will write: the rights to write are looked at now, and not again. */
+  protected loadForUpdate(
+    segment: SegmentRef,
+    offset: Value,
+    type: MemoryType,
+  ): { value: Value; store: (v: Value) => void } {
+    this.alignmentChecked(segment, offset, type);
+    const result = this.locals.take(TYPE[type]),
+      host = this.locals.take('i'),
+      place = this.place(segment, offset);
+    this.reach(
+      place,
+      BYTES[type],
+      true,
+      () => void this.code.memory(LOAD[type]).set(result),
+      () => this.readSlowly(place, type, 'readForUpdate', result),
+      host,
+    );
+    const store = (v: Value): void => {
+      this.code.get(host).if();
+      this.nest++;
+      this.code.get(host);
+      this.push(v);
+      this.code.memory(STORE[type]).else();
+      this.writeSlowly(place, type, v);
+      this.nest--;
+      this.code.end();
+    };
+    return { value: { type: TYPE[type], local: result }, store };
   }
   probeStore(segment: SegmentRef, offset: Value, type: MemoryType): void {
-    const place = this.locate(segment, offset, BYTES[type], true);
-    this.code.get(place.host).op('i32.eqz').if();
-    this.nest++;
-    this.push(place.segmentAddress);
-    this.push(offset);
-    this.code.i32(BYTES[type]).call(this.imports.service('probeWrite', 3)).drop();
-    this.faultIfSet();
-    this.nest--;
-    this.code.end();
+    const place = this.place(segment, offset);
+    this.reach(
+      place,
+      BYTES[type],
+      true,
+      () => void this.code.drop(),
+      () => {
+        this.callCore(place, BYTES[type], 'probeWrite');
+        this.code.drop();
+        this.faultIfSet();
+      },
+    );
   }
+}
+
+/** A segment register's block as an address and a static offset, and an offset in the segment. */
+interface Place {
+  readonly segment: { readonly at: Value; readonly offset: number };
+  readonly offset: Value;
 }

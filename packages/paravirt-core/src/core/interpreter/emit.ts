@@ -7,7 +7,7 @@ import type { Build, MemoryType, Operand, Size } from '../../isa/build.ts';
 import type { OperandSpec } from '../../isa/model.ts';
 import { MemoryBuild } from './build-memory.ts';
 import { RECORD } from './record.ts';
-import { BYTES, LOAD, MASK, STORE, integerType, type Value } from './value.ts';
+import { LOAD, MASK, STORE, integerType, type Value } from './value.ts';
 
 export class HandlerBuild extends MemoryBuild implements Build<Value> {
   // --- operands
@@ -165,7 +165,7 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
     const actual = bits === 'v' ? this.size : bits;
     const type: MemoryType =
       actual === 64 ? 'u64' : actual === 128 ? 'v128' : actual === 8 ? 'u8' : actual === 16 ? 'u16' : 'u32';
-    let update: { host: number; segmentAddress: Value } | undefined;
+    let update: ((v: Value) => void) | undefined;
     // Semantics may read or write in only one arm of an `if`: the offset is computed where every path has it.
     if (spec.access !== 'none') offset();
     const asVector = (v: Value): Value => {
@@ -184,13 +184,13 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
       isMemory: true,
       read: () => {
         if (spec.access !== 'rw') return asVector(this.load('operand', offset(), type));
-        this.alignmentChecked('operand', offset(), type);
-        update = this.locate('operand', offset(), BYTES[type], true);
-        return asVector(this.access(update, offset(), type, null, 'readForUpdate')!);
+        const { value, store } = this.loadForUpdate('operand', offset(), type);
+        update = store;
+        return asVector(value);
       },
       write: (v) => {
         if (update === undefined) this.store('operand', offset(), type, fromVector(v));
-        else this.access(update, offset(), type, fromVector(v), 'writeMemory');
+        else update(fromVector(v));
       },
       offset,
       load: (t, delta) =>

@@ -220,7 +220,7 @@ function runFunction(
   load(OFFSET.pageEip, pageEip);
   load(OFFSET.pageMap, map);
   code.br(2).end();
-  // Code TLB: linear page and mode must agree.
+  // Code TLB: linear page and mode must agree. What misses goes to the core, which says which page this is.
   code.get(target).get(cpu).memory('i32.load', segmentCsBase()).op('i32.add').tee(t).i32(-4096).op('i32.and');
   code.get(cpu).memory('i32.load', OFFSET.codeKey).op('i32.or').set(tag);
   code
@@ -235,9 +235,11 @@ function runFunction(
     .op('i32.shl')
     .op('i32.add')
     .set(map);
-  code.get(map).memory('i32.load', 0).get(tag).op('i32.eq').if();
+  code.get(map).memory('i32.load', 0).get(tag).op('i32.eq');
+  // The page may have been found under another CS: this one has to hold all of it.
+  code.get(target).get(t).i32(0xfff).op('i32.and').op('i32.sub').tee(pageEip);
+  code.get(cpu).memory('i32.load', OFFSET.codeBound).op('i32.lt_u').op('i32.and').if();
   code.get(map).memory('i32.load', 4).set(map);
-  code.get(target).get(t).i32(0xfff).op('i32.and').op('i32.sub').set(pageEip);
   store(OFFSET.pageEip, pageEip);
   store(OFFSET.pageMap, map);
   code
