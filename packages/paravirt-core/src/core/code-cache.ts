@@ -134,10 +134,9 @@ export class CodeCache implements CodeWatcher {
     const linear = (cpu.segment(CS, 'base') + eip) >>> 0;
     const physical = this.mmu.translate(linear, false, cpu.get('cpl') === 3);
     if (physical < 0) throw GUEST_FAULT;
-    const pageEip = (eip - (linear & 0xfff)) | 0,
-      limit = cpu.get('codeLimit');
-    // Where the limit ends within the page, or the bytes are a device's, nothing is kept.
-    const whole = limit >= eip - (linear & 0xfff) + 4095 && eip >= (linear & 0xfff);
+    const pageEip = (eip - (linear & 0xfff)) | 0;
+    // Where CS begins or ends within the page, or the bytes are a device's, nothing is kept.
+    const whole = pageEip >>> 0 < cpu.get('codeBound');
     cpu.set('pageEip', pageEip);
     if (!whole || cpu.physical.hostPage(physical) === 0) {
       cpu.set('pageMap', plan.emptyMap);

@@ -183,6 +183,7 @@ export class Cpu {
     if (index === SS) this.set('stackMask', (attributes & ATTRIBUTE.big) !== 0 ? -1 : 0xffff);
     if (index === CS) {
       this.set('codeLimit', limit);
+      this.set('codeBound', Math.max(0, (limit >>> 0) - 4094));
       this.refreshMode();
     }
   }

@@ -36,6 +36,7 @@ const entries = [
   ['interruptPending', 4],
   ['stackMask', 4],
   ['codeLimit', 4],
+  ['codeBound', 4], // a page of code that begins at an EIP below this lies within CS as a whole
   ['cpl', 4],
   ['cr0', 4],
   ['cr2', 4],

@@ -102,6 +102,7 @@ export const FIELD_ROLES = {
   interruptPending: 'derived',
   stackMask: 'derived',
   codeLimit: 'derived',
+  codeBound: 'derived',
   accessRead: 'derived',
   unitDenied: 'derived',
   codeKey: 'derived',

@@ -76,7 +76,7 @@ export const system = family('system', [
   row('lidt', '0F 01 /3', [r(m)],                 loadTable('loadIdt'), { ...CPL0, operandSized: true }),
   row('smsw', '0F 01 /4', [w(rmv_m16)],           (b, dst) => dst.write(b.get('cr0'))),
   row('lmsw', '0F 01 /6', [r(rm16)],              (b, src) => void b.service('loadMachineStatus', src.read()), CPL0),
-  row('invlpg', '0F 01 /7', [r(m)],               (b, at) => void b.service('invalidatePage', b.linear('operand', at.offset())), CPL0),
+  row('invlpg', '0F 01 /7', [r(m)],               (b, at) => void b.service('invalidatePage', b.linear('operand', at.offset())), { ...CPL0, transfers: true }),
   row('lar',  '0F 02 /r', [rw(rv), r(rmv_m16)],   describing(0), { flags: 'w=z' }),
   row('lsl',  '0F 03 /r', [rw(rv), r(rmv_m16)],   describing(1), { flags: 'w=z' }),
   row('clts', '0F 06',    [],                     (b) => void b.service('clearTaskSwitched'), CPL0),
