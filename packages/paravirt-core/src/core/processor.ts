@@ -57,6 +57,8 @@ export class Processor {
   readonly system: SystemRegisters;
   /** Instructions executed since power-on. */
   instructions = 0;
+  /** Instructions, and iterations of string instructions in their place: what takes time. */
+  work = 0;
   /** Events delivered, by vector: for --stats. */
   readonly delivered = new Uint32Array(256);
   private readonly engine: Engine;
@@ -165,6 +167,7 @@ export class Processor {
     const executed = (single ? 1 : budget) - signed('instructionsLeft') - signed('instructionsReturned');
     this.instructions += executed;
     this.lastExecuted = executed + (single ? 0 : budget - signed('pollBudget'));
+    this.work += this.lastExecuted;
     return how;
   }
   private deliverFault(): boolean {

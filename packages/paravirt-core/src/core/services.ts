@@ -10,6 +10,9 @@ import type { Transfers } from './transfer.ts';
 /** Arguments and results are 32-bit integers; a fault is recorded and GUEST_FAULT thrown. */
 export type Service = (a: number, b: number, c: number, d: number) => number | void;
 
+/** Repetitions done in bulk count as half an iteration each: virtual time passes, and interrupts are looked at now and then. */
+const BULK_COST_SHIFT = 1;
+
 /** Software interrupts: how the second argument of `softwareInterrupt` reads. */
 const INT1 = 1;
 
@@ -70,7 +73,7 @@ export function createServices({
       advance(ESI, n * bytes);
       advance(EDI, n * bytes);
       cpu.setRegister(ECX, cpu.getRegister(ECX) - n);
-      cpu.set('pollBudget', cpu.get('pollBudget') - (n >> 3));
+      cpu.set('pollBudget', cpu.get('pollBudget') - (n >> BULK_COST_SHIFT));
     },
     bulkStore: (bytes) => {
       const n = bulk(bytes);
@@ -86,7 +89,7 @@ export function createServices({
         }
       advance(EDI, n * bytes);
       cpu.setRegister(ECX, cpu.getRegister(ECX) - n);
-      cpu.set('pollBudget', cpu.get('pollBudget') - (n >> 3));
+      cpu.set('pollBudget', cpu.get('pollBudget') - (n >> BULK_COST_SHIFT));
     },
 
     selector: (index) => cpu.segment(index, 'selector'),

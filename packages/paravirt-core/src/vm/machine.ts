@@ -264,7 +264,7 @@ export class Machine {
   runSlice(limit = SLICE): SliceEnd {
     this.lookAtClock();
     this.board.fireDue();
-    const before = this.processor.instructions;
+    const before = this.processor.work;
     const next = this.alarms.next();
     // An instruction clock reaches the next alarm exactly; a host clock is looked at often enough.
     const room =
@@ -272,7 +272,7 @@ export class Machine {
         ? limit
         : Math.max(1, Math.min(limit, Math.ceil((next - this.clock.now()) / 2)));
     const how = this.processor.run(room);
-    this.clock.executed(this.processor.instructions - before);
+    this.clock.executed(this.processor.work - before);
     if (how === 'triple-fault') return { kind: 'stopped', why: 'triple-fault', status: 0 };
     if (this.pendingStop !== undefined) return this.pendingStop;
     if (how !== 'halted') return { kind: 'running' };
