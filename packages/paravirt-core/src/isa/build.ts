@@ -17,37 +17,102 @@ export type MemoryType = 'u8' | 'u16' | 'u32' | 'u64' | 'v128';
 export type StatusFlag = 'C' | 'P' | 'A' | 'Z' | 'S' | 'O';
 
 /** General registers in encoding order. */
-export const EAX = 0, ECX = 1, EDX = 2, EBX = 3, ESP = 4, EBP = 5, ESI = 6, EDI = 7;
+export const EAX = 0,
+  ECX = 1,
+  EDX = 2,
+  EBX = 3,
+  ESP = 4,
+  EBP = 5,
+  ESI = 6,
+  EDI = 7;
 /** Segment registers in encoding order. */
-export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5;
+export const ES = 0,
+  CS = 1,
+  SS = 2,
+  DS = 3,
+  FS = 4,
+  GS = 5;
 
 /** Exception vectors (SDM vol. 3, table 6-1). */
 export const EXCEPTION = {
-  DE: 0, DB: 1, NMI: 2, BP: 3, OF: 4, BR: 5, UD: 6, NM: 7, DF: 8, TS: 10, NP: 11, SS: 12, GP: 13, PF: 14, MF: 16, AC: 17, MC: 18, XM: 19,
+  DE: 0,
+  DB: 1,
+  NMI: 2,
+  BP: 3,
+  OF: 4,
+  BR: 5,
+  UD: 6,
+  NM: 7,
+  DF: 8,
+  TS: 10,
+  NP: 11,
+  SS: 12,
+  GP: 13,
+  PF: 14,
+  MF: 16,
+  AC: 17,
+  MC: 18,
+  XM: 19,
 } as const;
 
 /** State that is neither a general register nor a status flag, by its name in the processor's layout. All are 32 bits wide. */
 export type StateField =
   | 'systemFlags' // EFLAGS without the six status flags; bit 1 is set
   | 'interruptPending' // not 0: something waits for IF
+  | 'shadow' // 1: interrupts wait until one more instruction has been executed
   | 'stackMask' // 0xFFFF or 0xFFFFFFFF, by SS.B
   | 'codeLimit' // CS limit in bytes
-  | 'cpl' | 'cr0' | 'cr4'
+  | 'cpl'
+  | 'cr0'
+  | 'cr4'
   | 'fpuControl'
   | 'fpuStatus' // without TOP; ES and B follow from the flags and their masks
   | 'fpuTop'
   | 'fpuTags' // bit n: physical register n is empty
-  | 'fpuOpcode' | 'fpuIp' | 'fpuCs' | 'fpuDp' | 'fpuDs'
+  | 'fpuOpcode'
+  | 'fpuIp'
+  | 'fpuCs'
+  | 'fpuDp'
+  | 'fpuDs'
   | 'mxcsr';
 
 /** State that is an array of 16-byte slots: x87 registers by physical number, XMM registers, room for leaf numerics. */
 export type SlotField = 'fpr' | 'xmm' | 'scratch';
 
 /** EFLAGS bits outside the status flags (SDM vol. 1, 3.4.3). */
-export const EFLAGS = { TF: 1 << 8, IF: 1 << 9, DF: 1 << 10, IOPL: 3 << 12, NT: 1 << 14, RF: 1 << 16, VM: 1 << 17, AC: 1 << 18, VIF: 1 << 19, VIP: 1 << 20, ID: 1 << 21 } as const;
+export const EFLAGS = {
+  TF: 1 << 8,
+  IF: 1 << 9,
+  DF: 1 << 10,
+  IOPL: 3 << 12,
+  NT: 1 << 14,
+  RF: 1 << 16,
+  VM: 1 << 17,
+  AC: 1 << 18,
+  VIF: 1 << 19,
+  VIP: 1 << 20,
+  ID: 1 << 21,
+} as const;
 
 /** Condition codes of Jcc, SETcc and CMOVcc in encoding order (SDM vol. 2, appendix B.1.4.7). */
-export const CONDITIONS = ['o', 'no', 'b', 'ae', 'z', 'nz', 'be', 'a', 's', 'ns', 'p', 'np', 'l', 'ge', 'le', 'g'] as const;
+export const CONDITIONS = [
+  'o',
+  'no',
+  'b',
+  'ae',
+  'z',
+  'nz',
+  'be',
+  'a',
+  's',
+  'ns',
+  'p',
+  'np',
+  'l',
+  'ge',
+  'le',
+  'g',
+] as const;
 
 /** A value that changes inside `if` and `loop`. */
 export interface Variable<V> {

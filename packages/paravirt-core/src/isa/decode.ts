@@ -51,15 +51,20 @@ export class Decoder {
       for (let i = 0; i < (plusRegister ? 8 : 1); i++) maps[map]![opcode + i]!.push(row);
     }
     // A mandatory prefix is more specific than none.
-    for (const map of maps) for (const slot of map) slot.sort((a, b) => Number(a.parsed.mandatory === null) - Number(b.parsed.mandatory === null));
+    for (const map of maps)
+      for (const slot of map)
+        slot.sort((a, b) => Number(a.parsed.mandatory === null) - Number(b.parsed.mandatory === null));
     this.maps = maps;
   }
 
   /** Decodes at `at`, using at most the bytes before `end`. `big` is CS.D. */
   decode(bytes: Uint8Array, at: number, end: number, big: boolean): Instruction | NoInstruction {
     let i = at;
-    let operandPrefix = false, addressPrefix = false, lock = false;
-    let repeat = 0, override = -1;
+    let operandPrefix = false,
+      addressPrefix = false,
+      lock = false;
+    let repeat = 0,
+      override = -1;
     for (; ; i++) {
       if (i - at >= MAX_LENGTH) return 'too-long';
       if (i >= end) return 'need-more';
@@ -86,7 +91,8 @@ export class Decoder {
     }
     const candidates = this.maps[map]![opcode]!;
     if (candidates.length === 0) return 'undefined';
-    const needsModrm = candidates[0]!.parsed.modrm.kind !== 'none' || candidates.some((c) => c.parsed.modrm.kind !== 'none');
+    const needsModrm =
+      candidates[0]!.parsed.modrm.kind !== 'none' || candidates.some((c) => c.parsed.modrm.kind !== 'none');
     let modrm = 0;
     if (needsModrm) {
       if (i >= end) return 'need-more';
@@ -98,7 +104,8 @@ export class Decoder {
     const size = big !== operandPrefix ? 32 : 16;
     const addressSize = big !== addressPrefix ? 32 : 16;
     const reader = new Reader(bytes, at, i, end);
-    let reg = row.parsed.plusRegister ? opcode & 7 : 0, rm = 0;
+    let reg = row.parsed.plusRegister ? opcode & 7 : 0,
+      rm = 0;
     let memory: MemoryOperand | null = null;
     if (row.parsed.modrm.kind !== 'none') {
       reader.next(1);
@@ -109,9 +116,19 @@ export class Decoder {
         memory = addressSize === 32 ? reader.address32(modrm, override) : reader.address16(modrm, override);
       }
     }
-    let immediate = 0, immediate2 = 0;
+    let immediate = 0,
+      immediate2 = 0;
     row.parsed.immediates.forEach((kind, n) => {
-      const bytesOf = kind === 'ib' || kind === 'cb' ? 1 : kind === 'iw' ? 2 : kind === 'mo' ? addressSize / 8 : kind === 'iv' || kind === 'cv' ? size / 8 : 4;
+      const bytesOf =
+        kind === 'ib' || kind === 'cb'
+          ? 1
+          : kind === 'iw'
+            ? 2
+            : kind === 'mo'
+              ? addressSize / 8
+              : kind === 'iv' || kind === 'cv'
+                ? size / 8
+                : 4;
       const signed = kind === 'cb' || kind === 'cv' || kind === 'cd' || row.operands.some((o) => o.kind === 'simm');
       const value = reader.next(bytesOf);
       const wide = signed && bytesOf < 4 ? (value << (32 - 8 * bytesOf)) >> (32 - 8 * bytesOf) : value | 0;
@@ -123,20 +140,49 @@ export class Decoder {
     if (reader.at - at > MAX_LENGTH) return 'too-long';
     if (reader.at > end) return 'need-more';
     if (row.operands.some((o) => o.kind === 'moffs')) {
-      memory = { segment: override >= 0 ? override : DS, base: -1, index: -1, scale: 0, displacement: immediate, addressSize };
+      memory = {
+        segment: override >= 0 ? override : DS,
+        base: -1,
+        index: -1,
+        scale: 0,
+        displacement: immediate,
+        addressSize,
+      };
     }
     if (lock && !(row.lock === true && memory !== null)) return 'undefined';
-    const illegal = row.operands.some((o) => (o.kind === 'sreg' && (reg > 5 || (o.access !== 'r' && reg === 1))) || (o.kind === 'creg' && (reg === 1 || reg > 4)));
+    const illegal = row.operands.some(
+      (o) =>
+        (o.kind === 'sreg' && (reg > 5 || (o.access !== 'r' && reg === 1))) ||
+        (o.kind === 'creg' && (reg === 1 || reg > 4)),
+    );
     if (illegal) return 'undefined';
-    if (memory !== null && popMovesFirst(row, memory)) memory = { ...memory, displacement: (memory.displacement + size / 8) | 0 };
+    if (memory !== null && popMovesFirst(row, memory))
+      memory = { ...memory, displacement: (memory.displacement + size / 8) | 0 };
     const isMemory = memory !== null && (canBeMemory(row) || row.operands.some((o) => o.kind === 'moffs'));
-    const form = this.table.find(row, size, addressSize, isMemory && canBeMemory(row), repeat === 0 ? 'none' : repeat === 0xf3 ? 'repe' : 'repne');
-    return { form, length: reader.at - at, reg, rm, memory, segment: override >= 0 ? override : DS, immediate, immediate2, lock };
+    const form = this.table.find(
+      row,
+      size,
+      addressSize,
+      isMemory && canBeMemory(row),
+      repeat === 0 ? 'none' : repeat === 0xf3 ? 'repe' : 'repne',
+    );
+    return {
+      form,
+      length: reader.at - at,
+      reg,
+      rm,
+      memory,
+      segment: override >= 0 ? override : DS,
+      immediate,
+      immediate2,
+      lock,
+    };
   }
 }
 
 /** POP computes an ESP-based destination after it has moved ESP (SDM vol. 2, POP): the decoder adds the size to the displacement. */
-export const popMovesFirst = (row: Row, memory: MemoryOperand): boolean => row.mnemonic === 'pop' && memory.base === ESP;
+export const popMovesFirst = (row: Row, memory: MemoryOperand): boolean =>
+  row.mnemonic === 'pop' && memory.base === ESP;
 
 function matches(row: Row, modrm: number, repeat: number, operandPrefix: boolean): boolean {
   const { mandatory, modrm: rule } = row.parsed;
@@ -182,7 +228,9 @@ class Reader {
   /** ModRM with 32-bit addressing (SDM vol. 2, tables 2-2 and 2-3). */
   address32(modrm: number, override: number): MemoryOperand {
     const mod = modrm >> 6;
-    let base = modrm & 7, index = -1, scale = 0;
+    let base = modrm & 7,
+      index = -1,
+      scale = 0;
     if (base === 4) {
       const sib = this.next(1);
       base = sib & 7;
@@ -204,8 +252,10 @@ class Reader {
   }
   /** ModRM with 16-bit addressing (SDM vol. 2, table 2-1). */
   address16(modrm: number, override: number): MemoryOperand {
-    const mod = modrm >> 6, form = modrm & 7;
-    let base: number = BASE_16[form]!, displacement = 0;
+    const mod = modrm >> 6,
+      form = modrm & 7;
+    let base: number = BASE_16[form]!,
+      displacement = 0;
     if (mod === 0 && form === 6) {
       base = -1;
       displacement = this.next(2);

@@ -17,9 +17,15 @@ export type OperandKind =
   | 'one' // the constant 1
   | 'rel' // relative branch target
   | 'far' // selector:offset immediate
-  | 'sreg' | 'creg' | 'dreg'
-  | 'mm' | 'mmrm' | 'xmm' | 'xmmrm' // ModRM.reg and ModRM.rm as MMX and XMM registers
-  | 'mmreg' | 'xmmreg' // ModRM.rm as MMX and XMM register only
+  | 'sreg'
+  | 'creg'
+  | 'dreg'
+  | 'mm'
+  | 'mmrm'
+  | 'xmm'
+  | 'xmmrm' // ModRM.reg and ModRM.rm as MMX and XMM registers
+  | 'mmreg'
+  | 'xmmreg' // ModRM.rm as MMX and XMM register only
   | 'rmreg' // ModRM.rm, general register only
   | 'st'; // x87 register in ModRM.rm
 

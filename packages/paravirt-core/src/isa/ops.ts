@@ -3,15 +3,43 @@ import { EFLAGS, ESP, SS, type Build, type MemoryType, type Operand, type Size }
 
 type Binary = <V>(b: Build<V>, x: V, y: V) => V;
 type Unary = <V>(b: Build<V>, x: V) => V;
-const binary = (name: string): Binary => (b, x, y) => b.op(name, [x, y]);
-const unary = (name: string): Unary => (b, x) => b.op(name, [x]);
+const binary =
+  (name: string): Binary =>
+  (b, x, y) =>
+    b.op(name, [x, y]);
+const unary =
+  (name: string): Unary =>
+  (b, x) =>
+    b.op(name, [x]);
 
-export const add = binary('i32.add'), sub = binary('i32.sub'), mul = binary('i32.mul');
-export const and = binary('i32.and'), or = binary('i32.or'), xor = binary('i32.xor');
-export const shl = binary('i32.shl'), shrU = binary('i32.shr_u'), shrS = binary('i32.shr_s'), rotl = binary('i32.rotl');
-export const eq = binary('i32.eq'), ne = binary('i32.ne'), ltU = binary('i32.lt_u'), gtU = binary('i32.gt_u'), ltS = binary('i32.lt_s'), gtS = binary('i32.gt_s');
-export const eqz = unary('i32.eqz'), widenU = unary('i64.extend_i32_u'), widenS = unary('i64.extend_i32_s'), wrap = unary('i32.wrap_i64');
-export const add64 = binary('i64.add'), sub64 = binary('i64.sub'), or64 = binary('i64.or'), and64 = binary('i64.and'), mul64 = binary('i64.mul'), shl64 = binary('i64.shl'), shrU64 = binary('i64.shr_u'), shrS64 = binary('i64.shr_s');
+export const add = binary('i32.add'),
+  sub = binary('i32.sub'),
+  mul = binary('i32.mul');
+export const and = binary('i32.and'),
+  or = binary('i32.or'),
+  xor = binary('i32.xor');
+export const shl = binary('i32.shl'),
+  shrU = binary('i32.shr_u'),
+  shrS = binary('i32.shr_s'),
+  rotl = binary('i32.rotl');
+export const eq = binary('i32.eq'),
+  ne = binary('i32.ne'),
+  ltU = binary('i32.lt_u'),
+  gtU = binary('i32.gt_u'),
+  ltS = binary('i32.lt_s'),
+  gtS = binary('i32.gt_s');
+export const eqz = unary('i32.eqz'),
+  widenU = unary('i64.extend_i32_u'),
+  widenS = unary('i64.extend_i32_s'),
+  wrap = unary('i32.wrap_i64');
+export const add64 = binary('i64.add'),
+  sub64 = binary('i64.sub'),
+  or64 = binary('i64.or'),
+  and64 = binary('i64.and'),
+  mul64 = binary('i64.mul'),
+  shl64 = binary('i64.shl'),
+  shrU64 = binary('i64.shr_u'),
+  shrS64 = binary('i64.shr_s');
 
 export const andImm = <V>(b: Build<V>, x: V, n: number): V => and(b, x, b.imm(n));
 export const addImm = <V>(b: Build<V>, x: V, n: number): V => add(b, x, b.imm(n));
@@ -24,18 +52,23 @@ export const bit = <V>(b: Build<V>, x: V, n: number): V => andImm(b, shrImm(b, x
 export const signBit = <V>(b: Build<V>, size: Size, x: V): V => (size === 32 ? shrImm(b, x, 31) : bit(b, x, size - 1));
 
 /** Sign-extends the low `size` bits to 32. */
-export const signExtend = <V>(b: Build<V>, size: Size, x: V): V => (size === 32 ? x : b.op(size === 8 ? 'i32.extend8_s' : 'i32.extend16_s', [x]));
+export const signExtend = <V>(b: Build<V>, size: Size, x: V): V =>
+  size === 32 ? x : b.op(size === 8 ? 'i32.extend8_s' : 'i32.extend16_s', [x]);
 /** Clears all but the low `size` bits. */
-export const truncate = <V>(b: Build<V>, size: Size, x: V): V => (size === 32 ? x : andImm(b, x, size === 8 ? 0xff : 0xffff));
+export const truncate = <V>(b: Build<V>, size: Size, x: V): V =>
+  size === 32 ? x : andImm(b, x, size === 8 ? 0xff : 0xffff);
 /** A 64-bit value of two halves. */
-export const pair = <V>(b: Build<V>, high: V, low: V): V => or64(b, shl64(b, widenU(b, high), b.imm64(32n)), widenU(b, low));
+export const pair = <V>(b: Build<V>, high: V, low: V): V =>
+  or64(b, shl64(b, widenU(b, high), b.imm64(32n)), widenU(b, low));
 export const highHalf = <V>(b: Build<V>, x: V): V => wrap(b, shrU64(b, x, b.imm64(32n)));
 
 export const memoryType = (size: Size): MemoryType => (size === 8 ? 'u8' : size === 16 ? 'u16' : 'u32');
 /** Wraps an offset to the address size. */
-export const wrapAddress = <V>(b: Build<V>, offset: V): V => (b.addressSize === 16 ? andImm(b, offset, 0xffff) : offset);
+export const wrapAddress = <V>(b: Build<V>, offset: V): V =>
+  b.addressSize === 16 ? andImm(b, offset, 0xffff) : offset;
 /** +n or -n bytes, by the direction flag. */
-export const stringStep = <V>(b: Build<V>, bytes: number): V => b.select(andImm(b, b.get('systemFlags'), EFLAGS.DF), b.imm(-bytes), b.imm(bytes));
+export const stringStep = <V>(b: Build<V>, bytes: number): V =>
+  b.select(andImm(b, b.get('systemFlags'), EFLAGS.DF), b.imm(-bytes), b.imm(bytes));
 
 /** ESP moved by `by` within the width of the stack (SS.B): the value for ESP, and the offset for SS. */
 export function movedStack<V>(b: Build<V>, esp: V, by: number): { esp: V; offset: V } {

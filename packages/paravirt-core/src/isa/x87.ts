@@ -3,17 +3,30 @@ import type { Build } from './build.ts';
 import { add, addImm, and, andImm, eqz, not, or, shl, shrU } from './ops.ts';
 
 /** Status word: exception flags (their masks have the same places in the control word), stack fault, summary, conditions, busy. */
-export const IE = 0x01, DE = 0x02, ZE = 0x04, OE = 0x08, UE = 0x10, PE = 0x20, SF = 0x40, ES = 0x80;
-export const C0 = 0x100, C1 = 0x200, C2 = 0x400, C3 = 0x4000, BUSY = 0x8000;
+export const IE = 0x01,
+  DE = 0x02,
+  ZE = 0x04,
+  OE = 0x08,
+  UE = 0x10,
+  PE = 0x20,
+  SF = 0x40,
+  ES = 0x80;
+export const C0 = 0x100,
+  C1 = 0x200,
+  C2 = 0x400,
+  C3 = 0x4000,
+  BUSY = 0x8000;
 const EXCEPTIONS = 0x3f;
 /** All condition codes. */
 export const CONDITION_CODES = C0 | C1 | C2 | C3;
 /** Not comparable; also what a comparison with an empty register gives. */
 export const UNORDERED = C0 | C2 | C3;
 /** What stack faults set: C1 tells a full stack from an empty register (SDM vol. 1, 8.5.1.1). */
-const UNDERFLOW = IE | SF, OVERFLOW = IE | SF | C1;
+const UNDERFLOW = IE | SF,
+  OVERFLOW = IE | SF | C1;
 /** Exceptions that, unmasked, leave registers as they are; a store to memory is also prevented by overflow and underflow. */
-const BEFORE_RESULT = IE | DE | ZE, BEFORE_STORE = IE | DE | ZE | OE | UE;
+const BEFORE_RESULT = IE | DE | ZE,
+  BEFORE_STORE = IE | DE | ZE | OE | UE;
 
 /** The physical register that ST(i) is. */
 export const physical = <V>(b: Build<V>, i: V): V => andImm(b, add(b, b.get('fpuTop'), i), 7);
@@ -24,8 +37,10 @@ export const place = <V>(b: Build<V>, register: V): V => b.slotAddress('fpr', re
 export const room = <V>(b: Build<V>, n: number): V => b.slotAddress('scratch', b.imm(4 + n));
 
 export const isEmpty = <V>(b: Build<V>, register: V): V => andImm(b, shrU(b, b.get('fpuTags'), register), 1);
-export const markFull = <V>(b: Build<V>, register: V): void => b.set('fpuTags', and(b, b.get('fpuTags'), not(b, shl(b, b.imm(1), register))));
-export const markEmpty = <V>(b: Build<V>, register: V): void => b.set('fpuTags', or(b, b.get('fpuTags'), shl(b, b.imm(1), register)));
+export const markFull = <V>(b: Build<V>, register: V): void =>
+  b.set('fpuTags', and(b, b.get('fpuTags'), not(b, shl(b, b.imm(1), register))));
+export const markEmpty = <V>(b: Build<V>, register: V): void =>
+  b.set('fpuTags', or(b, b.get('fpuTags'), shl(b, b.imm(1), register)));
 
 /** The indefinite: the response to masked stack faults. */
 export function putIndefinite<V>(b: Build<V>, at: V): void {
@@ -33,14 +48,17 @@ export function putIndefinite<V>(b: Build<V>, at: V): void {
   b.poke(at, 'u16', 8, b.imm(0xffff));
 }
 export function copy<V>(b: Build<V>, to: V, from: V): void {
-  const low = b.peek(from, 'u64', 0), high = b.peek(from, 'u16', 8);
+  const low = b.peek(from, 'u64', 0),
+    high = b.peek(from, 'u16', 8);
   b.poke(to, 'u64', 0, low);
   b.poke(to, 'u16', 8, high);
 }
 
 /** Those of `flags` in `which` whose exception is not masked. */
-export const unmasked = <V>(b: Build<V>, flags: V, which: number): V => and(b, andImm(b, flags, which), not(b, b.get('fpuControl')));
-const ifMasked = <V>(b: Build<V>, flag: number, then: () => void): void => b.if(andImm(b, b.get('fpuControl'), flag), then);
+export const unmasked = <V>(b: Build<V>, flags: V, which: number): V =>
+  and(b, andImm(b, flags, which), not(b, b.get('fpuControl')));
+const ifMasked = <V>(b: Build<V>, flag: number, then: () => void): void =>
+  b.if(andImm(b, b.get('fpuControl'), flag), then);
 
 /** The status word's summary bits, from its flags and the masks. To be called whenever either has changed. */
 export function summarize<V>(b: Build<V>, status: V): void {
@@ -63,17 +81,24 @@ const pops = <V>(b: Build<V>, count: number): void => {
   for (let i = 0; i < count; i++) pop(b);
 };
 /** Whether any of these physical registers is empty. */
-const anyEmpty = <V>(b: Build<V>, registers: readonly V[]): V => registers.map((n) => isEmpty(b, n)).reduce((x, y) => or(b, x, y));
+const anyEmpty = <V>(b: Build<V>, registers: readonly V[]): V =>
+  registers.map((n) => isEmpty(b, n)).reduce((x, y) => or(b, x, y));
 
 /**
  * Pushes what `produce` writes to a place, unless it returns an unmasked IE: then it must not have written. `source` is a
  * register that must not be empty.
  */
 export function push<V>(b: Build<V>, produce: (to: V) => V, source?: V): void {
-  const top = st(b, 7), to = place(b, top);
-  const room = isEmpty(b, top), missing = source === undefined ? b.imm(0) : isEmpty(b, source);
+  const top = st(b, 7),
+    to = place(b, top);
+  const room = isEmpty(b, top),
+    missing = source === undefined ? b.imm(0) : isEmpty(b, source);
   const flags = b.variable(b.select(missing, b.imm(UNDERFLOW), b.imm(OVERFLOW)));
-  b.if(b.op('i32.gt_u', [room, missing]), () => flags.set(produce(to)), () => ifMasked(b, IE, () => putIndefinite(b, to)));
+  b.if(
+    b.op('i32.gt_u', [room, missing]),
+    () => flags.set(produce(to)),
+    () => ifMasked(b, IE, () => putIndefinite(b, to)),
+  );
   b.if(eqz(b, unmasked(b, flags.get(), IE)), () => {
     b.set('fpuTop', top);
     markFull(b, top);
@@ -93,7 +118,11 @@ export interface Computation<V> {
   readonly defined?: number;
 }
 /** Writes what `how` computes to a register; it gets the place and returns exception flags and condition codes. */
-export function compute<V>(b: Build<V>, { reads, to, pops: count = 0, fills = false, defined = C1 }: Computation<V>, how: (to: V) => V): void {
+export function compute<V>(
+  b: Build<V>,
+  { reads, to, pops: count = 0, fills = false, defined = C1 }: Computation<V>,
+  how: (to: V) => V,
+): void {
   const at = place(b, to);
   const flags = b.variable(b.imm(UNDERFLOW));
   b.if(
@@ -114,9 +143,13 @@ export function compute<V>(b: Build<V>, { reads, to, pops: count = 0, fills = fa
 
 /** One result replaces ST(0) and another is pushed. With C2 nothing is written (SDM vol. 2, FPTAN). */
 export function computeTwo<V>(b: Build<V>, defined: number, how: (replaced: V, pushed: V) => V): void {
-  const top = st(b, 0), next = st(b, 7), at = place(b, top), to = place(b, next);
+  const top = st(b, 0),
+    next = st(b, 7),
+    at = place(b, top),
+    to = place(b, next);
   const flags = b.variable(b.imm(0));
-  const underflow = isEmpty(b, top), overflow = eqz(b, isEmpty(b, next));
+  const underflow = isEmpty(b, top),
+    overflow = eqz(b, isEmpty(b, next));
   b.if(
     or(b, underflow, overflow),
     () => {
@@ -155,18 +188,17 @@ export interface Store<V> {
 }
 /** Stores ST(0); an empty register as the indefinite. An unmasked exception prevents the store, but not its page fault. */
 export function store<V>(b: Build<V>, { popping, convert, write, probe }: Store<V>): void {
-  const register = st(b, 0), empty = isEmpty(b, register), result = room(b, 0), indefinite = room(b, 1);
+  const register = st(b, 0),
+    empty = isEmpty(b, register),
+    result = room(b, 0),
+    indefinite = room(b, 1);
   b.if(empty, () => putIndefinite(b, indefinite));
   const converted = convert(result, b.select(empty, indefinite, place(b, register)));
   const flags = or(b, converted, b.select(empty, b.imm(UNDERFLOW), b.imm(0)));
-  b.if(
-    unmasked(b, flags, BEFORE_STORE),
-    probe,
-    () => {
-      write(result);
-      if (popping) pop(b);
-    },
-  );
+  b.if(unmasked(b, flags, BEFORE_STORE), probe, () => {
+    write(result);
+    if (popping) pop(b);
+  });
   report(b, flags);
 }
 
@@ -190,13 +222,20 @@ export function exchange<V>(b: Build<V>, x: V, y: V): void {
 
 /** The full tag word (SDM vol. 1, figure 8-7): 0 valid, 1 zero, 2 special, 3 empty. */
 export function tagWord<V>(b: Build<V>): V {
-  const word = b.variable(b.imm(0)), register = b.variable(b.imm(0));
+  const word = b.variable(b.imm(0)),
+    register = b.variable(b.imm(0));
   b.loop((leave) => {
-    const n = register.get(), at = place(b, n);
+    const n = register.get(),
+      at = place(b, n);
     leave(b.op('i32.eq', [n, b.imm(8)]));
-    const exponent = andImm(b, b.peek(at, 'u16', 8), 0x7fff), significand = b.peek(at, 'u64', 0);
+    const exponent = andImm(b, b.peek(at, 'u16', 8), 0x7fff),
+      significand = b.peek(at, 'u64', 0);
     const zero = and(b, eqz(b, exponent), b.op('i64.eqz', [significand]));
-    const normal = and(b, b.op('i32.lt_u', [addImm(b, exponent, -1), b.imm(0x7ffe)]), b.op('i64.lt_s', [significand, b.imm64(0n)]));
+    const normal = and(
+      b,
+      b.op('i32.lt_u', [addImm(b, exponent, -1), b.imm(0x7ffe)]),
+      b.op('i64.lt_s', [significand, b.imm64(0n)]),
+    );
     const full = b.select(normal, b.imm(0), b.select(zero, b.imm(1), b.imm(2)));
     const tag = b.select(isEmpty(b, n), b.imm(3), full);
     word.set(or(b, word.get(), shl(b, tag, b.op('i32.shl', [n, b.imm(1)]))));
@@ -208,12 +247,18 @@ export function tagWord<V>(b: Build<V>): V {
 export function emptyOf<V>(b: Build<V>, tags: V): V {
   const right = (x: V, n: number): V => b.op('i32.shr_u', [x, b.imm(n)]);
   let bits = andImm(b, and(b, tags, right(tags, 1)), 0x5555);
-  for (const [shift, mask] of [[1, 0x3333], [2, 0x0f0f], [4, 0xff]] as const) bits = andImm(b, or(b, bits, right(bits, shift)), mask);
+  for (const [shift, mask] of [
+    [1, 0x3333],
+    [2, 0x0f0f],
+    [4, 0xff],
+  ] as const)
+    bits = andImm(b, or(b, bits, right(bits, shift)), mask);
   return bits;
 }
 
 /** The status word as instructions store it, TOP in its place (SDM vol. 1, figure 8-4); and back. */
-export const statusWord = <V>(b: Build<V>): V => or(b, b.get('fpuStatus'), b.op('i32.shl', [b.get('fpuTop'), b.imm(11)]));
+export const statusWord = <V>(b: Build<V>): V =>
+  or(b, b.get('fpuStatus'), b.op('i32.shl', [b.get('fpuTop'), b.imm(11)]));
 export function loadStatusWord<V>(b: Build<V>, word: V): void {
   b.set('fpuTop', andImm(b, b.op('i32.shr_u', [word, b.imm(11)]), 7));
   summarize(b, andImm(b, word, 0x477f));
@@ -223,6 +268,7 @@ export const controlWord = <V>(b: Build<V>, word: V): V => or(b, andImm(b, word,
 
 export function initialize<V>(b: Build<V>): void {
   b.set('fpuControl', b.imm(0x37f));
-  for (const field of ['fpuStatus', 'fpuTop', 'fpuOpcode', 'fpuIp', 'fpuCs', 'fpuDp', 'fpuDs'] as const) b.set(field, b.imm(0));
+  for (const field of ['fpuStatus', 'fpuTop', 'fpuOpcode', 'fpuIp', 'fpuCs', 'fpuDp', 'fpuDs'] as const)
+    b.set(field, b.imm(0));
   b.set('fpuTags', b.imm(0xff));
 }

@@ -34,10 +34,22 @@ export type Signature = string;
 
 /** Memory accesses by name: opcode bytes and the natural alignment as a power of two. */
 const MEMORY_OPS: Readonly<Record<string, readonly [bytes: readonly number[], alignLog2: number]>> = {
-  'i32.load': [[0x28], 2], 'i64.load': [[0x29], 3], 'f32.load': [[0x2a], 2], 'f64.load': [[0x2b], 3],
-  'i32.load8_s': [[0x2c], 0], 'i32.load8_u': [[0x2d], 0], 'i32.load16_s': [[0x2e], 1], 'i32.load16_u': [[0x2f], 1],
-  'i32.store': [[0x36], 2], 'i64.store': [[0x37], 3], 'i32.store8': [[0x3a], 0], 'i32.store16': [[0x3b], 1],
-  'v128.load': [[0xfd, 0x00], 4], 'v128.load64_zero': [[0xfd, 0x5d], 3], 'v128.load32_zero': [[0xfd, 0x5c], 2], 'v128.store': [[0xfd, 0x0b], 4],
+  'i32.load': [[0x28], 2],
+  'i64.load': [[0x29], 3],
+  'f32.load': [[0x2a], 2],
+  'f64.load': [[0x2b], 3],
+  'i32.load8_s': [[0x2c], 0],
+  'i32.load8_u': [[0x2d], 0],
+  'i32.load16_s': [[0x2e], 1],
+  'i32.load16_u': [[0x2f], 1],
+  'i32.store': [[0x36], 2],
+  'i64.store': [[0x37], 3],
+  'i32.store8': [[0x3a], 0],
+  'i32.store16': [[0x3b], 1],
+  'v128.load': [[0xfd, 0x00], 4],
+  'v128.load64_zero': [[0xfd, 0x5d], 3],
+  'v128.load32_zero': [[0xfd, 0x5c], 2],
+  'v128.store': [[0xfd, 0x0b], 4],
 };
 
 /** A growing sequence of instructions. Methods append and return `this`, so that code reads in the order it runs. */
@@ -198,25 +210,35 @@ export class ModuleBuilder {
       ...this.globals.map((g) => [...env, ...name(g), 3, 0x7f, 0]),
       ...this.imports.map((f) => [...env, ...name(f.name), 0, ...unsignedLeb(f.type)]),
     ]);
-    section(3, this.functions.map((f) => unsignedLeb(f.type)));
+    section(
+      3,
+      this.functions.map((f) => unsignedLeb(f.type)),
+    );
     const entries = this.tableEntries;
     if (entries.length > 0) section(4, [[0x70, 0, ...unsignedLeb(entries.length)]]);
-    section(7, this.exports.map((e) => [...name(e.name), 0, ...unsignedLeb(e.index)]));
-    if (entries.length > 0) section(9, [[0, 0x41, 0, 0x0b, ...unsignedLeb(entries.length), ...entries.flatMap((f) => unsignedLeb(f))]]);
-    section(10, this.functions.map((f) => {
-      const groups: [ValueType, number][] = [];
-      for (const t of f.locals) {
-        const last = groups.at(-1);
-        if (last !== undefined && last[0] === t) last[1]++;
-        else groups.push([t, 1]);
-      }
-      const head = [...unsignedLeb(groups.length), ...groups.flatMap(([t, n]) => [...unsignedLeb(n), TYPE_BYTE[t]])];
-      const size = unsignedLeb(head.length + f.code.bytes.length + 1);
-      const body = size.concat(head);
-      for (const b of f.code.bytes) body.push(b);
-      body.push(0x0b);
-      return body;
-    }));
+    section(
+      7,
+      this.exports.map((e) => [...name(e.name), 0, ...unsignedLeb(e.index)]),
+    );
+    if (entries.length > 0)
+      section(9, [[0, 0x41, 0, 0x0b, ...unsignedLeb(entries.length), ...entries.flatMap((f) => unsignedLeb(f))]]);
+    section(
+      10,
+      this.functions.map((f) => {
+        const groups: [ValueType, number][] = [];
+        for (const t of f.locals) {
+          const last = groups.at(-1);
+          if (last !== undefined && last[0] === t) last[1]++;
+          else groups.push([t, 1]);
+        }
+        const head = [...unsignedLeb(groups.length), ...groups.flatMap(([t, n]) => [...unsignedLeb(n), TYPE_BYTE[t]])];
+        const size = unsignedLeb(head.length + f.code.bytes.length + 1);
+        const body = size.concat(head);
+        for (const b of f.code.bytes) body.push(b);
+        body.push(0x0b);
+        return body;
+      }),
+    );
     return Uint8Array.from(out);
   }
 }

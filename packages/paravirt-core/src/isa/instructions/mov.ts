@@ -41,8 +41,11 @@ const enablingInterrupts: Semantics = (b) => {
   checkIopl(b, system);
   const wasOff = eqz(b, andImm(b, system, EFLAGS.IF));
   b.set('systemFlags', or(b, system, b.imm(EFLAGS.IF)));
-  // The instruction after STI runs before an interrupt is taken; the core steps it when one waits.
-  b.if(wasOff, () => b.if(b.get('interruptPending'), () => void b.service('shadowNext')));
+  // The instruction after STI runs before an interrupt is taken, wherever the engine stops next; the core steps it when one waits.
+  b.if(wasOff, () => {
+    b.set('shadow', b.imm(1));
+    b.if(b.get('interruptPending'), () => void b.service('shadowNext'));
+  });
 };
 const changingSystemFlag = (flag: number, on: boolean): Semantics => (b) => {
   const system = b.get('systemFlags');
