@@ -1,7 +1,8 @@
 /**
  * The stored expectations, `expected/NAME.txt`: what a processor prints that does as the Intel SDM says.
  * `#` starts a comment. A line `qemu: TEXT` after a line says that QEMU prints TEXT there instead, and the comment
- * above says in what QEMU deviates. A line `skip qemu: REASON` says that QEMU cannot run the kernel to its end at all.
+ * above says in what QEMU deviates; `tomei: TEXT` is the engine's own known gap, and goes when the
+ * engine is right. A line `skip qemu: REASON` says that QEMU cannot run the kernel to its end at all.
  * The last line is how the run ends.
  */
 import type { KernelRun } from './runners.ts';

@@ -1,5 +1,7 @@
 /** Where a test kernel can run. Each runner boots the same file and answers with what came out of COM1 and how it ended. */
 import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { InstructionClock, Machine } from '@tomei/paravirt-core';
 
 /** Bytes of RAM that the expectations assume. */
 export const KERNEL_RAM = 32 * 2 ** 20;
@@ -44,11 +46,50 @@ export const qemuRunner: KernelRunner = {
       child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString('latin1')));
       child.on('error', reject);
       child.on('close', (status) => {
-        const lines = output.replaceAll('\r', '').split('\n');
-        if (lines.at(-1) === '') lines.pop();
+        const lines = linesOf(output);
         if (status === null) reject(new Error(`${kernel} did not end; last line: ${lines.at(-1) ?? 'none'}`));
         else if (complaint !== '') reject(new Error(`${QEMU}: ${complaint}`));
         else resolve({ lines, end: endOf(status) });
       });
     }),
 };
+
+/** More than any kernel needs, in instructions: one that does not end is a failure, not a hang. */
+const INSTRUCTION_LIMIT = 500e6;
+
+/** The project's own engine, with time by instructions. */
+export const tomeiRunner: KernelRunner = {
+  name: 'tomei',
+  missing: () => undefined,
+  run: (kernel) => {
+    let output = '';
+    const line = { write: (byte: number) => void (output += String.fromCharCode(byte)) };
+    const machine = new Machine(
+      {
+        ramBytes: KERNEL_RAM,
+        videoMemoryBytes: 2 ** 20,
+        epoch: 1_700_000_000,
+        kernel: { name: kernel, bytes: new Uint8Array(readFileSync(kernel)) },
+        commandLine: KERNEL_COMMAND_LINE,
+      },
+      { serial: [line], disks: [] },
+      new InstructionClock(),
+    );
+    machine.powerOn();
+    let end = machine.runSlice();
+    while (end.kind !== 'stopped' && machine.processor.instructions < INSTRUCTION_LIMIT) end = machine.runSlice();
+    const lines = linesOf(output);
+    if (end.kind !== 'stopped') {
+      return Promise.reject(
+        new Error(`${kernel} did not end (${machine.describe()}); last line: ${lines.at(-1) ?? 'none'}`),
+      );
+    }
+    return Promise.resolve({ lines, end: end.why === 'exit' ? `exit ${end.status >> 1}` : end.why.replace('-', ' ') });
+  },
+};
+
+function linesOf(output: string): string[] {
+  const lines = output.replaceAll('\r', '').split('\n');
+  if (lines.at(-1) === '') lines.pop();
+  return lines;
+}
