@@ -64,6 +64,7 @@ async function attach(guest: Guest, serial: SerialEnd, options: RunOptions): Pro
     await guest.running;
     const ended = await Promise.race([guest.ended, terminal.left.then(() => undefined)]);
     terminal.detach();
+    if (process.stdout.isTTY) process.stdout.write('\n');
     if (ended === undefined) {
       await screenshot(guest, options);
       await save(guest, options);
