@@ -385,7 +385,8 @@ async function begin(start: GuestStart): Promise<void> {
     const serial = Array.from({ length: PORTS }, (_, i) =>
       config.serialPorts.some((p) => p.index === i && p.connected),
     );
-  if (serial[0] !== true) report({ kind: 'warning', text: `${start.vmx}: serial0 is not present: there will be no console` });
+    if (serial[0] !== true)
+      report({ kind: 'warning', text: `${start.vmx}: serial0 is not present: there will be no console` });
     try {
       const made = new GuestProcess({ machine, disks, names, serial });
       await made.start(snapshot);

@@ -147,6 +147,7 @@ export function createServices({
     halt: () => {
       cpu.set('halted', 1);
       cpu.set('exit', 1);
+      cpu.set('shadow', SHADOW.none);
     },
 
     checkPort: (port, bytes) => system.checkPort(port, bytes),
@@ -157,7 +158,9 @@ export function createServices({
     /** #UD or #NM for a unit that CR0 and CR4 close (SDM vol. 3, table 2-2 and 13.1). */
     unitUnavailable: (unit) => {
       const cr0 = cpu.get('cr0');
-      if (unit !== UNIT.x87 && (cr0 & CR0.EM) !== 0) cpu.raise(EXCEPTION.UD);
+      // FXSAVE and FXRSTOR answer EM as the x87 does.
+      const isX87 = unit === UNIT.x87 || unit === UNIT.fxsr;
+      if (!isX87 && (cr0 & CR0.EM) !== 0) cpu.raise(EXCEPTION.UD);
       if (unit === UNIT.sse && (cpu.get('cr4') & CR4.OSFXSR) === 0) cpu.raise(EXCEPTION.UD);
       cpu.raise(EXCEPTION.NM);
     },
