@@ -2,8 +2,9 @@
  * QEMU as the other PC: boots a kernel or a disk the way `tomei run` does, so that a test can compare what both print.
  * Debian packages: qemu-system-x86, seabios.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { accessSync, closeSync, constants, createReadStream, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 const PROGRAM = 'qemu-system-i386';
@@ -47,8 +48,9 @@ export class Qemu implements AsyncDisposable {
   private hasExited = false;
 
   constructor(options: QemuOptions) {
-    this.child = spawn(PROGRAM, qemuArguments(options), { stdio: ['pipe', 'pipe', 'pipe'] });
-    this.child.stdout!.setEncoding('latin1').on('data', (text: string) => {
+    const line = new SerialLine();
+    this.child = spawn(PROGRAM, qemuArguments(options), { stdio: ['pipe', line.write, 'pipe'] });
+    const drained = line.read((text) => {
       this.serial += text;
       this.wake();
     });
@@ -65,7 +67,7 @@ export class Qemu implements AsyncDisposable {
         this.complaints += `${error.message}\n`;
         ended(null);
       });
-      this.child.on('close', ended);
+      this.child.on('close', (code) => void drained.then(() => ended(code)));
     });
   }
 
@@ -122,6 +124,33 @@ export class Qemu implements AsyncDisposable {
   private wake(): void {
     for (const resume of this.waiting) resume();
     this.waiting.clear();
+  }
+}
+
+/**
+ * QEMU's standard output as a named pipe. It throws serial output away that it cannot write at once; a socket, which is what Node
+ * gives a child, takes a few hundred small writes, a pipe 64 KiB.
+ */
+class SerialLine {
+  /** For the child. */
+  readonly write: number;
+  private readonly folder = mkdtempSync(join(tmpdir(), 'tomei-qemu-'));
+  private readonly path = join(this.folder, 'serial');
+
+  constructor() {
+    execFileSync('mkfifo', [this.path]);
+    // For both ways: opening one end alone would wait for the other.
+    this.write = openSync(this.path, 'r+');
+  }
+  /** Passes on what is written, as Latin-1; fulfilled when the child has ended. Call once, when the child is started. */
+  read(take: (text: string) => void): Promise<void> {
+    const stream = createReadStream(this.path, { encoding: 'latin1' });
+    stream.on('data', (text) => take(String(text)));
+    stream.on('open', () => {
+      closeSync(this.write);
+      rmSync(this.folder, { recursive: true });
+    });
+    return new Promise((resolve) => stream.on('close', resolve));
   }
 }
 
