@@ -47,7 +47,7 @@ const entries = [
   ['faultCode', 4], // -1: none
   ['exit', 4], // not 0: leave after this instruction
   ['halted', 4],
-  ['shadow', 4], // the next instruction runs before interrupts are looked at (STI, MOV SS)
+  ['shadow', 4], // one more instruction runs before interrupts are looked at (STI, MOV SS)
   ['pollBudget', 4], // string iterations until the next look at interrupts
   ['accessRead', 4], // the TLB bit that allows reading: 1 at CPL 0..2, 4 at CPL 3
   ['unitDenied', 4], // UNIT bits that may not be used now

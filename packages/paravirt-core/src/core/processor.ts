@@ -117,7 +117,6 @@ export class Processor {
       const system = cpu.get('systemFlags'),
         shadow = cpu.get('shadow') !== 0;
       if (cpu.get('interruptPending') !== 0 && (system & EFLAGS.IF) !== 0 && !shadow) {
-        cpu.set('halted', 0);
         if (!this.deliver(cpu.bus.acknowledgeInterrupt(), 'external', -1)) return 'triple-fault';
         continue;
       }
@@ -146,6 +145,9 @@ export class Processor {
   private execute(single: boolean, budget: number): number {
     const { cpu } = this;
     let entry = 0;
+    cpu.set('shadow', 0);
+    cpu.set('exit', 0);
+    this.transfers.interrupted = false;
     if (single) {
       try {
         entry = this.code.single(cpu.get('eip'));
@@ -155,9 +157,6 @@ export class Processor {
         return RUN.fault;
       }
     }
-    cpu.set('shadow', 0);
-    cpu.set('exit', 0);
-    this.transfers.interrupted = false;
     cpu.set('instructionsReturned', 0);
     // A single-stepped string instruction traps after each iteration.
     cpu.set('pollBudget', single ? 0 : budget);
@@ -185,6 +184,7 @@ export class Processor {
     const { cpu } = this;
     for (;;) {
       cpu.set('fault', 0);
+      cpu.set('halted', 0);
       try {
         this.delivered[vector]!++;
         this.transfers.deliver(vector, kind, errorCode);

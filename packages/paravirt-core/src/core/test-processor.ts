@@ -191,9 +191,10 @@ export class TestProcessor {
     );
   }
   /** Points a vector at a handler: a 32-bit interrupt gate of DPL 3 unless told otherwise. */
-  gate(vector: number, offset: number, type = 0xee, selector: number = SELECTOR.code): void {
+  gate(vector: number, offset: number, type = 0xee, selector: number = SELECTOR.code): this {
     this.view.setUint32(AT.idt + vector * 8, (selector << 16) | (offset & 0xffff), true);
     this.view.setUint32(AT.idt + vector * 8 + 4, (offset & 0xffff0000) | (type << 8), true);
+    return this;
   }
 
   /** Puts bytes into RAM as a device does, telling the code cache. */

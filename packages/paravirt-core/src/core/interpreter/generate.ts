@@ -411,8 +411,14 @@ function runFunction(
         raise(EXCEPTION.GP, 0);
         break;
       case PSEUDO.join:
-        // The records before this one are done; the flow goes on elsewhere in the page.
+        // The records before this one are done; the flow goes on elsewhere in the page, unless the budget is used.
         account(false);
+        code.get(left).i32(0).op('i32.le_s').if();
+        eip(false);
+        code.set(target);
+        store(OFFSET.eip, target);
+        returning(RUN.budget);
+        code.end();
         code.get(record).memory('i32.load', RECORD.immediate).tee(record).set(start).br(d.dispatch);
         break;
       case PSEUDO.address16:
