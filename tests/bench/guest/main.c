@@ -1,0 +1,37 @@
+/*
+ * `work` prints the names of the workloads, `work NAME` runs one and prints "NAME result". The same static i386 program runs in
+ * every hypervisor and on the host itself. SCALE=n in the environment makes everything n times shorter.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "workloads.h"
+
+uint32_t times(uint32_t full) {
+  const char *text = getenv("SCALE");
+  uint32_t scale = text ? strtoul(text, 0, 10) : 1;
+  uint32_t count = scale > 1 ? full / scale : full;
+  return count ? count : 1;
+}
+
+static const struct {
+  const char *name;
+  uint32_t (*run)(void);
+} workloads[] = {
+  {"sieve", run_sieve},       {"sort", run_sort},   {"sha", run_sha},   {"div64", run_div64}, {"dispatch", run_dispatch},
+  {"fib", run_fib},           {"chase", run_chase}, {"copy", run_copy}, {"x87", run_x87},     {"sse", run_sse},
+  {"simd", run_simd},         {"syscall", run_syscall}, {"pipe", run_pipe}, {"fork", run_fork}, {"exec", run_exec},
+  {"fault", run_fault},       {"mprotect", run_mprotect},
+};
+
+int main(int count, char **arguments) {
+  setvbuf(stdout, 0, _IONBF, 0);
+  for (unsigned i = 0; i < sizeof workloads / sizeof *workloads; i++) {
+    if (count < 2) puts(workloads[i].name);
+    else if (!strcmp(arguments[1], workloads[i].name)) {
+      printf("%s %08x\n", workloads[i].name, workloads[i].run());
+      return 0;
+    }
+  }
+  return count < 2 || !strcmp(arguments[1], "nothing") ? 0 : 2;
+}

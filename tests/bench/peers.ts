@@ -1,0 +1,93 @@
+/** The hypervisors that are compared: how each is started so that its standard output is the guest's serial port. */
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Boot {
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly commandLine: string;
+  readonly memoryMiB: number;
+}
+export interface Started {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Which of its outputs carries the serial port. */
+  readonly serial: 'stdout' | 'stderr';
+}
+export interface Peer {
+  readonly name: string;
+  /** What it is, for the table's foot. */
+  readonly what: string;
+  start(boot: Boot, until: RegExp, timeoutSeconds: number): Started;
+}
+
+const MAIN = join(import.meta.dirname, '../../packages/cli/src/main.ts');
+
+export const tomei: Peer = {
+  name: 'Tomei',
+  what: 'tomei run: interpreter, one process for the guest',
+  start(boot, until, timeoutSeconds) {
+    const folder = mkdtempSync(join(tmpdir(), 'tomei-bench-'));
+    const vmx = join(folder, 'bench.vmx');
+    const values = {
+      'config.version': '8',
+      displayName: 'bench',
+      memsize: String(boot.memoryMiB),
+      'serial0.present': 'TRUE',
+      'tomei.kernel': boot.kernel,
+      'tomei.initrd': boot.initrd,
+      'tomei.cmdline': boot.commandLine,
+    };
+    writeFileSync(
+      vmx,
+      Object.entries(values)
+        .map(([key, value]) => `${key} = "${value}"\n`)
+        .join(''),
+    );
+    const args = [MAIN, 'run', vmx, '--expect', until.source, '--timeout', String(timeoutSeconds), '--stats', '--json'];
+    return { command: process.execPath, args, serial: 'stderr' };
+  },
+};
+
+export const qemu: Peer = {
+  name: 'QEMU TCG',
+  what: "qemu-system-i386 -accel tcg, Debian's",
+  start: ({ kernel, initrd, commandLine, memoryMiB }) => ({
+    command: 'qemu-system-i386',
+    args: [
+      ...['-accel', 'tcg', '-m', String(memoryMiB), '-kernel', kernel, '-initrd', initrd, '-append', commandLine],
+      ...['-display', 'none', '-serial', 'stdio', '-no-reboot'],
+    ],
+    serial: 'stdout',
+  }),
+};
+
+export const v86: Peer = {
+  name: 'v86',
+  what: 'the npm package v86 in Node, SeaBIOS',
+  start: ({ kernel, initrd, commandLine, memoryMiB }) => ({
+    command: process.execPath,
+    args: [join(import.meta.dirname, 'v86-guest.ts'), kernel, initrd, commandLine, String(memoryMiB)],
+    serial: 'stdout',
+  }),
+};
+
+export const PEERS: readonly Peer[] = [tomei, qemu, v86];
+
+/** Guest instructions from the statistics that `tomei run --stats --json` ends with; undefined where there are none. */
+export function instructionsOf(output: string): number | undefined {
+  const line = output.trim().split('\n').at(-1) ?? '';
+  try {
+    const { stats } = JSON.parse(line) as { stats?: { instructions?: unknown } };
+    return typeof stats?.instructions === 'number' ? stats.instructions : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The version of v86 that is installed here. */
+export function v86Version(): string {
+  const path = join(import.meta.dirname, '../node_modules/v86/package.json');
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+}
