@@ -3,9 +3,9 @@ import { chmod, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startGuest } from '@tomei/guest';
-import { createVmdk } from '@tomei/vmdk';
+import { createVmdk, lockHolder } from '@tomei/vmdk';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { tomei } from './cli.ts';
+import { Tomei, tomei } from './cli.ts';
 import { exit, halt, say, smallKernel, spin, tripleFault } from './small-kernel.ts';
 
 const MiB = 2 ** 20;
@@ -39,6 +39,13 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 /** Standard error holds this one line, and nothing else. */
 const oneLine = (pattern: RegExp): unknown => expect.stringMatching(new RegExp(`^tomei: [^\\n]*${pattern.source}[^\\n]*\\n$`));
 
@@ -79,6 +86,17 @@ describe('how a guest ends', () => {
     await expect(guest.stats()).rejects.toMatchObject({ code: 'guest.ended' });
     guest.type(0, Uint8Array.of(1));
     guest.stop();
+  });
+  test('by the death of its parent: it closes its disks and goes too', async () => {
+    await createVmdk(at('orphan.vmdk'), { sizeBytes: 4 * MiB });
+    await using parent = new Tomei(['run', await vmx('o.vmx', withDisk('orphan.vmdk'), 'spin.elf')]);
+    await parent.saw(/spinning/);
+    const { pid } = (await lockHolder(at('orphan.vmdk')))!.holder;
+
+    parent.kill();
+
+    await expect.poll(() => lockHolder(at('orphan.vmdk')), { timeout: 30_000 }).toBeUndefined();
+    await expect.poll(() => isRunning(pid), { timeout: 30_000 }).toBe(false);
   });
   test('by the end of the time, though it never looks at anything', async () => {
     const run = await tomei('run', await vmx('s.vmx', [], 'spin.elf'), '--expect', 'never', '--timeout', '1');

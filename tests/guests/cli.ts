@@ -41,6 +41,10 @@ export class Tomei implements AsyncDisposable {
   type(text: string): void {
     this.child.stdin.write(text);
   }
+  /** Ends the program without a word, as a crash would. */
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
   /** Waits until all output so far matches. Throws with the last output when the program ends before. */
   async saw(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.stdout) && !pattern.test(this.stderr)) {
