@@ -5,6 +5,8 @@ export const PARTS = ['loops', 'boot', 'suite'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {
+  /** Only say how it is used. */
+  readonly help: boolean;
   readonly parts: readonly Part[];
   /** Runs of each hypervisor, and measurements of each loop; medians are shown. */
   readonly runs: number;
@@ -27,7 +29,8 @@ export const USAGE = `pnpm bench engine [options]
   --work NAMES    only these workloads, by name and comma (all)
   --timeout S     seconds for one run of one hypervisor (1800)
   --json FILE     write the results as JSON
-  --write         write docs/reference/benchmarks.md and its chart`;
+  --write         write docs/reference/benchmarks.md and its chart
+  --help          say this`;
 
 /** Throws an Error with a sentence for a person. */
 export function parseOptions(args: readonly string[]): BenchOptions {
@@ -42,9 +45,10 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       timeout: { type: 'string', default: '1800' },
       json: { type: 'string' },
       write: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
-  if (positionals.length !== 1 || positionals[0] !== 'engine') throw new Error(USAGE);
+  if (!values.help && (positionals.length !== 1 || positionals[0] !== 'engine')) throw new Error(USAGE);
   const parts = values.only.split(',').map((name) => {
     const part = PARTS.find((p) => p === name);
     if (part === undefined) throw new Error(`--only ${name}: known are ${PARTS.join(', ')}`);
@@ -52,6 +56,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   });
   if (!/^[a-z0-9,]+$/.test(values.work)) throw new Error(`--work ${values.work}: give names of workloads, with commas`);
   return {
+    help: values.help,
     parts,
     runs: count('--runs', values.runs),
     scale: count('--scale', values.scale),
