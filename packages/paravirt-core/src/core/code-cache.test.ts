@@ -466,6 +466,45 @@ describe('when there is no more room', () => {
   });
 });
 
+describe('forgetting everything', () => {
+  it('by a device, in the middle of a run that then changes itself, leaves nothing stale', () => {
+    t.bus.onAccess = () => t.processor.code.flush();
+    // OUT 80h,AL ; MOV BYTE [the 1],20h ; MOV EAX,1
+    t.execute(0xe6, 0x80, ...MOV_BYTE(AT.code + 10, 0x20), ...MOV_EAX(1));
+    expect(t.register(EAX)).toBe(0x20);
+  });
+});
+
+describe('the A20 gate', () => {
+  const MEGABYTE = 1 << 20;
+  const close = (): void => {
+    t.physical.addressMask = ~MEGABYTE >>> 0;
+    t.processor.mmu.flush(true);
+  };
+  beforeEach(() => () => void (t.physical.addressMask = 0xffffffff));
+
+  it('closed: code that is written a megabyte above runs as it is now', () => {
+    close();
+    t.put(FUNCTION, ...MOV_EAX(1), RET);
+    t.execute(...program(callFunction, SUM, MOV_BYTE(MEGABYTE + FUNCTION + 1, 0x20), callFunction, SUM));
+    expect(t.register(EBX)).toBe(0x21);
+  });
+  it('closed: page tables a megabyte above are those below', () => {
+    t.page(ALIAS, FUNCTION, ALL).enablePaging();
+    t.put(FUNCTION, 7);
+    t.cpu.set('cr3', AT.directory + MEGABYTE);
+    close();
+    t.execute(0xa1, ...le32(ALIAS));
+    expect(t.register(EAX)).toBe(7);
+  });
+  it('closed: a device below is reached from a megabyte above', () => {
+    const device = 0xa000_0000;
+    close();
+    t.execute(0xa1, ...le32(device + MEGABYTE));
+    expect(t.bus.log).toEqual(['read4 a0000000']);
+  });
+});
+
 describe('code outside of memory', () => {
   it('runs from a device, one fetch after another', () => {
     const device = 0xa000_0000;

@@ -107,8 +107,12 @@ export class CodeCache implements CodeWatcher {
     this.flushTlb();
   }
 
-  /** Forgets everything decoded. */
+  /** Forgets everything decoded. What is executing is left after the current instruction: nobody watches its bytes any more. */
   flush(): void {
+    this.forget();
+    this.cpu.set('exit', 1);
+  }
+  private forget(): void {
     this.counts.flushes++;
     this.cpu.u8.fill(0, this.plan.maps, this.plan.maps + this.mapsUsed * PAGE_MAP_BYTES);
     for (const page of this.pages.keys()) this.marked[page] = 0;
@@ -158,7 +162,7 @@ export class CodeCache implements CodeWatcher {
     const which = big ? 1 : 0;
     if (code !== undefined && code.maps[which] !== 0) return code.maps[which];
     if (this.mapsUsed === this.plan.mapCount && this.freeMaps.length === 0) {
-      this.flush();
+      this.forget();
       code = undefined;
     }
     if (code === undefined) {
@@ -174,7 +178,7 @@ export class CodeCache implements CodeWatcher {
   private decodeRun(physical: number, map: number, big: boolean): number {
     const { cpu, plan, writer } = this;
     if (this.recordsUsed + RUN_ROOM > plan.recordBytes) {
-      this.flush();
+      this.forget();
       map = this.mapOf(physical >>> 12, big);
       cpu.set('pageMap', map);
     }

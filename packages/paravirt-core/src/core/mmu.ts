@@ -115,26 +115,28 @@ export class Mmu {
 
   /**
    * Linear to guest-physical for one access, with rights checked, accessed and dirty bits set, and the TLB filled.
-   * Returns -1 after recording #PF.
+   * What comes out has passed the A20 gate. Returns -1 after recording #PF.
    */
   translate(linear: number, write: boolean, user: boolean): number {
     const { cpu } = this;
     linear >>>= 0;
     const cr0 = cpu.get('cr0');
+    const lines = cpu.physical.addressMask;
     if ((cr0 & CR0.PG) === 0) {
-      this.fill(linear, linear, TLB.supervisorRead | TLB.supervisorWrite | TLB.userRead | TLB.userWrite);
-      return linear;
+      const physical = (linear & lines) >>> 0;
+      this.fill(linear, physical, TLB.supervisorRead | TLB.supervisorWrite | TLB.userRead | TLB.userWrite);
+      return physical;
     }
     this.walks++;
     const denied = (write ? PF.write : 0) | (user ? PF.user : 0);
-    const directoryAt = ((cpu.get('cr3') & ~0xfff) + ((linear >>> 22) << 2)) >>> 0;
+    const directoryAt = (((cpu.get('cr3') & ~0xfff) + ((linear >>> 22) << 2)) & lines) >>> 0;
     const pde = this.readPhysical32(directoryAt);
     if ((pde & PTE.P) === 0) return this.pageFault(linear, denied);
     const cr4 = cpu.get('cr4'),
       large = (pde & PTE.PS) !== 0 && (cr4 & CR4.PSE) !== 0;
     // Bits 21:13 of a 4 MiB entry are reserved without PSE-36 (SDM vol. 3, table 4-4).
     if (large && (pde & 0x003fe000) !== 0) return this.pageFault(linear, denied | PF.present | PF.reserved);
-    const entryAt = large ? directoryAt : ((pde & ~0xfff) + (((linear >>> 12) & 0x3ff) << 2)) >>> 0;
+    const entryAt = large ? directoryAt : (((pde & ~0xfff) + (((linear >>> 12) & 0x3ff) << 2)) & lines) >>> 0;
     const entry = large ? pde : this.readPhysical32(entryAt);
     if ((entry & PTE.P) === 0) return this.pageFault(linear, denied);
     const both = large ? pde : pde & entry;
@@ -147,9 +149,8 @@ export class Mmu {
     const marks = PTE.A | (write ? PTE.D : 0);
     if ((entry & marks) !== marks) this.writePhysical32(entryAt, entry | marks);
     const dirty = write || (entry & PTE.D) !== 0;
-    const physical = large
-      ? ((entry & 0xffc00000) | (linear & 0x3fffff)) >>> 0
-      : ((entry & ~0xfff) | (linear & 0xfff)) >>> 0;
+    const frame = large ? (entry & 0xffc00000) | (linear & 0x3fffff) : (entry & ~0xfff) | (linear & 0xfff);
+    const physical = (frame & lines) >>> 0;
     let rights = TLB.supervisorRead | (userOk ? TLB.userRead : 0);
     if (dirty && supervisorWrites) rights |= TLB.supervisorWrite;
     if (dirty && writable && userOk) rights |= TLB.userWrite;

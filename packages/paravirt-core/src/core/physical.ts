@@ -6,10 +6,12 @@ const WRITABLE = 1;
 /** Guest-physical 4 KiB pages to addresses in linear memory. Pages that are not memory belong to devices. */
 export class PhysicalMap {
   private readonly pages = new Uint32Array(PAGES);
+  /** The address lines that leave the processor: with the A20 gate closed, bit 20 of every address is 0. */
+  addressMask = 0xffffffff;
 
   /** Maps `size` bytes of linear memory at `host` to guest-physical `address`; all are multiples of 4096. */
   map(address: number, host: number, size: number, writable: boolean): void {
-    if (((address | host | size) & 0xfff) !== 0) throw new Error('physical ranges are whole pages');
+    if (((address | host | size) & 0xfff) !== 0) throw new RangeError('physical ranges are whole pages');
     for (let i = 0; i < size / 4096; i++)
       this.pages[address / 4096 + i] = (host + i * 4096 + (writable ? WRITABLE : 0)) >>> 0;
   }

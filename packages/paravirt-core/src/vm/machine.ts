@@ -96,7 +96,6 @@ export class Machine {
   private readonly physical = new PhysicalMap();
   private readonly display: Device<VgaParts>;
   private readonly mapped = new Map<string, { base: number; size: number }>();
-  private a20 = true;
   private pendingStop: Extract<SliceEnd, { kind: 'stopped' }> | undefined;
 
   constructor(config: MachineConfig, backends: MachineBackends, clock: MachineClock, memory?: WebAssembly.Memory) {
@@ -170,23 +169,18 @@ export class Machine {
     });
   }
 
-  /** RAM as the processor sees it; with the A20 gate closed every odd megabyte shows the one below. */
+  /** RAM as the processor sees it. */
   private mapRam(): void {
     const { ram, ramBytes } = this.plan;
-    const map = (from: number, to: number): void => {
-      for (let at = from; at < to; at += A20 - (at % A20)) {
-        const size = Math.min(to, at + A20 - (at % A20)) - at;
-        this.physical.map(at, ram + (this.a20 ? at : at & ~A20), size, true);
-      }
-    };
-    map(0, VIDEO_WINDOW);
-    map(VIDEO_WINDOW_END, ramBytes);
+    this.physical.map(0, ram, VIDEO_WINDOW, true);
+    this.physical.map(VIDEO_WINDOW_END, ram + VIDEO_WINDOW_END, ramBytes - VIDEO_WINDOW_END, true);
   }
+  /** With the A20 gate closed every odd megabyte shows the one below, to the processor alone. */
   private setA20(open: boolean): void {
-    if (open === this.a20) return;
-    this.a20 = open;
-    this.mapRam();
-    this.processor.code.flush();
+    const mask = open ? 0xffffffff : ~A20 >>> 0;
+    if (mask === this.physical.addressMask) return;
+    this.physical.addressMask = mask;
+    this.processor.mmu.flush(true);
     this.processor.requestAttention();
   }
   private mapVideo({ owner, bar, base, size, offset }: VideoMapping): void {
@@ -203,7 +197,8 @@ export class Machine {
       this.physical.map(base, this.plan.videoMemory + offset, size, true);
       this.mapped.set(key, { base, size });
     }
-    this.processor.mmu.flush(true);
+    // Nothing stays of what was decoded or translated there.
+    this.processor.code.flush();
   }
   private signalled(signal: MachineSignal, value: number): void {
     if (signal === 'a20') this.setA20(value !== 0);
