@@ -106,7 +106,8 @@ export function markdownPage(results: Results, chart: string | undefined): strin
       .map(([name, version]) => `${name} ${version}`)
       .join(', ')}.`,
     `Medians of ${runs}, hypervisors in turn. The load average was ${figure(load)}: where that is above the number of processors, other`,
-    `programs shared them, so look at processor time (CPU s) and not at the wall clock.${scale === 1 ? '' : ` Workloads were made ${scale} times shorter.`}`,
+    `programs shared them, so look at processor time (CPU s) and not at the wall clock.${scale === 1 ? '' : ` Workloads were made ${scale} times shorter: the time to start and compile weighs more than in long ones.`}`,
+    'The host counts processor time in hundredths of a second, so figures below 0.1 are coarse, and so is a mean that they are part of.',
     '',
     'Figures of two machines, or of one machine on two days, do not compare; the columns of one table do. What the loops and workloads',
     'are is in `tests/bench/loops.ts` and `tests/bench/guest/`.',
