@@ -63,13 +63,14 @@ export class Segmentation {
       limit: (attributes & ATTRIBUTE.granular) !== 0 ? ((raw << 12) | 0xfff) >>> 0 : raw,
     };
   }
-  private markAccessed(d: Descriptor): void {
+  /** Sets the accessed bit in the table. That may fault: call it for all descriptors before the first register changes. */
+  touch(d: Descriptor): void {
     if ((d.attributes & ATTRIBUTE.accessed) === 0)
       this.mmu.writeLinear((d.at + 5) >>> 0, 1, ((d.high >>> 8) & 0xff) | ATTRIBUTE.accessed, false);
   }
   /** Puts a checked descriptor into a register. */
   commit(index: number, d: Descriptor, selector = d.selector): void {
-    this.markAccessed(d);
+    this.touch(d);
     this.cpu.setSegment(index, selector, d.base, d.limit, d.attributes | ATTRIBUTE.accessed);
   }
   makeNull(index: number, selector: number): void {

@@ -87,6 +87,12 @@ export class Transfers {
   private checkEip(eip: number, limit: number): void {
     if (eip >>> 0 > limit >>> 0) this.cpu.raise(EXCEPTION.GP, this.segments.external);
   }
+  /** The last that can fault before registers change: EIP within its segment, accessed bits of what will be loaded. */
+  private settle(code: Descriptor, eip: number, stack?: Descriptor): void {
+    this.checkEip(eip, code.limit);
+    this.segments.touch(code);
+    if (stack !== undefined) this.segments.touch(stack);
+  }
   /** CS with a privilege level in its RPL. */
   private commitCode(d: Descriptor, cpl: number, eip: number): void {
     this.cpu.set('cpl', cpl);
@@ -121,7 +127,7 @@ export class Transfers {
     const d = this.target(selector);
     if (this.isCode(d)) {
       this.checkDirectCode(d);
-      this.checkEip(offset, d.limit);
+      this.settle(d, offset);
       return this.commitCode(d, cpu.get('cpl'), offset);
     }
     const gate = this.callGate(d);
@@ -130,7 +136,7 @@ export class Transfers {
       conforming = (code.attributes & ATTRIBUTE.conforming) !== 0;
     if (conforming ? dpl > cpu.get('cpl') : dpl !== cpu.get('cpl')) this.segments.fail(EXCEPTION.GP, gate.selector);
     this.present(code);
-    this.checkEip(gate.offset, code.limit);
+    this.settle(code, gate.offset);
     this.commitCode(code, cpu.get('cpl'), gate.offset);
   }
   private realJump(selector: number, offset: number): void {
@@ -194,7 +200,7 @@ export class Transfers {
       const stack = this.stack();
       stack.push(bytes, oldCs);
       stack.push(bytes, returnTo);
-      this.checkEip(offset, d.limit);
+      this.settle(d, offset);
       cpu.setRegister(ESP, stack.esp);
       return this.commitCode(d, cpu.get('cpl'), offset);
     }
@@ -207,7 +213,7 @@ export class Transfers {
       const stack = this.stack();
       stack.push(gate.bytes, oldCs);
       stack.push(gate.bytes, returnTo);
-      this.checkEip(gate.offset, code.limit);
+      this.settle(code, gate.offset);
       cpu.setRegister(ESP, stack.esp);
       return this.commitCode(code, cpl, gate.offset);
     }
@@ -221,7 +227,7 @@ export class Transfers {
     for (const parameter of parameters.reverse()) inner.stack.push(gate.bytes, parameter);
     inner.stack.push(gate.bytes, oldCs);
     inner.stack.push(gate.bytes, returnTo);
-    this.checkEip(gate.offset, code.limit);
+    this.settle(code, gate.offset, inner.d);
     this.segments.commit(SS, inner.d);
     cpu.setRegister(ESP, inner.stack.esp);
     this.commitCode(code, dpl, gate.offset);
@@ -241,7 +247,7 @@ export class Transfers {
     }
     const code = this.returnCode(selector);
     if (rplOf(selector) === cpu.get('cpl')) {
-      this.checkEip(eip, code.limit);
+      this.settle(code, eip);
       stack.skip(release);
       cpu.setRegister(ESP, stack.esp);
       return this.commitCode(code, cpu.get('cpl'), eip);
@@ -266,7 +272,7 @@ export class Transfers {
     const esp = stack.pop(bytes),
       ss = stack.pop(bytes) & 0xffff;
     const d = this.segments.readStack(ss, cpl);
-    this.checkEip(eip, code.limit);
+    this.settle(code, eip, d);
     this.commitCode(code, cpl, eip);
     this.segments.commit(SS, d);
     const wide = (d.attributes & ATTRIBUTE.big) !== 0;
@@ -294,7 +300,7 @@ export class Transfers {
     if (bytes === 4 && (flags & EFLAGS.VM) !== 0 && cpl === 0) this.cpu.raise(EXCEPTION.GP, 0);
     const code = this.returnCode(selector);
     if (rplOf(selector) === cpl) {
-      this.checkEip(eip, code.limit);
+      this.settle(code, eip);
       cpu.setRegister(ESP, stack.esp);
       this.commitCode(code, cpl, eip);
     } else this.returnOutward(code, eip, stack, bytes, 0);
@@ -384,7 +390,7 @@ export class Transfers {
     stack.push(bytes, cpu.segment(CS, 'selector'));
     stack.push(bytes, cpu.get('eip'));
     if (errorCode >= 0) stack.push(bytes, errorCode);
-    this.checkEip(eip, code.limit);
+    this.settle(code, eip, ss);
     if (ss !== undefined) {
       cpu.set('cpl', dpl);
       this.segments.commit(SS, ss);
