@@ -191,7 +191,10 @@ export class ModuleBuilder {
     const push = (from: readonly number[]): void => {
       for (const b of from) out.push(b);
     };
-    const name = (s: string): number[] => [...unsignedLeb(s.length), ...new TextEncoder().encode(s)];
+    const name = (s: string): number[] => {
+      const text = new TextEncoder().encode(s);
+      return [...unsignedLeb(text.length), ...text];
+    };
     const section = (id: number, items: readonly (readonly number[])[]): void => {
       const body = unsignedLeb(items.length);
       for (const item of items) for (const b of item) body.push(b);
