@@ -9,7 +9,7 @@ import { ATTRIBUTE, GUEST_FAULT, type Cpu } from './cpu.ts';
 import { CrossingCache } from './crossing-cache.ts';
 import { PSEUDO, RECORD, RECORD_BYTES } from './interpreter/record.ts';
 import { RecordWriter } from './interpreter/lower.ts';
-import { CODE_TLB_BYTES, CODE_TLB_ENTRIES, SCRATCH_RECORDS } from './layout.ts';
+import { CODE_TLB_ENTRIES, SCRATCH_RECORDS } from './layout.ts';
 import type { CodeWatcher, Mmu } from './mmu.ts';
 
 /** Bytes of one page map: an i32 for each offset. */
@@ -47,6 +47,9 @@ export class CodeCache implements CodeWatcher {
   private readonly pages = new Map<number, CodePage>();
   private readonly marked = new Uint8Array(1 << 20);
   private readonly crossings: CrossingCache;
+  /** Code TLB entries that are not empty: the index of each one's tag. */
+  private readonly tlbSlots = new Uint32Array(CODE_TLB_ENTRIES);
+  private tlbUsed = 0;
   private mapsUsed = 0;
   /** Maps of pages that were dropped: all zero. */
   private freeMaps: number[] = [];
@@ -123,7 +126,9 @@ export class CodeCache implements CodeWatcher {
     this.mmu.flush(true); // pages may be writable again
   }
   private flushTlb(): void {
-    this.cpu.u8.fill(0, this.plan.codeTlb, this.plan.codeTlb + CODE_TLB_BYTES);
+    // Few entries are in use between two flushes, and filling shared memory is slow.
+    for (let i = 0; i < this.tlbUsed; i++) this.i32[this.tlbSlots[i]!] = 0;
+    this.tlbUsed = 0;
   }
 
   private get isBig(): boolean {
@@ -150,6 +155,7 @@ export class CodeCache implements CodeWatcher {
       map = this.mapOf(physical >>> 12, big);
     cpu.set('pageMap', map);
     const slot = (plan.codeTlb >> 2) + (((linear >>> 12) & (CODE_TLB_ENTRIES - 1)) << 1);
+    if (this.i32[slot] === 0) this.tlbSlots[this.tlbUsed++] = slot;
     this.i32[slot] = (linear & ~0xfff) | cpu.get('codeKey');
     this.i32[slot + 1] = map;
     const known = this.i32[(map >> 2) + (linear & 0xfff)]!;

@@ -169,6 +169,8 @@ export class Mmu {
   }
   readLinear(linear: number, bytes: 1 | 2 | 4, user: boolean): number {
     linear >>>= 0;
+    const host = this.known(linear, bytes, user ? TLB.userRead : TLB.supervisorRead);
+    if (host !== 0) return this.readHost(host, bytes);
     if ((linear & 0xfff) + bytes <= 4096) return this.readPhysical(this.must(linear, false, user), bytes);
     // Both pages are translated before any byte is read: it may be a device's.
     const first = this.must(linear, false, user),
@@ -181,6 +183,9 @@ export class Mmu {
   }
   writeLinear(linear: number, bytes: 1 | 2 | 4, value: number, user: boolean): void {
     linear >>>= 0;
+    // The right to write is there for plain memory only: no device, no decoded code.
+    const host = this.known(linear, bytes, user ? TLB.userWrite : TLB.supervisorWrite);
+    if (host !== 0) return this.writeHost(host, bytes, value);
     if ((linear & 0xfff) + bytes <= 4096) return this.writePhysical(this.must(linear, true, user), bytes, value);
     const last = (linear + bytes - 1) >>> 0;
     const first = this.must(linear, true, user),
@@ -189,22 +194,31 @@ export class Mmu {
     for (let i = 0; i < bytes; i++)
       this.writePhysical(i < inFirst ? first + i : second + i - inFirst, 1, (value >>> (8 * i)) & 0xff);
   }
+  /** Where an access within one page goes, if the TLB allows it; 0 otherwise. */
+  private known(linear: number, bytes: number, right: number): number {
+    const entry = this.entries[linear >>> 12]!;
+    return (entry & right) === 0 || (linear & 0xfff) + bytes > 4096 ? 0 : ((entry & ~0xfff) + linear) >>> 0;
+  }
+  private readHost(at: number, bytes: 1 | 2 | 4): number {
+    const { data } = this.cpu;
+    return bytes === 4 ? data.getUint32(at, true) : bytes === 2 ? data.getUint16(at, true) : data.getUint8(at);
+  }
+  private writeHost(at: number, bytes: 1 | 2 | 4, value: number): void {
+    const { data } = this.cpu;
+    if (bytes === 4) data.setUint32(at, value, true);
+    else if (bytes === 2) data.setUint16(at, value, true);
+    else data.setUint8(at, value);
+  }
   readPhysical(address: number, bytes: 1 | 2 | 4): number {
     const host = this.cpu.physical.hostPage(address);
     if (host === 0) return this.cpu.bus.memoryRead(address, bytes) >>> 0;
-    const at = host + (address & 0xfff),
-      { data } = this.cpu;
-    return bytes === 4 ? data.getUint32(at, true) : bytes === 2 ? data.getUint16(at, true) : data.getUint8(at);
+    return this.readHost(host + (address & 0xfff), bytes);
   }
   writePhysical(address: number, bytes: 1 | 2 | 4, value: number): void {
     const host = this.cpu.physical.hostPage(address);
     if (host === 0) return this.cpu.bus.memoryWrite(address, bytes, value >>> 0);
     if (!this.cpu.physical.isWritable(address)) return;
-    const at = host + (address & 0xfff),
-      { data } = this.cpu;
-    if (bytes === 4) data.setUint32(at, value, true);
-    else if (bytes === 2) data.setUint16(at, value, true);
-    else data.setUint8(at, value);
+    this.writeHost(host + (address & 0xfff), bytes, value);
     if (this.code.hasCode(address)) this.code.written(address, bytes);
   }
 
