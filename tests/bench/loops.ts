@@ -138,7 +138,7 @@ export const LOOPS: readonly Loop[] = [
     what: `CR3 is loaded, then ${STRIDE_PAGES} pages are read`,
     rounds: 20_000,
     paging: true,
-    unit: { name: 'misses', perRound: STRIDE_PAGES },
+    unit: { name: 'miss', perRound: STRIDE_PAGES },
     body: (a) => {
       a.label('loop').code(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov eax, cr3; mov cr3, eax
       touchPages(a, STRIDE_PAGES, 'touch');
@@ -150,7 +150,7 @@ export const LOOPS: readonly Loop[] = [
     what: `CR3 changes between two directories, ${SWITCH_PAGES} pages are read in each`,
     rounds: 40_000,
     paging: true,
-    unit: { name: 'switches', perRound: 2 },
+    unit: { name: 'switch', perRound: 2 },
     body: (a) => {
       a.label('loop');
       for (const [directory, label] of [
@@ -169,7 +169,7 @@ export const LOOPS: readonly Loop[] = [
     rounds: 200_000,
     paging: true,
     user: true,
-    unit: { name: 'round trips', perRound: 1 },
+    unit: { name: 'round trip', perRound: 1 },
     body: (a) => a.label('loop').code(0xcd, 0x80).countDown('loop'),
   },
   {
@@ -178,7 +178,7 @@ export const LOOPS: readonly Loop[] = [
     rounds: 200_000,
     paging: true,
     user: true,
-    unit: { name: 'round trips', perRound: 1 },
+    unit: { name: 'round trip', perRound: 1 },
     body: (a) => a.label('loop').code(0xa1).dword(UNMAPPED).countDown('loop'), // mov eax, [UNMAPPED]
   },
   {
