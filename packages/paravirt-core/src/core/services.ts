@@ -1,5 +1,6 @@
 /** What handlers and the oracle call by name: the core's services, bound to one processor. */
 import { EAX, ECX, EDI, EFLAGS, ES, ESI, EXCEPTION, SS } from '../isa/build.ts';
+import { bulkMemory, repeatPattern } from './bulk-memory.ts';
 import { CR0, CR4, HOLD, type Cpu } from './cpu.ts';
 import { SEGMENT_BYTES, SHADOW, UNIT, segmentOffset } from './layout.ts';
 import type { Mmu } from './mmu.ts';
@@ -53,6 +54,7 @@ export function createServices({
     }
     return Math.min(count, Math.floor(room / bytes));
   };
+  const memory = bulkMemory(cpu.memory);
   const segmentIndex = (address: number): number => (address - cpu.base - segmentOffset(0)) / SEGMENT_BYTES;
   const advance = (register: number, bytes: number): void =>
     cpu.setRegister(register, cpu.getRegister(register) + bytes);
@@ -69,7 +71,7 @@ export function createServices({
       if (n === 0) return;
       const from = mmu.hostOf(source, cpu.getRegister(ESI), false),
         to = mmu.hostOf(ES, cpu.getRegister(EDI), true);
-      cpu.u8.copyWithin(to, from, from + n * bytes);
+      memory.copy(to, from, n * bytes);
       advance(ESI, n * bytes);
       advance(EDI, n * bytes);
       cpu.setRegister(ECX, cpu.getRegister(ECX) - n);
@@ -80,13 +82,12 @@ export function createServices({
       if (n === 0) return;
       const to = mmu.hostOf(ES, cpu.getRegister(EDI), true),
         value = cpu.getRegister(EAX);
-      if (bytes === 1) cpu.u8.fill(value, to, to + n);
-      else if (bytes === 4 && (to & 3) === 0) cpu.i32.fill(value, to >> 2, (to >> 2) + n);
-      else
-        for (let i = 0; i < n; i++) {
-          if (bytes === 2) cpu.data.setUint16(to + i * 2, value, true);
-          else cpu.data.setUint32(to + i * 4, value, true);
-        }
+      if (bytes === 1 || value === 0) memory.fill(to, value, n * bytes);
+      else {
+        if (bytes === 2) cpu.data.setUint16(to, value, true);
+        else cpu.data.setUint32(to, value, true);
+        repeatPattern(memory, to, bytes, n * bytes);
+      }
       advance(EDI, n * bytes);
       cpu.setRegister(ECX, cpu.getRegister(ECX) - n);
       cpu.set('pollBudget', cpu.get('pollBudget') - (n >> BULK_COST_SHIFT));
