@@ -11,6 +11,8 @@ export interface MachineClock extends Clock {
   skipTo(time: Nanoseconds): void;
   /** Makes this moment `time`. */
   set(time: Nanoseconds): void;
+  /** How many instructions may be executed before it is `time`, at least one; Infinity where time passes by itself. */
+  instructionsUntil(time: Nanoseconds): number;
   /** Whether waiting makes time pass. */
   readonly isReal: boolean;
 }
@@ -26,6 +28,9 @@ export class HostClock implements MachineClock {
   executed(): void {}
   touched(): void {}
   skipTo(): void {}
+  instructionsUntil(): number {
+    return Infinity;
+  }
   set(time: Nanoseconds): void {
     this.offset = time - performance.now() * 1e6;
   }
@@ -77,6 +82,9 @@ export class InstructionClock implements MachineClock {
   }
   skipTo(time: Nanoseconds): void {
     this.time = Math.max(this.time, time);
+  }
+  instructionsUntil(time: Nanoseconds): number {
+    return Math.max(1, Math.ceil((time - this.time) / this.perInstruction));
   }
   set(time: Nanoseconds): void {
     this.time = time;

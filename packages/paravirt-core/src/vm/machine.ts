@@ -261,11 +261,8 @@ export class Machine {
     this.board.fireDue();
     const before = this.processor.work;
     const next = this.alarms.next();
-    // An instruction clock reaches the next alarm exactly; a host clock is looked at often enough.
-    const room =
-      next === null || this.clock.isReal
-        ? limit
-        : Math.max(1, Math.min(limit, Math.ceil((next - this.clock.now()) / 2)));
+    // An instruction clock reaches the next alarm almost exactly; a host clock is looked at often enough.
+    const room = next === null ? limit : Math.min(limit, this.clock.instructionsUntil(next));
     const how = this.processor.run(room);
     this.clock.executed(this.processor.work - before);
     if (how === 'triple-fault') return { kind: 'stopped', why: 'triple-fault', status: 0 };
