@@ -16,8 +16,10 @@ export class DiskServer {
   private readonly onTrouble: (disk: number, error: TomeiError) => void;
   private readonly finished: Uint8Array[] = [];
   private readonly running = new Set<Promise<void>>();
+  /** Disk and error code of what `onTrouble` was told. */
+  private readonly told = new Set<string>();
 
-  /** `onTrouble` hears of the first failure of each kind; the guest sees an I/O error each time. */
+  /** `onTrouble` hears of the first failure of each kind on each disk; the guest sees an I/O error each time. */
   constructor(parts: {
     disks: readonly BlockDevice[];
     ram: Uint8Array;
@@ -58,7 +60,9 @@ export class DiskServer {
         error instanceof TomeiError
           ? error
           : new TomeiError('disk.io', `disk ${request.disk}: ${String(error)}`, { cause: error });
-      this.onTrouble(request.disk, known);
+      const kind = `${request.disk} ${known.code}`;
+      if (!this.told.has(kind)) this.onTrouble(request.disk, known);
+      this.told.add(kind);
     }
     this.finished.push(encodeCompletion({ disk: request.disk, id: request.id, ok }));
     this.report();
@@ -91,7 +95,10 @@ export class DiskServer {
         const zeros = new Uint8Array(Math.min(length, ZERO_CHUNK));
         for (let done = 0; done < length; done += zeros.length)
           await disk.write(start + done, zeros.subarray(0, Math.min(zeros.length, length - done)));
+        return;
       }
+      default:
+        throw new TomeiError('disk.bad-request', 'a disk request asks for nothing that there is');
     }
   }
   /** Segment by segment where each is whole sectors, as drivers send them; else through a buffer of its own. */
@@ -101,10 +108,16 @@ export class DiskServer {
     access: (at: number, bytes: Uint8Array) => Promise<void>,
   ): Promise<void> {
     const windows = request.segments.map(({ address, length }) => {
-      if (address + length > this.ram.length)
-        throw new TomeiError('disk.bad-request', 'a disk request points outside of guest memory');
+      const inside = Number.isSafeInteger(address) && address >= 0 && address + length <= this.ram.length;
+      if (!inside) throw new TomeiError('disk.bad-request', 'a disk request points outside of guest memory');
       return this.ram.subarray(address, address + length);
     });
+    const bytes = windows.reduce((sum, window) => sum + window.length, 0);
+    if (bytes !== request.count * SECTOR_BYTES)
+      throw new TomeiError(
+        'disk.bad-request',
+        `a disk request of ${request.count} sectors has ${bytes} bytes of memory`,
+      );
     if (windows.every((w) => w.length % SECTOR_BYTES === 0)) {
       let at = start;
       for (const window of windows) {

@@ -102,18 +102,13 @@ class GuestProcess {
       { name: 'ram', bytes: ram },
       { name: 'video', bytes: this.video },
     ];
-    const told = new Set<string>();
     this.server = new DiskServer({
       disks,
       ram,
       requests: shared.diskRequests,
       completions: shared.diskCompletions,
       vcpuBell: this.vcpuBell,
-      onTrouble: (disk, error) => {
-        const key = `${disk} ${error.code}`;
-        if (!told.has(key)) report({ kind: 'warning', text: `${names[disk] ?? 'disk'}: ${error.message}` });
-        told.add(key);
-      },
+      onTrouble: (disk, error) => report({ kind: 'warning', text: `${names[disk] ?? 'disk'}: ${error.message}` }),
     });
   }
 

@@ -1,0 +1,217 @@
+/** The vCPU thread by itself, as the I/O thread sees it: rings, bells, commands and messages, with kernels of a few bytes. */
+import { Worker } from 'node:worker_threads';
+import { ByteRing, Doorbell } from '@tomei/kit';
+import { allocateMemory, planMemory, type MachineConfig, type SavedMachine } from '@tomei/paravirt-core';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { GuestStats, SharedParts, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
+
+const LOAD = 0x10_0000,
+  ENTRY = LOAD + 32;
+const RAM = 8 << 20,
+  VIDEO = 1 << 20;
+const HLT = 0xf4,
+  CLI = 0xfa;
+const u32 = (n: number): number[] => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
+const COM1 = [0x66, 0xba, 0xf8, 0x03]; // MOV DX,3F8h
+const say = (text: string): number[] => [...COM1, ...[...text].flatMap((c) => [0xb0, c.charCodeAt(0), 0xee])];
+const exit = (value: number): number[] => [0xb0, value, 0xe6, 0xf4, HLT];
+/** Reads COM1 until a byte comes, and writes it back, for ever: IN AL,LSR ; TEST AL,1 ; JZ ; IN AL,RBR ; OUT ; JMP. */
+const ECHO = [...[0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 1, 0x74, 0xf7], ...COM1, 0xec, 0xee, 0xeb, 0xef];
+
+/** A multiboot image by its address fields (multiboot 0.6.96, 3.1.3). */
+function kernel(code: readonly number[]): Uint8Array {
+  const flags = 1 << 16,
+    end = ENTRY + code.length;
+  const words = [0x1bad_b002, flags, -(0x1bad_b002 + flags) >>> 0, LOAD, LOAD, end, end, ENTRY];
+  return Uint8Array.from([...words.flatMap(u32), ...code]);
+}
+
+class Thread {
+  readonly shared: SharedParts;
+  readonly heard: VcpuMessage[] = [];
+  readonly worker: Worker;
+  private readonly commands: ByteRing;
+  private readonly serialOut: ByteRing;
+  private readonly serialIn: ByteRing;
+  private readonly vcpuBell: Doorbell;
+  private readonly ioBell: Doorbell;
+  private text = '';
+
+  constructor(
+    code: readonly number[],
+    options: { restore?: SavedMachine; memory?: WebAssembly.Memory; config?: Partial<MachineConfig> } = {},
+  ) {
+    const plan = planMemory({ processors: 1, ramBytes: RAM, videoMemoryBytes: VIDEO });
+    const rings = (): SharedArrayBuffer[] => Array.from({ length: 4 }, () => ByteRing.allocate(1 << 12));
+    this.shared = {
+      memory: options.memory ?? allocateMemory(plan),
+      vcpuBell: Doorbell.allocate(),
+      ioBell: Doorbell.allocate(),
+      serialOut: rings(),
+      serialIn: rings(),
+      diskRequests: ByteRing.allocate(1 << 12),
+      diskCompletions: ByteRing.allocate(1 << 12),
+      commands: ByteRing.allocate(1 << 12),
+    };
+    const config = {
+      ...{ ramBytes: RAM, videoMemoryBytes: VIDEO, epoch: 1_700_000_000, commandLine: '' },
+      ...{ kernel: { name: 'test.kernel', bytes: kernel(code) }, ...options.config },
+    };
+    const start: VcpuStart = {
+      config,
+      disks: [],
+      serial: [true, false, false, false],
+      shared: this.shared,
+      ...(options.restore === undefined ? {} : { restore: options.restore }),
+    };
+    this.commands = new ByteRing(this.shared.commands);
+    this.serialOut = new ByteRing(this.shared.serialOut[0]!);
+    this.serialIn = new ByteRing(this.shared.serialIn[0]!);
+    this.vcpuBell = new Doorbell(this.shared.vcpuBell);
+    this.ioBell = new Doorbell(this.shared.ioBell);
+    this.worker = new Worker(new URL('./vcpu-worker.ts', import.meta.url), { workerData: start });
+    this.worker.on('message', (message: VcpuMessage) => {
+      this.heard.push(message);
+      this.ioBell.ring();
+    });
+  }
+  send(command: VcpuCommand): void {
+    expect(this.commands.writeMessage(new TextEncoder().encode(JSON.stringify(command)))).toBe(true);
+    this.vcpuBell.ring();
+  }
+  type(text: string): void {
+    expect(this.serialIn.write(new TextEncoder().encode(text))).toBe(text.length);
+    this.vcpuBell.ring();
+  }
+  /** Waits for a message of a kind; each is taken once. */
+  async message<K extends VcpuMessage['kind']>(kind: K): Promise<Extract<VcpuMessage, { kind: K }>> {
+    for (;;) {
+      const { ticket } = this.ioBell;
+      const at = this.heard.findIndex((message) => message.kind === kind);
+      if (at >= 0) return this.heard.splice(at, 1)[0] as Extract<VcpuMessage, { kind: K }>;
+      await this.ioBell.waitAsync(ticket);
+    }
+  }
+  /** Waits until the serial port has said so much, and gives all of it. */
+  async said(length: number): Promise<string> {
+    for (;;) {
+      const { ticket } = this.ioBell;
+      this.text += new TextDecoder().decode(this.serialOut.read(1 << 12));
+      if (this.text.length >= length) return this.text;
+      await this.ioBell.waitAsync(ticket);
+    }
+  }
+}
+
+const threads: Thread[] = [];
+function thread(...parameters: ConstructorParameters<typeof Thread>): Thread {
+  const made = new Thread(...parameters);
+  threads.push(made);
+  return made;
+}
+afterEach(async () => {
+  await Promise.all(threads.splice(0).map(({ worker }) => worker.terminate()));
+});
+
+describe('the vCPU thread', () => {
+  it('says that it runs, passes on serial output, and ends with the guest’s status and figures', async () => {
+    const t = thread([...say('hello'), ...exit(2)]);
+    await t.message('running');
+
+    const { end, stats } = await t.message('stopped');
+
+    expect(end).toEqual({ why: 'exit', status: 5 });
+    expect(await t.said(5)).toBe('hello');
+    expect(stats.instructions).toBeGreaterThan(10);
+  });
+  it('waits at its end until more output than the ring holds has been read', async () => {
+    // 10,000 characters: MOV ECX,n ; OUT DX,AL ; LOOP
+    const t = thread([...COM1, 0xb0, 0x61, 0xb9, ...u32(10_000), 0xee, 0xe2, 0xfd, ...exit(0)]);
+    expect(await t.said(10_000)).toBe('a'.repeat(10_000));
+    expect((await t.message('stopped')).end.why).toBe('exit');
+  });
+  it('passes typed bytes to the guest, more at once than its port holds', async () => {
+    const t = thread(ECHO);
+    const text = Array.from({ length: 500 }, (_, i) => String.fromCharCode(0x21 + (i % 90))).join('');
+    t.type(text);
+    expect(await t.said(500)).toBe(text);
+    t.send({ kind: 'stop' });
+    expect((await t.message('stopped')).end).toEqual({ why: 'stopped', status: 0 });
+  });
+  it('stops when it is told to, though the guest sleeps', async () => {
+    // Both interrupt controllers masked; then HLT for ever.
+    const t = thread([0xb0, 0xff, 0xe6, 0x21, 0xe6, 0xa1, ...say('.'), 0xfb, HLT, 0xeb, 0xfd]);
+    await t.said(1);
+    t.send({ kind: 'stop' });
+    expect((await t.message('stopped')).end.why).toBe('stopped');
+  });
+  it('takes keys, answers each question by its number, and stops, while the guest never halts', async () => {
+    const t = thread([CLI, 0xeb, 0xfe]);
+    t.send({ kind: 'key', code: 0x1e, down: true });
+    t.send({ kind: 'key', code: 0xe05d, down: false });
+    t.send({ kind: 'mouse', dx: 5, dy: -3, dz: 0, buttons: 1 });
+    t.send({ kind: 'stats', id: 7 });
+    t.send({ kind: 'display', id: 8 });
+
+    expect((await t.message('stats')).id).toBe(7);
+    const { id, display, time } = await t.message('display');
+    expect([id, time > 0, typeof display]).toEqual([8, true, 'object']);
+
+    t.send({ kind: 'stop' });
+    expect((await t.message('stopped')).end.why).toBe('stopped');
+  });
+  it('tells of a kernel that is none, and ends', async () => {
+    const t = thread([], { config: { kernel: { name: 'bad.kernel', bytes: new Uint8Array(100) } } });
+    const { code, message } = await t.message('failed');
+    expect([code, message.includes('bad.kernel')]).toEqual(['kernel.no-multiboot-header', true]);
+  });
+  it('says where the processor stood at a triple fault', async () => {
+    const t = thread([0x0f, 0x01, 0x1d, ...u32(0), 0x0f, 0x0b]);
+    const { end } = await t.message('stopped');
+    expect([end.why, end.detail?.includes('CR3')]).toEqual(['triple-fault', true]);
+  });
+});
+
+describe('a pause', () => {
+  const figures = async (t: Thread): Promise<GuestStats> => {
+    t.send({ kind: 'stats', id: 1 });
+    return (await t.message('stats')).stats;
+  };
+  it('stands still, answers meanwhile, goes on, and can be the end', async () => {
+    const t = thread(ECHO);
+    await t.message('running');
+    t.send({ kind: 'pause', id: 3 });
+    expect((await t.message('paused')).id).toBe(3);
+
+    const before = await figures(t);
+    t.type('x');
+    expect((await figures(t)).instructions).toBe(before.instructions);
+
+    t.send({ kind: 'resume' });
+    expect(await t.said(1)).toBe('x');
+
+    t.send({ kind: 'pause', id: 4 });
+    await t.message('paused');
+    t.send({ kind: 'stop' });
+    expect((await t.message('stopped')).end.why).toBe('stopped');
+  });
+  it('gives a state from which another thread goes on', async () => {
+    const t = thread(ECHO);
+    t.type('ab');
+    await t.said(2);
+    t.send({ kind: 'pause', id: 1 });
+    const { state } = await t.message('paused');
+    t.send({ kind: 'stop' });
+    await t.message('stopped');
+
+    const second = thread([], { restore: state, memory: t.shared.memory });
+    await second.message('running');
+    second.type('cd');
+
+    expect(await second.said(2)).toBe('cd');
+  });
+  it('refuses a state that is none', async () => {
+    const t = thread(ECHO, { restore: { version: 1 } as unknown as SavedMachine });
+    expect((await t.message('failed')).code).toMatch(/^(state|snapshot)\./);
+  });
+});
