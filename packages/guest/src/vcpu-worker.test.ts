@@ -204,7 +204,11 @@ describe('a pause', () => {
     t.send({ kind: 'stop' });
     await t.message('stopped');
 
-    const second = thread([], { restore: state, memory: t.shared.memory });
+    // Only the guest's own memory goes along; tables of the engine are made anew.
+    const plan = planMemory({ processors: 1, ramBytes: RAM, videoMemoryBytes: VIDEO });
+    const memory = allocateMemory(plan);
+    new Uint8Array(memory.buffer, plan.ram, RAM).set(new Uint8Array(t.shared.memory.buffer, plan.ram, RAM));
+    const second = thread([], { restore: state, memory });
     await second.message('running');
     second.type('cd');
 
