@@ -100,6 +100,18 @@ describe('how a guest ends', () => {
     await expect.poll(() => lockHolder(at('orphan.vmdk')), { timeout: 30_000 }).toBeUndefined();
     await expect.poll(() => isRunning(pid), { timeout: 30_000 }).toBe(false);
   });
+  test('asked to stop while it ends by itself: it has ended as it did', async () => {
+    const file = await vmx('a.vmx');
+    for (let i = 0; i < 12; i++) {
+      const guest = startGuest(file);
+      await guest.running;
+      const asking = setInterval(() => guest.stop(), 0);
+
+      const { end } = await guest.ended.finally(() => clearInterval(asking));
+
+      expect(['exit', 'stopped']).toContain(end.why);
+    }
+  });
   test('by the end of the time, though it never looks at anything', async () => {
     const run = await tomei('run', await vmx('s.vmx', [], 'spin.elf'), '--expect', 'never', '--timeout', '1');
 
@@ -218,7 +230,7 @@ describe('a bad snapshot', () => {
     const bytes = await readFile(at('spin.snapshot'));
     bytes[bytes.length >> 1]! ^= 1;
     await writeFile(at('damaged.snapshot'), bytes);
-    const restore = (from: string, guest = file) => tomei('run', guest, '--restore', at(from), '--expect', 'x', '--timeout', '1');
+    const restore = (from: string, guest = file) => tomei('run', guest, '--restore', at(from), '--expect', 'x', '--timeout', '60');
 
     expect(await restore('gone.snapshot')).toMatchObject({ code: BAD_INPUT, stderr: oneLine(/gone\.snapshot does not exist/) });
     expect(await restore('good.vmdk')).toMatchObject({ code: BAD_INPUT, stderr: oneLine(/good\.vmdk is no snapshot/) });

@@ -153,7 +153,7 @@ test('a snapshot is refused when the disk has been written since, and the disk s
   const { snapshot } = need(middle, context);
   const before = await readFile(tiny.disk);
 
-  const run = await tomei('run', tiny.vmx, '--restore', snapshot, '--expect', 'x', '--timeout', '5');
+  const run = await tomei('run', tiny.vmx, '--restore', snapshot, '--expect', 'x', '--timeout', '60');
 
   expect(run.code).toBe(BAD_INPUT);
   expect(run.stderr).toMatch(/^tomei: [^\n]*ide0:0 has been written since [^\n]*middle\.snapshot[^\n]*\n$/);

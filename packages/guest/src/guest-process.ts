@@ -113,14 +113,14 @@ class ChildGuest implements Guest {
     child.on('error', (cause) =>
       fail(new TomeiError('guest.no-process', `cannot start a process for the guest: ${cause.message}`, { cause })),
     );
+    const gone = (how: string): void => {
+      if (!this.over) fail(new TomeiError('guest.crashed', `the guest's process ended without a word (${how})`));
+    };
     child.on('exit', (code, signal) => {
-      if (!this.over)
-        fail(
-          new TomeiError(
-            'guest.crashed',
-            `the guest's process ended without a word (${signal ?? `exit code ${code}`})`,
-          ),
-        );
+      const how = signal ?? `exit code ${code}`;
+      // Its last messages may still be on their way: the channel closes behind them.
+      if (child.connected) child.once('disconnect', () => gone(how));
+      else gone(how);
     });
     this.send(start);
   }
@@ -151,7 +151,8 @@ class ChildGuest implements Guest {
   }
 
   private send(request: GuestRequest): void {
-    if (this.child.connected) this.child.send(request);
+    // A process that is just ending refuses the message; how it ended is what counts, and 'exit' tells.
+    if (this.child.connected) this.child.send(request, () => undefined);
   }
   private ask(make: (id: number) => GuestRequest): Promise<unknown> {
     if (this.over) return Promise.reject(new TomeiError('guest.ended', 'the guest has ended'));

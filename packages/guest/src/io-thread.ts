@@ -42,8 +42,10 @@ const PORTS = 4;
 /** When to look again whether a full ring has room. */
 const RETRY_MS = 10;
 
-const report = (message: GuestReport): void => {
-  if (process.connected) process.send!(message);
+/** Tells the parent; `sent` is called when the message is on its way, or when there is nobody to tell. */
+const report = (message: GuestReport, sent: () => void = () => undefined): void => {
+  if (process.connected) process.send!(message, undefined, undefined, () => sent());
+  else sent();
 };
 
 /** What a guest is given. */
@@ -270,13 +272,11 @@ class GuestProcess {
     await this.server.drained();
     const trouble = await this.close();
     for (const text of trouble) report({ kind: 'warning', text });
-    report({ kind: 'ended', end, stats });
-    leave(0);
+    report({ kind: 'ended', end, stats }, () => leave(0));
   }
   private async fail(code: string, message: string): Promise<void> {
     await this.close();
-    report({ kind: 'failed', trouble: { code, message } });
-    leave(1);
+    report({ kind: 'failed', trouble: { code, message } }, () => leave(1));
   }
   /** Puts what the guest flushed, and what it wrote, on stable storage. Returns what went wrong. */
   private async close(): Promise<string[]> {
@@ -399,8 +399,7 @@ async function begin(start: GuestStart): Promise<void> {
 process.on('message', (request: GuestRequest) => {
   if (request.kind !== 'start') return guest === undefined ? void early.push(request) : guest.request(request);
   begin(request).catch((error: unknown) => {
-    report({ kind: 'failed', trouble: troubleOf(error) });
-    leave(1);
+    report({ kind: 'failed', trouble: troubleOf(error) }, () => leave(1));
   });
 });
 process.on('disconnect', () => (guest === undefined ? process.exit(1) : guest.stop()));
