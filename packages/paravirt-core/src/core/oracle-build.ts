@@ -17,6 +17,7 @@ import {
 } from '../isa/build.ts';
 import type { Instruction } from '../isa/decode.ts';
 import type { OperandSpec } from '../isa/model.ts';
+import { plainOperand } from '../isa/operand.ts';
 import type { Cpu } from './cpu.ts';
 import type { Leaf } from './interpreter/engine.ts';
 import { OFFSET, SEGMENT, UNIT_OF, segmentOffset } from './layout.ts';
@@ -367,21 +368,7 @@ export class OracleBuild implements Build<OracleValue> {
     return immediates.indexOf(spec) === 1 ? this.insn.immediate2 : this.insn.immediate;
   }
   private plain(read: () => OracleValue, write?: (v: OracleValue) => void): Operand<OracleValue> {
-    const { row } = this.insn.form;
-    const never = (): never => {
-      throw new Error(`${row.mnemonic} ${row.encoding}: no such access to this operand`);
-    };
-    return {
-      isMemory: false,
-      read,
-      write: write ?? never,
-      offset: never,
-      load: never,
-      store: never,
-      moved: never,
-      number: never,
-      address: never,
-    };
+    return plainOperand(this.insn.form.row, read, write);
   }
   private registerOperand(size: Size, index: number): Operand<OracleValue> {
     const byte = size === 8 ? (index & 3) * 8 + (index >> 2) : index * 8;

@@ -28,6 +28,7 @@ let sharedDecoder: Decoder | undefined;
 export const decoder = (): Decoder => (sharedDecoder ??= new Decoder(allRows));
 
 export interface ProcessorOptions {
+  /** Zero in the areas of the plan that are not the guest's: TLBs, page maps and records of another processor would be believed. */
   readonly memory: WebAssembly.Memory;
   readonly plan: MemoryPlan;
   readonly index: number;

@@ -5,6 +5,7 @@
  */
 import type { Build, MemoryType, Operand, Size } from '../../isa/build.ts';
 import type { OperandSpec } from '../../isa/model.ts';
+import { plainOperand } from '../../isa/operand.ts';
 import { MemoryBuild } from './build-memory.ts';
 import { RECORD } from './record.ts';
 import { LOAD, MASK, STORE, integerType, type Value } from './value.ts';
@@ -88,20 +89,7 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
     return this.size === 16 ? this.op('i32.and', [target, this.imm(0xffff)]) : target;
   }
   private plain(read: () => Value, write?: (v: Value) => void): Operand<Value> {
-    const never = (): never => {
-      throw new Error(`${this.form.row.mnemonic} ${this.form.row.encoding}: no such access to this operand`);
-    };
-    return {
-      isMemory: false,
-      read,
-      write: write ?? never,
-      offset: never,
-      load: never,
-      store: never,
-      moved: never,
-      number: never,
-      address: never,
-    };
+    return plainOperand(this.form.row, read, write);
   }
   private registerOperand(field: number, size: Size): Operand<Value> {
     const address = (): Value => this.recordField(field, 'i32.load16_u');
