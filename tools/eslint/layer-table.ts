@@ -10,18 +10,20 @@ export const WORKSPACE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   'packages/vmdk': ['kit'],
   'packages/rfb': ['kit'],
   'packages/paravirt-core': ['kit'],
-  'packages/guest': ['kit', 'vmx', 'vmdk', 'paravirt-core'],
+  'packages/guest': ['kit', 'vmx', 'vmdk', 'paravirt-core', 'contracts', 'service'],
   'packages/testkit': ['kit'],
   'packages/contracts': ['kit'],
   'packages/service': ['kit', 'contracts'],
-  'packages/web': ['kit', 'rfb', 'contracts'],
-  'packages/cli': [EVERY_PACKAGE],
+  'packages/web': [],
+  'packages/cli': [EVERY_PACKAGE, 'lab'],
   // Services know packages, never each other: between them there are only the contracts.
   'services/controller': [EVERY_PACKAGE],
   'services/vcpu-runner': [EVERY_PACKAGE],
   'services/disk-service': [EVERY_PACKAGE],
   'services/console-gateway': [EVERY_PACKAGE],
-  tests: [EVERY_PACKAGE],
+  // All four in one process: the only place that knows more than one of them.
+  'services/lab': [EVERY_PACKAGE, 'controller', 'vcpu-runner', 'disk-service', 'console-gateway'],
+  tests: [EVERY_PACKAGE, 'lab'],
 };
 
 /** What a test may import besides what its workspace may. */

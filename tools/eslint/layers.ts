@@ -51,8 +51,10 @@ function packageFault(file: string, workspace: string, imported: string): string
   if (deep.length > 0) return `${SCOPE}${imported} reaches into a package: import ${SCOPE}${name} itself`;
   const allowed = WORKSPACE_LAYERS[workspace];
   if (allowed === undefined) return `${workspace} is not in the layer table (tools/eslint/layer-table.ts)`;
-  const known = WORKSPACE_LAYERS[`packages/${name}`] !== undefined;
-  if (!known) return `${SCOPE}${name} is no package of the layer table; services are never imported`;
+  const isPackage = WORKSPACE_LAYERS[`packages/${name}`] !== undefined;
+  const isService = WORKSPACE_LAYERS[`services/${name}`] !== undefined;
+  if (isService && allowed.includes(name!)) return undefined;
+  if (!isPackage) return `${SCOPE}${name} is no package of the layer table; services are imported by name only`;
   if (name === 'testkit' && !isTest(file)) return `${SCOPE}testkit is for tests: nothing that ships imports it`;
   if (allowed.includes(EVERY_PACKAGE) || allowed.includes(name!)) return undefined;
   if (isTest(file) && TEST_PACKAGES.includes(name!)) return undefined;
