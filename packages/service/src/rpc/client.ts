@@ -1,7 +1,7 @@
 /** gRPC clients: typed calls that throw TomeiErrors. */
 import { Client, Metadata, credentials, type ClientDuplexStream, type ClientReadableStream } from '@grpc/grpc-js';
 import type { Init, Method, Service } from '@tomei/contracts';
-import { drainedOf, sendTo, type Duplex, type RawDuplex } from './duplex.ts';
+import { drainedOf, messagesOf, sendTo, type Duplex, type RawDuplex } from './duplex.ts';
 import { MAX_MESSAGE_BYTES } from './server.ts';
 import { fromServiceError } from './status.ts';
 
@@ -98,11 +98,16 @@ function cancelOn(signal: AbortSignal | undefined, cancel: () => void): void {
   else signal?.addEventListener('abort', cancel, { once: true });
 }
 
-async function* received(call: ClientReadableStream<unknown>, target: string): AsyncIterable<unknown> {
+async function* received(
+  call: ClientReadableStream<unknown>,
+  target: string,
+  isGivenUp: () => boolean = () => false,
+): AsyncIterable<unknown> {
   try {
-    yield* call as AsyncIterable<unknown>;
+    yield* messagesOf(call as unknown as RawDuplex);
   } catch (error) {
-    throw fromServiceError(error, target);
+    // Whoever gave the call up knows.
+    if (!isGivenUp()) throw fromServiceError(error, target);
   } finally {
     call.cancel();
   }
@@ -115,16 +120,20 @@ function duplexOf(
 ): ClientDuplex<unknown, unknown> {
   const over = new AbortController();
   const raw = call as unknown as RawDuplex;
+  let givenUp = false;
   call.on('status', () => over.abort());
   // Heard here too, so that a call that breaks while nobody reads brings down nothing.
   call.on('error', () => over.abort());
   cancelOn(signal, () => call.cancel());
   return {
-    messages: { [Symbol.asyncIterator]: () => received(call, target)[Symbol.asyncIterator]() },
+    messages: { [Symbol.asyncIterator]: () => received(call, target, () => givenUp)[Symbol.asyncIterator]() },
     send: (message) => sendTo(raw, over.signal, message),
     drained: () => drainedOf(raw, over.signal),
     signal: over.signal,
     end: () => call.end(),
-    cancel: () => call.cancel(),
+    cancel: () => {
+      givenUp = true;
+      call.cancel();
+    },
   };
 }

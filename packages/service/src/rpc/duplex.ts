@@ -34,3 +34,8 @@ export async function drainedOf(raw: RawDuplex, signal: AbortSignal): Promise<vo
   raw.off('drain', done);
   signal.removeEventListener('abort', done);
 }
+
+/** What arrives on `raw`. Whoever stops reading early does not break the call: its status is still to be sent or received. */
+export const messagesOf = (raw: RawDuplex): AsyncIterable<never> => ({
+  [Symbol.asyncIterator]: () => raw.iterator({ destroyOnReturn: false }) as AsyncIterator<never>,
+});

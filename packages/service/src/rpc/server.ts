@@ -10,7 +10,7 @@ import {
 } from '@grpc/grpc-js';
 import type { Init, Method, Service } from '@tomei/contracts';
 import { TomeiError, messageOf } from '@tomei/kit';
-import { drainedOf, sendTo, type Duplex, type RawDuplex } from './duplex.ts';
+import { drainedOf, messagesOf, sendTo, type Duplex, type RawDuplex } from './duplex.ts';
 import { toStatus } from './status.ts';
 
 /** A block request or a picture fits; whatever is larger is refused with RESOURCE_EXHAUSTED. */
@@ -113,7 +113,7 @@ function adapt(method: Method<any, any>, handler: any, onBug: (error: unknown) =
       const { context, over } = contextOf(call);
       const raw = call as unknown as RawDuplex;
       const stream: Duplex<unknown, unknown> = {
-        messages: raw,
+        messages: messagesOf(raw),
         send: (message) => sendTo(raw, over.signal, message),
         drained: () => drainedOf(raw, over.signal),
         signal: over.signal,
