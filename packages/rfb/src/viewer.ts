@@ -1,0 +1,63 @@
+/** What a session tells its owner and is told by it. */
+import type { Framebuffer } from './framebuffer.ts';
+
+/** A key as the guest's PS/2 keyboard has it: set 1 make code, 0x01 to 0x7F, plus 0xE000 for extended keys. */
+export interface KeyPress {
+  readonly code: number;
+  readonly down: boolean;
+}
+
+/** Relative movement as the guest's PS/2 mouse has it. */
+export interface PointerMove {
+  /** Dots; right is positive. */
+  readonly dx: number;
+  /** Dots; down is positive. */
+  readonly dy: number;
+  /** Steps of the wheel; towards the person is positive. */
+  readonly dz: number;
+  /** Down now: bit 0 left, 1 right, 2 middle. */
+  readonly buttons: number;
+}
+
+/** Called from inside `receive` and `close`, in the order of events. Must not throw. A view-only viewer's input never gets here. */
+export interface ViewerEvents {
+  /** The viewer is through the handshake. `shared` false: it asked to be alone, which a console does not grant. */
+  ready?(viewer: { readonly shared: boolean }): void;
+  key?(key: KeyPress): void;
+  pointer?(move: PointerMove): void;
+  /** Latin-1 text that the viewer's person copied. */
+  cutText?(text: string): void;
+  /** Once, last. `why` is a sentence for a log: what the viewer did wrong, or what `close` was given. */
+  closed?(why: string): void;
+}
+
+/** What a session is made of. */
+export interface RfbSessionOptions {
+  readonly framebuffer: Framebuffer;
+  /** Shown in the viewer's title. */
+  readonly name: string;
+  /** Not empty; VNC Authentication uses its first 8 bytes. Undefined: nobody is asked. */
+  readonly password?: string | undefined;
+  readonly viewOnly: boolean;
+  /** The local cursor of viewers that draw one: a plain arrow (default), or none since the guest draws its own. */
+  readonly cursor?: 'arrow' | 'none';
+  /** `count` unpredictable bytes. */
+  readonly random: (count: number) => Uint8Array;
+  /** Takes whole messages to the viewer, in order. The session does not touch the bytes again. */
+  readonly send: (bytes: Uint8Array) => void;
+  /** Whether the way to the viewer has room for a picture. While it has not, damage adds up and frames are skipped. */
+  readonly canSend: () => boolean;
+  readonly on: ViewerEvents;
+}
+
+/** One viewer's side of the protocol. `RfbSession` is the only implementation; this is what its owner relies on. */
+export interface ViewerSession {
+  /** The reason why the session ended, or undefined while it goes on. The owner then closes the connection, after what was sent. */
+  readonly closeReason: string | undefined;
+  /** Takes bytes from the viewer, in pieces of any size, and pumps. Never throws: what is wrong ends the session. */
+  receive(bytes: Uint8Array): void;
+  /** To be called after frames were applied (as often as pictures should be sent) and when `canSend` has become true. Returns whether it sent a picture. */
+  pump(): boolean;
+  /** Lets go: releases the viewer's keys and buttons in the guest, stops listening. Safe to call twice. */
+  close(why: string): void;
+}
