@@ -15,7 +15,13 @@ test('continuous integration runs exactly the test command of the README', () =>
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
 
-  expect(lines).toEqual(['set -euo pipefail', 'cd "$(dirname "$0")/.."', freshCommands.at(-1)]);
+  // Behind it nothing; before it a Docker engine is started, for the tests that can use one.
+  expect(lines.at(-1)).toBe(freshCommands.at(-1));
+  expect(lines.slice(0, -1)).toEqual([
+    'set -euo pipefail',
+    'cd "$(dirname "$0")/.."',
+    expect.stringMatching(/engine\.sh start \|\| /),
+  ]);
   expect(freshCommands.at(-1)).toMatch(/check:all$/);
   expect(statSync(join(REPOSITORY, '.ci/run')).mode & 0o111).toBe(0o111);
 });
