@@ -48,7 +48,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       help: { type: 'boolean', default: false },
     },
   });
-  if (!values.help && (positionals.length !== 1 || positionals[0] !== 'engine')) throw new Error(USAGE);
+  if (positionals.length > 0) throw new Error(USAGE);
   const parts = values.only.split(',').map((name) => {
     const part = PARTS.find((p) => p === name);
     if (part === undefined) throw new Error(`--only ${name}: known are ${PARTS.join(', ')}`);

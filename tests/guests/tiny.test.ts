@@ -10,6 +10,7 @@ import { Qemu, qemuMissing } from '@tomei/testkit';
 import { checkVmdk, lockHolder } from '@tomei/vmdk';
 import { afterAll, beforeAll, expect, test, type TestContext } from 'vitest';
 import { Tomei, tomei } from './cli.ts';
+import { diskToolMissing, fileOnDisk } from './file-on-disk.ts';
 import { comparableMessages } from './kernel-messages.ts';
 import { MachineRun, readStanding } from './machine-run.ts';
 import { Console, KERNEL_LINE, SHELL_LINE, buildTiny, copyTiny, shellOutput, type TinyGuest } from './tiny-guest.ts';
@@ -43,6 +44,7 @@ beforeAll(async () => {
     unavailable = String(error);
   }
 });
+const toolMissing = diskToolMissing();
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 function need<T>(made: T | undefined, context: TestContext): T {
@@ -50,18 +52,6 @@ function need<T>(made: T | undefined, context: TestContext): T {
   if (made === undefined) throw new Error('an earlier test of this file did not get to where this one goes on');
   return made;
 }
-/** A file of the guest's ext4 file system, read by tools that are not ours. */
-async function fileOnDisk(disk: string, path: string): Promise<string> {
-  const raw = join(folder, 'disk.raw');
-  execFileSync('qemu-img', ['convert', '-f', 'vmdk', '-O', 'raw', disk, raw]);
-  try {
-    return execFileSync('debugfs', ['-R', `cat ${path}`, raw], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  } finally {
-    await rm(raw);
-  }
-}
-const toolsMissing = ['qemu-img', 'debugfs'].find((tool) => spawnSync(tool, ['-V']).error !== undefined);
-
 test('boots to a login, runs commands, and keeps what was synced when its process is killed', async (context) => {
   need(tiny, context);
   await using run = new Tomei([
@@ -81,7 +71,7 @@ test('boots to a login, runs commands, and keeps what was synced when its proces
   expect(stderr).toMatch(/tomei: the guest's process ended without a word \(SIGKILL\)\n$/);
   expect(shellOutput(stdout)[0]).toMatch(/^Linux 6\./);
   expect((await checkVmdk(tiny.disk)).ok).toBe(true);
-  context.skip(toolsMissing !== undefined, `${toolsMissing} is not installed: nothing else to read the disk with`);
+  context.skip(toolMissing !== undefined, `${toolMissing} is not installed: nothing else to read the disk with`);
   expect(await fileOnDisk(tiny.disk, '/root/kept')).toBe('kept\n');
 }, SLOW);
 
@@ -180,7 +170,7 @@ test('a full host disk is an error for the guest, is said once, and loses nothin
     const full = console.warnings.filter((text) => text.includes('no room to write'));
     expect(full[0]).toMatch(/^ide0:0: no room to write .*full\.vmdk.*what was flushed before is safe/);
     expect(console.output).toMatch(/I\/O error|Input\/output error|EXT4-fs error|lost async page write/);
-    context.skip(toolsMissing !== undefined, `${toolsMissing} is not installed: nothing else to read the disk with`);
+    context.skip(toolMissing !== undefined, `${toolMissing} is not installed: nothing else to read the disk with`);
     expect(await fileOnDisk(copy.disk, '/root/kept')).toBe('kept\n');
     expect(await fileOnDisk(copy.disk, '/root/first')).toBe('first\n');
   } finally {
