@@ -4,12 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { TomeiError } from '@tomei/kit';
 import {
   errorOf,
+  type ConsoleOptions,
   type GuestEnd,
   type GuestReport,
   type GuestRequest,
   type GuestStart,
   type GuestStats,
   type InputEvent,
+  type RemoteGuest,
 } from './protocol.ts';
 
 /** The screen as a PNG file, and its characters when it is in a text mode. */
@@ -33,6 +35,11 @@ export interface Guest {
   readonly running: Promise<void>;
   /** Fulfilled when the guest ends by itself or by `stop`; rejected with a TomeiError when it cannot start or its process dies. */
   readonly ended: Promise<Ended>;
+  /**
+   * What a console gateway dials: fulfilled before the guest runs, rejected with `guest.no-console` when none was asked for, or as
+   * `ended` is when the guest never comes so far.
+   */
+  readonly console: Promise<string>;
   type(port: number, bytes: Uint8Array): void;
   /** A key or the mouse of the guest's own screen. */
   input(event: InputEvent): void;
@@ -52,22 +59,29 @@ export interface Guest {
 export interface StartOptions {
   /** A snapshot file to go on from instead of a power-on. */
   readonly restore?: string;
+  /** Serve the console of a local guest. A guest of the pool says itself where its console is. */
+  readonly console?: ConsoleOptions;
 }
 
-/** Starts a guest in a process of its own. Never throws; what goes wrong is in `running` and `ended`. */
-export function startGuest(vmx: string, events: GuestEvents = {}, options: StartOptions = {}): Guest {
+/**
+ * Starts a guest in a process of its own: from a `.vmx` of this machine, or one of the pool. Never throws; what goes wrong is in
+ * `running`, `ended` and `console`.
+ */
+export function startGuest(source: string | RemoteGuest, events: GuestEvents = {}, options: StartOptions = {}): Guest {
   const main = fileURLToPath(new URL('./io-thread.ts', import.meta.url));
   const child = fork(main, [], {
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     execArgv: [],
   });
-  return new ChildGuest(child, { kind: 'start', vmx, ...options }, events);
+  const start: GuestStart = { kind: 'start', source, hearsSerial: events.serial !== undefined, ...options };
+  return new ChildGuest(child, start, events);
 }
 
 class ChildGuest implements Guest {
   readonly running: Promise<void>;
   readonly ended: Promise<Ended>;
+  readonly console: Promise<string>;
   private readonly child: ChildProcess;
   private readonly waiting = new Map<number, PromiseWithResolvers<unknown>>();
   private lastId = 0;
@@ -76,16 +90,22 @@ class ChildGuest implements Guest {
   constructor(child: ChildProcess, start: GuestStart, events: GuestEvents) {
     this.child = child;
     const running = Promise.withResolvers<undefined>(),
-      ended = Promise.withResolvers<Ended>();
+      ended = Promise.withResolvers<Ended>(),
+      console = Promise.withResolvers<string>();
     this.running = running.promise;
     this.ended = ended.promise;
-    // Whoever awaits neither must not be brought down by a rejection.
+    this.console = console.promise;
+    // Whoever awaits none of them must not be brought down by a rejection.
     this.running.catch(() => undefined);
     this.ended.catch(() => undefined);
+    this.console.catch(() => undefined);
+    if (typeof start.source === 'string' && start.console === undefined)
+      console.reject(new TomeiError('guest.no-console', 'the guest was started without a console'));
     const fail = (error: TomeiError): void => {
       this.over = true;
       running.reject(error);
       ended.reject(error);
+      console.reject(error);
       for (const { reject } of this.waiting.values()) reject(error);
       this.waiting.clear();
     };
@@ -98,6 +118,8 @@ class ChildGuest implements Guest {
           return events.warning?.(report.text);
         case 'running':
           return running.resolve(undefined);
+        case 'console':
+          return console.resolve(report.target);
         case 'answer':
           return this.answered(report.id)?.resolve(report.value);
         case 'refused':

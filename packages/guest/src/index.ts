@@ -7,4 +7,4 @@ export {
   type Screenshot,
   type StartOptions,
 } from './guest-process.ts';
-export type { GuestEnd, GuestStats, InputEvent } from './protocol.ts';
+export type { ConsoleOptions, GuestEnd, GuestStats, InputEvent, RemoteGuest } from './protocol.ts';

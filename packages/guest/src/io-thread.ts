@@ -370,18 +370,20 @@ let guest: GuestProcess | undefined;
 /** What was asked of the guest before it was there. */
 const early: Exclude<GuestRequest, GuestStart>[] = [];
 async function begin(start: GuestStart): Promise<void> {
-  const { config, warnings } = await loadVmx(start.vmx);
+  const { source } = start;
+  if (typeof source !== 'string') throw new TomeiError('guest.unsupported', 'guests of the pool cannot be started yet');
+  const { config, warnings } = await loadVmx(source);
   for (const warning of warnings)
     report({ kind: 'warning', text: `${warning.fileName}:${warning.line}: ${warning.message}` });
   const snapshot = start.restore === undefined ? undefined : await SnapshotFile.open(start.restore);
   try {
-    const machine = await machineConfig(start.vmx, config, snapshot);
+    const machine = await machineConfig(source, config, snapshot);
     const { disks, names } = await openDisks(config.disks);
     const serial = Array.from({ length: PORTS }, (_, i) =>
       config.serialPorts.some((p) => p.index === i && p.connected),
     );
     if (serial[0] !== true)
-      report({ kind: 'warning', text: `${start.vmx}: serial0 is not present: there will be no console` });
+      report({ kind: 'warning', text: `${source}: serial0 is not present: there will be no console` });
     try {
       const made = new GuestProcess({ machine, disks, names, serial });
       await made.start(snapshot);

@@ -76,12 +76,39 @@ export interface GuestStats {
   readonly events: Readonly<Record<number, number>>;
 }
 
+/** Where a guest's console is served, and to whom. */
+export interface ConsoleOptions {
+  /** `host:port` (port 0: any free one) or `unix:/absolute/path`. */
+  readonly bind: string;
+  /** The name under which others reach this machine; the host of `bind` when absent. */
+  readonly advertise?: string | undefined;
+  /** Whoever attaches has to know it. Never part of a message. */
+  readonly token: string;
+}
+/** A guest whose files lie in the pool of a disk-service. */
+export interface RemoteGuest {
+  readonly guestId: string;
+  readonly guestName: string;
+  readonly run: number;
+  /** In the pool, such as `tiny/tiny.vmx`: the other files of the guest are named relative to it. */
+  readonly vmxPath: string;
+  readonly vmxText: string;
+  /** What to dial for kernels and disks. */
+  readonly disks: string;
+  readonly console: ConsoleOptions;
+}
+
 /** What the parent asks of the guest process. */
 export interface GuestStart {
   readonly kind: 'start';
-  readonly vmx: string;
+  /** The path of a `.vmx`, or a guest of the pool. */
+  readonly source: string | RemoteGuest;
   /** A snapshot file to go on from. */
   readonly restore?: string;
+  /** Serve a console; a guest of the pool always has one. */
+  readonly console?: ConsoleOptions;
+  /** Whether the parent wants to hear what the guest writes to its serial ports. */
+  readonly hearsSerial: boolean;
 }
 export type GuestRequest =
   | GuestStart
@@ -115,6 +142,8 @@ export function errorOf({ code, message, errno }: Trouble): TomeiError {
 export type GuestReport =
   | { readonly kind: 'warning'; readonly text: string }
   | { readonly kind: 'running' }
+  /** The console can be dialled. */
+  | { readonly kind: 'console'; readonly target: string }
   | { readonly kind: 'serial'; readonly port: number; readonly bytes: Uint8Array }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'refused'; readonly id: number; readonly trouble: Trouble }
