@@ -25,3 +25,13 @@ export type { DisplayState, DisplayView } from '../display/display-state.ts';
 export { blinkAt, renderFrame } from '../display/render.ts';
 export { textOf } from '../display/text-screen.ts';
 export { encodePng } from '../display/png.ts';
+export { FONT_8X16, FONT_HEIGHT } from '../display/font-8x16.ts';
+export type { Frame } from '../display/frame.ts';
+export {
+  copyWithin,
+  cutOut,
+  findDamage,
+  type CopiedRectangle,
+  type Damage,
+  type Rectangle,
+} from '../display/damage.ts';
