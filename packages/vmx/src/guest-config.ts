@@ -6,6 +6,7 @@ import { basename } from 'node:path';
 import { readDisks, type DiskConfig } from './disks.ts';
 import type { VmxFile } from './dictionary.ts';
 import { Problems, type VmxProblem } from './problem.ts';
+import { readVnc, type VncConfig } from './remote-display.ts';
 import { readSerialPorts, type SerialConfig } from './serial.ts';
 import { checkTomeiKeys, PARAVIRT_MODES, type ParavirtMode } from './tomei-keys.ts';
 import { Values } from './values.ts';
@@ -45,6 +46,8 @@ export interface GuestConfig {
   readonly paravirt: ParavirtMode;
   /** `vmi.present`: whether the guest finds the VMI option ROM. */
   readonly vmi: boolean;
+  /** `RemoteDisplay.vnc.*`; absent when it is not enabled. */
+  readonly vnc?: VncConfig;
 }
 
 export const MEMORY_DEFAULT_MIB = 256;
@@ -71,6 +74,7 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
   const values = new Values(vmx, problems, directory);
   checkTomeiKeys(vmx, problems);
   const boot = readKernel(values, problems);
+  const vnc = readVnc(values, problems);
   const config: GuestConfig = {
     displayName: values.text('displayName') ?? basename(vmx.fileName).replace(/\.vmx$/i, ''),
     guestOS: values.text('guestOS') ?? 'other',
@@ -81,7 +85,7 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
     paravirt: values.word('tomei.paravirt', PARAVIRT_MODES) ?? 'kvm',
     vmi: values.boolean('vmi.present') ?? false,
   };
-  return boot === undefined ? config : { ...config, boot };
+  return { ...config, ...(boot === undefined ? {} : { boot }), ...(vnc === undefined ? {} : { vnc }) };
 }
 
 function readMemory(values: Values, problems: Problems): number {

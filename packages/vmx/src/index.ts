@@ -21,6 +21,7 @@ export {
   type KernelConfig,
 } from './guest-config.ts';
 export { DISK_MODES, type DiskBus, type DiskConfig, type DiskMode } from './disks.ts';
+export { VNC_DEFAULT_PORT, type VncConfig } from './remote-display.ts';
 export { SERIAL_PORTS, SERIAL_TYPES, type SerialConfig, type SerialType } from './serial.ts';
 export { PARAVIRT_MODES, TOMEI_KEYS, type ParavirtMode } from './tomei-keys.ts';
 export { checkVmx, loadVmx, type LoadedGuest, type VmxCheck } from './load.ts';
