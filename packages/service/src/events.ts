@@ -3,10 +3,11 @@ import { messages, newId, subjects, type Event, type Init } from '@tomei/contrac
 import { TomeiError, messageOf } from '@tomei/kit';
 import type { Bus } from './bus/bus.ts';
 import type { Log } from './log.ts';
+import { delays, sleep, unlessAborted } from './patience.ts';
 
 /** Some hours of a busy cluster without its bus. */
 const MAX_WAITING = 10_000;
-const RETRY_MS = { first: 100, most: 5_000 };
+const RETRY = { firstMs: 100, mostMs: 5_000 };
 /** For one attempt: then it is tried again, under the same id. */
 const ATTEMPT_MS = 5_000;
 
@@ -69,13 +70,13 @@ export class EventPublisher {
   }
 
   private async send(): Promise<void> {
-    let delay = RETRY_MS.first;
+    const wait = delays(RETRY);
     for (let next = this.outbox[0]; next !== undefined && !this.givingUp.signal.aborted; next = this.outbox[0]) {
       try {
         const storing = this.options.bus.emit(next.subject, next.bytes, { id: next.id, timeoutMs: ATTEMPT_MS });
-        if ((await this.unlessGivenUp(storing)) === undefined) break;
+        if ((await unlessAborted(storing, this.givingUp.signal)) === undefined) break;
         this.remove(next);
-        delay = RETRY_MS.first;
+        wait.reset();
       } catch (error) {
         // It can never be stored, whoever comes after it can.
         if (error instanceof TomeiError && !error.retryable) {
@@ -83,8 +84,7 @@ export class EventPublisher {
           this.giveUp(next, messageOf(error));
           continue;
         }
-        await this.pause(delay);
-        delay = Math.min(delay * 2, RETRY_MS.most);
+        await sleep(wait.next(), this.givingUp.signal);
       }
     }
     this.sending = undefined;
@@ -96,22 +96,5 @@ export class EventPublisher {
   }
   private giveUp({ subject, id }: Waiting, why: string): void {
     this.options.log.error({ subject, id, why }, 'an event is lost');
-  }
-  private async unlessGivenUp<T>(work: Promise<T>): Promise<T | undefined> {
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    const give = (): void => resolve(undefined);
-    const { signal } = this.givingUp;
-    signal.addEventListener('abort', give, { once: true });
-    try {
-      return await Promise.race([work, promise]);
-    } finally {
-      signal.removeEventListener('abort', give);
-    }
-  }
-  private async pause(ms: number): Promise<void> {
-    const timer = Promise.withResolvers<undefined>();
-    const running = setTimeout(timer.resolve, ms, undefined);
-    await this.unlessGivenUp(timer.promise);
-    clearTimeout(running);
   }
 }

@@ -44,3 +44,6 @@ export {
 } from './config.ts';
 export { commonConfig, type CommonConfig } from './common-config.ts';
 export { listen, opsRoutes, startOpsServer, type OpsOptions, type OpsServer } from './ops.ts';
+export { NatsBus, type NatsBusOptions } from './bus/nats-bus.ts';
+export { RedisStore, type RedisStoreOptions } from './store/redis-store.ts';
+export { runService, type ServiceProgram } from './run.ts';

@@ -1,15 +1,11 @@
 /** The bus of a lab: one process, the same promises as NatsBus. */
 import { EVENT_STREAM_LIMITS } from '@tomei/contracts';
-import { TomeiError } from '@tomei/kit';
+import { deadline } from '../patience.ts';
 import type { Bus, FollowFrom, StoredMessage, Subscription } from './bus.ts';
 import { checkSize, disconnected, noResponder, requestTimeout, slowHandler } from './errors.ts';
+import { DEFAULT_MAX_MESSAGE_BYTES, DUPLICATE_WINDOW_MS, EMIT_TIMEOUT_MS } from './limits.ts';
 import { Announced, Inbox } from './listeners.ts';
 import { checkPattern, checkSubject, matches } from './subject.ts';
-
-/** What a NATS server allows unless it is told otherwise. */
-export const DEFAULT_MAX_MESSAGE_BYTES = 1 << 20;
-/** JetStream's default, and what `Bus.emit` promises. */
-export const DUPLICATE_WINDOW_MS = 120_000;
 
 export interface MemoryBusOptions {
   /** What handlers threw, and what was dropped. */
@@ -125,12 +121,14 @@ export class MemoryBus implements Bus {
   async emit(
     subject: string,
     bytes: Uint8Array,
-    { id, timeoutMs = 0 }: { id: string; timeoutMs?: number },
+    { id, timeoutMs = EMIT_TIMEOUT_MS }: { id: string; timeoutMs?: number },
   ): Promise<number> {
     checkSubject(subject);
     checkSize(subject, bytes, this.maxMessageBytes);
-    const given = AbortSignal.any([this.closing.signal, AbortSignal.timeout(timeoutMs)]);
-    if (!(await this.connection.until(true, given))) throw disconnected(`the event on ${subject} is not stored`);
+    const bound = deadline(timeoutMs, this.closing.signal);
+    const isConnected = await this.connection.until(true, bound.signal);
+    bound.clear();
+    if (!isConnected) throw disconnected(`the event on ${subject} is not stored`);
     const at = this.now();
     this.expire(at);
     const known = this.ids.get(id);
@@ -198,7 +196,7 @@ export class MemoryBus implements Bus {
   }
 
   async close(): Promise<void> {
-    this.closing.abort(new TomeiError('bus.disconnected', 'the bus is closed'));
+    this.closing.abort();
     this.connection.set(false);
     await Promise.all([
       ...[...this.followers].map(({ close }) => close()),

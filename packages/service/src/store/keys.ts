@@ -28,3 +28,21 @@ export const conflict = (key: string, expected: number, version: number): TomeiE
     retryable: true,
     data: { key, expected, version },
   });
+
+/** The largest value: records of the cluster are small, and a list of all of them is one answer. */
+export const MAX_VALUE_BYTES = 1 << 20;
+/** Throws `store.too-large`. */
+export function checkValue(key: string, value: string): void {
+  const sizeBytes = Buffer.byteLength(value);
+  if (sizeBytes <= MAX_VALUE_BYTES) return;
+  throw new TomeiError(
+    'store.too-large',
+    `the record ${key} has ${sizeBytes} bytes, more than the ${MAX_VALUE_BYTES} that the store takes`,
+  );
+}
+const OWNER = /^[!-~]{1,256}$/;
+/** Throws `store.bad-owner`. */
+export function checkOwner(owner: string): void {
+  if (OWNER.test(owner)) return;
+  throw new TomeiError('store.bad-owner', `${JSON.stringify(owner.slice(0, 80))} is no owner of a lease`);
+}

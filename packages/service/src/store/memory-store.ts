@@ -1,6 +1,6 @@
 /** The store of a lab: one process, the same promises as RedisStore. */
 import { Announced } from '../bus/listeners.ts';
-import { checkKey, conflict, prefixOf, unavailable } from './keys.ts';
+import { checkKey, checkOwner, checkValue, conflict, prefixOf, unavailable } from './keys.ts';
 import type { Entry, Lease, Store } from './store.ts';
 
 export interface MemoryStoreOptions {
@@ -48,6 +48,7 @@ export class MemoryStore implements Store {
   }
   async put(key: string, value: string, options: { readonly expect?: number } = {}): Promise<number> {
     checkKey(key);
+    checkValue(key, value);
     await this.reach();
     this.check(key, options.expect);
     const version = ++this.lastVersion;
@@ -67,6 +68,7 @@ export class MemoryStore implements Store {
 
   async acquire(name: string, owner: string, ttlMs: number): Promise<Lease | undefined> {
     checkKey(name);
+    checkOwner(owner);
     await this.reach();
     const held = this.held(name);
     if (held !== undefined && held.owner !== owner) return undefined;
