@@ -208,6 +208,9 @@ export interface OpenRequest {
   /** A later run of the same guest takes the disk over from an earlier one; another guest never does. */
   readonly run: number;
   readonly readOnly: boolean;
+  /** Of a client that comes back: the epoch that it had. It keeps its lease under a new epoch, unless somebody else has had the disk
+   * since: then what it still has to write would destroy theirs, and it is refused with `disk.stale-lease`. 0: a new client. */
+  readonly resumeEpoch: number;
 }
 
 export interface OpenResponse {
@@ -609,6 +612,7 @@ const descriptor: object = {
                 guestId: { type: 'string', id: 2, protoName: 'guest_id' },
                 run: { type: 'uint32', id: 3 },
                 readOnly: { type: 'bool', id: 4, protoName: 'read_only' },
+                resumeEpoch: { type: 'uint64', id: 5, protoName: 'resume_epoch' },
               },
             },
             OpenResponse: {
