@@ -1,7 +1,8 @@
 /** One guest's picture, shared by all its viewers. Frames come from another process and are checked before any is carried out. */
 import { inflateSync } from 'node:zlib';
 import { TomeiError, messageOf } from '@tomei/kit';
-import { contains, type CopyRectangle, type Rectangle } from './geometry.ts';
+import { EncodedCache } from './encodings/encoded-cache.ts';
+import { around, contains, type CopyRectangle, type Rectangle } from './geometry.ts';
 
 /** New dots: rows from the top, four bytes a dot (red, green, blue, any); a zlib stream of them (RFC 1950) when `deflated`. */
 export interface PixelRectangle extends Rectangle {
@@ -30,7 +31,10 @@ export interface FrameChange {
 export const MAX_SIDE = 8192;
 /** The most dots of a picture: 64 MiB of memory. */
 export const MAX_DOTS = 16 * 1024 * 1024;
-const MAX_RECTANGLES = 65_536;
+/** Of one frame, with its copies. */
+const MAX_RECTANGLES = 4096;
+/** More damage than this is told as the one rectangle around it: every viewer keeps account of each. */
+const MAX_DAMAGE_RECTANGLES = 256;
 const BYTES_PER_DOT = 4;
 /** Red, green and blue zero, as a 32-bit little-endian number. */
 export const BLACK = 0xff000000;
@@ -38,6 +42,8 @@ export const BLACK = 0xff000000;
 export class Framebuffer {
   private size: { readonly width: number; readonly height: number };
   private dots: Uint32Array;
+  /** Encodings of the picture as it is now, for all viewers together. */
+  readonly encoded = new EncodedCache();
   private readonly listeners = new Set<(change: FrameChange) => void>();
 
   /** Black at first. The default is VGA's text screen, which a guest shows before anything else. */
@@ -99,7 +105,8 @@ export class Framebuffer {
       for (const copy of frame.copies) this.copy(copy);
     }
     frame.rectangles.forEach((rectangle, index) => this.paint(rectangle, contents[index]!));
-    const damage = resized ? [picture] : frame.rectangles.filter((r) => r.width > 0 && r.height > 0);
+    this.encoded.clear();
+    const damage = resized ? [picture] : damageOf(frame.rectangles);
     const copies = resized ? [] : frame.copies.filter((c) => c.width > 0 && c.height > 0);
     if (!resized && damage.length === 0 && copies.length === 0) return;
     for (const listener of this.listeners) listener({ resized, copies, damage });
@@ -132,6 +139,13 @@ export class Framebuffer {
       }
     }
   }
+}
+
+function damageOf(rectangles: readonly Rectangle[]): readonly Rectangle[] {
+  const damage = rectangles
+    .filter((r) => r.width > 0 && r.height > 0)
+    .map(({ x, y, width, height }) => ({ x, y, width, height }));
+  return damage.length > MAX_DAMAGE_RECTANGLES ? [around(damage)] : damage;
 }
 
 function contentOf(rectangle: PixelRectangle): Uint8Array {

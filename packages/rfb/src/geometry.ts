@@ -32,3 +32,15 @@ export function contains(outer: Rectangle, inner: Rectangle): boolean {
     inner.y + inner.height <= outer.y + outer.height
   );
 }
+
+/** The smallest rectangle with all of the others, of which there is at least one. */
+export function around(rectangles: readonly Rectangle[]): Rectangle {
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (const { x, y, width, height } of rectangles) {
+    left = Math.min(left, x);
+    top = Math.min(top, y);
+    right = Math.max(right, x + width);
+    bottom = Math.max(bottom, y + height);
+  }
+  return { x: left, y: top, width: right - left, height: bottom - top };
+}
