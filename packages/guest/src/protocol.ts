@@ -52,7 +52,14 @@ export type VcpuMessage =
   | { readonly kind: 'paused'; readonly id: number; readonly state: SavedMachine }
   /** The machine cannot start: it is what it was given. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
-  | { readonly kind: 'stopped'; readonly end: GuestEnd; readonly stats: GuestStats };
+  | {
+      readonly kind: 'stopped';
+      readonly end: GuestEnd;
+      readonly stats: GuestStats;
+      /** What the screen showed last. */
+      readonly display: DisplayState;
+      readonly time: number;
+    };
 
 /** How a guest ended. `status` is the exit status of isa-debug-exit, 0 otherwise. */
 export interface GuestEnd {

@@ -240,5 +240,5 @@ if (begin()) {
   tell({ kind: 'running' });
   const end = run();
   passAllSerial();
-  tell({ kind: 'stopped', end, stats: stats() });
+  tell({ kind: 'stopped', end, stats: stats(), display: machine.view().display, time: machine.clock.now() });
 }

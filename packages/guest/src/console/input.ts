@@ -1,0 +1,44 @@
+/** What a caller sends, checked: nothing of it reaches the guest unless it is something that a keyboard, a mouse or a line can say. */
+import type { ConsoleInput, KeyInput, PointerInput, SerialBytes } from '@tomei/contracts';
+import { TomeiError } from '@tomei/kit';
+import type { InputEvent } from '../protocol.ts';
+
+/** A set 1 make code, behind 0xE0 for extended keys. */
+const EXTENDED = 0xe000;
+const LAST_CODE = 0x7f;
+/** More than any screen: a mouse sends nine bits at a time. */
+const FARTHEST = 32_767;
+const BUTTONS = 0b111;
+export const MOST_SERIAL_BYTES = 1 << 20;
+
+const refuse = (field: string, what: string): never => {
+  throw new TomeiError('console.bad-input', `console input: ${field} ${what}`, { data: { field } });
+};
+
+export function keyEvent({ code, down }: KeyInput): InputEvent {
+  const make = code >= EXTENDED ? code - EXTENDED : code;
+  if (make < 1 || make > LAST_CODE) refuse('key.code', `is ${code}: use 1 to 127, plus 57344 for extended keys`);
+  return { kind: 'key', code, down };
+}
+export function pointerEvent({ dx, dy, dz, buttons }: PointerInput): InputEvent {
+  for (const [axis, distance] of Object.entries({ dx, dy, dz }))
+    if (Math.abs(distance) > FARTHEST) refuse(`pointer.${axis}`, `is ${distance}: use at most ${FARTHEST} either way`);
+  if (buttons > BUTTONS) refuse('pointer.buttons', `is ${buttons}: there are three, bits 0 to 2`);
+  return { kind: 'mouse', dx, dy, dz, buttons };
+}
+export function serialBytes({ port, data }: SerialBytes, ports: readonly number[]): SerialBytes {
+  if (!ports.includes(port)) refuse('serial.port', `is ${port}: the guest has ${ports.join(', ') || 'none'}`);
+  if (data.length > MOST_SERIAL_BYTES)
+    refuse('serial.data', `has ${data.length} bytes: send at most ${MOST_SERIAL_BYTES} at a time`);
+  return { port, data };
+}
+/** `sent` is the number of the last picture. */
+export function ackedFrame(frame: number, sent: number): number {
+  if (frame > sent) refuse('ack.frame', `is ${frame}: the last picture was ${sent}`);
+  return frame;
+}
+export const refuseHello = (): never => refuse('hello', 'comes once, as the first message');
+/** The token of the first message. */
+export function helloOf(first: ConsoleInput | undefined): string {
+  return first?.hello?.token ?? refuse('hello', 'has to be the first message');
+}

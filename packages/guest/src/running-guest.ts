@@ -1,0 +1,312 @@
+/** One guest from its power-on to its end, as its process's main thread sees it: the processor is a worker behind rings. */
+import { Worker } from 'node:worker_threads';
+import { ByteRing, Doorbell, TomeiError, messageOf } from '@tomei/kit';
+import {
+  SECTOR_BYTES,
+  allocateMemory,
+  blinkAt,
+  encodePng,
+  planMemory,
+  refuseOtherMachine,
+  renderFrame,
+  textOf,
+  type DisplayState,
+  type MemoryArea,
+  type SavedMachine,
+  type SnapshotConfig,
+} from '@tomei/paravirt-core';
+import { SERIAL_PORTS } from '@tomei/vmx';
+import type { GuestConsole } from './console/console.ts';
+import type { ConsoleGuest, ScreenView } from './console/console-guest.ts';
+import { DiskServer } from './disk-server.ts';
+import type { GuestParts } from './parts.ts';
+import {
+  troubleOf,
+  type GuestRequest,
+  type GuestStart,
+  type InputEvent,
+  type SharedParts,
+  type VcpuCommand,
+  type VcpuMessage,
+  type VcpuStart,
+} from './protocol.ts';
+import { leave, report, warn } from './report.ts';
+import { SnapshotFile, saveSnapshotFile } from './snapshot-file.ts';
+import type { GuestDisk } from './source/guest-source.ts';
+import { TypedBytes } from './typed-bytes.ts';
+
+const SERIAL_RING = 1 << 16,
+  DISK_RING = 1 << 20,
+  COMMAND_RING = 1 << 16;
+/** When to look again whether a full ring has room. */
+const RETRY_MS = 10;
+/** Bytes that may wait for a guest that reads none of its serial port. */
+const MOST_TYPED = 1 << 20;
+/** Input events that may wait for a processor that takes none. */
+const MOST_UNSENT = 1024;
+
+type SaveRequest = Extract<GuestRequest, { kind: 'save' }>;
+
+export class RunningGuest implements ConsoleGuest {
+  private readonly parts: GuestParts;
+  private readonly shared: SharedParts;
+  private readonly areas: readonly MemoryArea[];
+  private readonly disks: readonly GuestDisk[];
+  private readonly server: DiskServer;
+  private readonly commands: ByteRing;
+  private readonly vcpuBell: Doorbell;
+  private readonly ioBell: Doorbell;
+  private readonly serialOut: readonly ByteRing[];
+  private readonly typed: TypedBytes;
+  private readonly video: Uint8Array;
+  private readonly unsent: Uint8Array[] = [];
+  private readonly looks = new Map<number, PromiseWithResolvers<ScreenView>>();
+  private lastLook = 0;
+  private readonly hearsSerial: boolean;
+  private console: GuestConsole | undefined;
+  /** Ports whose typed bytes were left out; told once, until there is room again. */
+  private readonly deaf = new Set<number>();
+  private saving: SaveRequest | undefined;
+  private ended = false;
+
+  constructor(parts: GuestParts, { hearsSerial }: Pick<GuestStart, 'hearsSerial'>) {
+    const { machine: config, disks, names } = parts;
+    this.parts = parts;
+    this.hearsSerial = hearsSerial;
+    const plan = planMemory({ processors: 1, ramBytes: config.ramBytes, videoMemoryBytes: config.videoMemoryBytes });
+    const rings = (bytes: number): SharedArrayBuffer[] =>
+      Array.from({ length: SERIAL_PORTS }, () => ByteRing.allocate(bytes));
+    const shared: SharedParts = (this.shared = {
+      memory: allocateMemory(plan),
+      vcpuBell: Doorbell.allocate(),
+      ioBell: Doorbell.allocate(),
+      serialOut: rings(SERIAL_RING),
+      serialIn: rings(SERIAL_RING),
+      diskRequests: ByteRing.allocate(DISK_RING),
+      diskCompletions: ByteRing.allocate(DISK_RING),
+      commands: ByteRing.allocate(COMMAND_RING),
+    });
+    this.disks = disks;
+    this.vcpuBell = new Doorbell(shared.vcpuBell);
+    this.ioBell = new Doorbell(shared.ioBell);
+    this.serialOut = shared.serialOut.map((m) => new ByteRing(m));
+    this.typed = new TypedBytes(shared.serialIn, this.vcpuBell);
+    this.commands = new ByteRing(shared.commands);
+    const ram = new Uint8Array(shared.memory.buffer, plan.ram, plan.ramBytes);
+    this.video = new Uint8Array(shared.memory.buffer, plan.videoMemory, plan.videoMemoryBytes);
+    this.areas = [
+      { name: 'ram', bytes: ram },
+      { name: 'video', bytes: this.video },
+    ];
+    this.server = new DiskServer({
+      disks,
+      ram,
+      requests: shared.diskRequests,
+      completions: shared.diskCompletions,
+      vcpuBell: this.vcpuBell,
+      onTrouble: (disk, error) => warn(`${names[disk] ?? 'disk'}: ${error.message}`),
+    });
+  }
+
+  get serialPorts(): readonly number[] {
+    return this.parts.serial.flatMap((present, port) => (present ? [port] : []));
+  }
+
+  /**
+   * Starts the processor: at power-on, or where a snapshot was saved. Throws `snapshot.*` when that does not fit. `console` is of
+   * this guest, and listens already.
+   */
+  async start(snapshot: SnapshotFile | undefined, console: GuestConsole | undefined): Promise<void> {
+    this.console = console;
+    const { machine, disks, names, serial } = this.parts;
+    if (snapshot !== undefined) {
+      refuseOtherMachine(snapshot.state.config, await this.snapshotConfig(), snapshot.path, names);
+      await snapshot.readMemory(this.areas);
+    }
+    const start: VcpuStart = {
+      config: machine,
+      disks: disks.map((disk, i) => ({
+        sectors: disk.sizeBytes / SECTOR_BYTES,
+        readOnly: disk.readOnly,
+        id: `tomei-${i}`,
+      })),
+      serial,
+      shared: this.shared,
+      ...(snapshot === undefined ? {} : { restore: snapshot.state.machine }),
+    };
+    const worker = new Worker(new URL('./vcpu-worker.ts', import.meta.url), { workerData: start });
+    worker.on('message', (message: VcpuMessage) => this.hear(message));
+    worker.on(
+      'error',
+      (error) => void this.fail('guest.crashed', `the processor thread went down: ${error.stack ?? messageOf(error)}`),
+    );
+    void this.serve();
+  }
+  /** What a state of this guest needs to go on. Flushes the disks, whose contents it names. */
+  private async snapshotConfig(): Promise<SnapshotConfig> {
+    const { machine, disks, serial } = this.parts;
+    return {
+      ramBytes: machine.ramBytes,
+      videoMemoryBytes: machine.videoMemoryBytes,
+      epoch: machine.epoch,
+      serial: [...serial],
+      processors: 1,
+      disks: await Promise.all(
+        disks.map(async (disk) => ({
+          sectors: disk.sizeBytes / SECTOR_BYTES,
+          readOnly: disk.readOnly,
+          contentId: (await disk.pinContentId()) ?? null,
+        })),
+      ),
+    };
+  }
+
+  /** Runs whenever the vCPU thread has left something. */
+  private async serve(): Promise<void> {
+    while (!this.ended) {
+      const { ticket } = this.ioBell;
+      this.server.poll();
+      this.passSerial();
+      await this.ioBell.waitAsync(ticket);
+    }
+  }
+  private passSerial(): void {
+    this.serialOut.forEach((ring, port) => {
+      for (let bytes = ring.read(SERIAL_RING); bytes.length > 0; bytes = ring.read(SERIAL_RING)) {
+        if (this.hearsSerial) report({ kind: 'serial', port, bytes });
+        this.console?.serial(port, bytes);
+      }
+    });
+  }
+  private command(command: VcpuCommand): void {
+    this.unsent.push(new TextEncoder().encode(JSON.stringify(command)));
+    this.passCommands();
+  }
+  /** Commands for a ring that is full wait here until the guest has read. */
+  private passCommands(): void {
+    while (this.unsent.length > 0 && this.commands.writeMessage(this.unsent[0]!)) this.unsent.shift();
+    this.vcpuBell.ring();
+    if (this.unsent.length > 0) setTimeout(() => this.passCommands(), RETRY_MS);
+  }
+
+  request(request: Exclude<GuestRequest, GuestStart>): void {
+    switch (request.kind) {
+      case 'type':
+        return this.typed.push(request.port, request.bytes);
+      case 'key':
+      case 'mouse':
+        return this.command(request);
+      case 'screenshot':
+        return void this.answerScreenshot(request.id);
+      case 'stats':
+        return this.command({ kind: 'stats', id: request.id });
+      case 'save':
+        return this.beginSave(request);
+      case 'stop':
+        return this.command({ kind: 'stop' });
+    }
+  }
+  look(): Promise<ScreenView> {
+    if (this.ended) return Promise.reject(new TomeiError('guest.ended', 'the guest has ended'));
+    const id = ++this.lastLook,
+      look = Promise.withResolvers<ScreenView>();
+    this.looks.set(id, look);
+    this.command({ kind: 'display', id });
+    return look.promise;
+  }
+  async screenshot(): Promise<{ png: Uint8Array; text: readonly string[] }> {
+    const { view, time } = await this.look();
+    return { png: encodePng(renderFrame(view, blinkAt(time))), text: textOf(view) };
+  }
+  private async answerScreenshot(id: number): Promise<void> {
+    try {
+      report({ kind: 'answer', id, value: await this.screenshot() });
+    } catch (error) {
+      report({ kind: 'refused', id, trouble: troubleOf(error) });
+    }
+  }
+  input(event: InputEvent): void {
+    if (this.unsent.length < MOST_UNSENT) this.command(event);
+  }
+  type(port: number, bytes: Uint8Array): void {
+    if (this.typed.waiting(port) + bytes.length <= MOST_TYPED) {
+      this.deaf.delete(port);
+      return this.typed.push(port, bytes);
+    }
+    if (!this.deaf.has(port)) warn(`serial${port}: the guest does not read; what is typed at the console is left out`);
+    this.deaf.add(port);
+  }
+
+  private beginSave(request: SaveRequest): void {
+    if (this.saving !== undefined) {
+      const message = `a snapshot is being written to ${this.saving.path}; try again when it is done`;
+      return report({ kind: 'refused', id: request.id, trouble: { code: 'guest.busy', message } });
+    }
+    this.saving = request;
+    this.command({ kind: 'pause', id: request.id });
+  }
+  /** The machine stands still and nothing is in flight. */
+  private async save({ id, path, stop }: SaveRequest, machine: SavedMachine): Promise<void> {
+    let saved = false;
+    try {
+      await this.server.drained();
+      await saveSnapshotFile(path, { config: await this.snapshotConfig(), machine }, this.areas);
+      saved = true;
+      report({ kind: 'answer', id, value: undefined });
+    } catch (error) {
+      report({ kind: 'refused', id, trouble: troubleOf(error) });
+    }
+    this.saving = undefined;
+    this.command({ kind: saved && stop ? 'stop' : 'resume' });
+  }
+
+  private hear(message: VcpuMessage): void {
+    switch (message.kind) {
+      case 'running':
+        return report({ kind: 'running' });
+      case 'failed':
+        return void this.fail(message.code, message.message);
+      case 'paused':
+        if (this.saving?.id === message.id) void this.save(this.saving, message.state);
+        return;
+      case 'stats':
+        return report({ kind: 'answer', id: message.id, value: message.stats });
+      case 'display':
+        this.looks.get(message.id)?.resolve(this.seen(message));
+        return void this.looks.delete(message.id);
+      case 'stopped':
+        return void this.finish(message);
+    }
+  }
+  private seen({ display, time }: { readonly display: DisplayState; readonly time: number }): ScreenView {
+    return { view: { display, memory: this.video }, time };
+  }
+  private async finish(message: Extract<VcpuMessage, { kind: 'stopped' }>): Promise<void> {
+    const { end, stats } = message;
+    this.passSerial();
+    this.server.poll();
+    await this.server.drained();
+    const trouble = await this.close();
+    for (const text of trouble) warn(text);
+    await this.console?.end(end.why, this.seen(message));
+    report({ kind: 'ended', end, stats }, () => leave(0));
+  }
+  private async fail(code: string, message: string): Promise<void> {
+    await this.close();
+    await this.console?.end(message);
+    report({ kind: 'failed', trouble: { code, message } }, () => leave(1));
+  }
+  /** Puts what the guest flushed, and what it wrote, on stable storage. Returns what went wrong. */
+  private async close(): Promise<string[]> {
+    this.ended = true;
+    for (const { reject } of this.looks.values()) reject(new TomeiError('guest.ended', 'the guest has ended'));
+    this.looks.clear();
+    this.ioBell.ring();
+    const results = await Promise.allSettled(this.disks.map((disk) => disk.close()));
+    return results.flatMap((r) => (r.status === 'rejected' ? [messageOf(r.reason)] : []));
+  }
+  /** The parent is gone: end in order. */
+  stop(): void {
+    this.command({ kind: 'stop' });
+  }
+}
