@@ -1,0 +1,6 @@
+/** The service vcpu-runner. */
+import { runService } from '@tomei/service';
+import { config } from './config.ts';
+import { startRunner } from './runner.ts';
+
+await runService({ name: 'vcpu-runner', config, uses: { bus: true, store: false }, start: startRunner });
