@@ -11,6 +11,7 @@ export default defineConfig(
     '**/node_modules/',
     'guests/',
     'artefacts/',
+    '**/dist/',
     '**/gen/',
     '**/*.gen.ts',
     '**/vectors/',
@@ -19,7 +20,7 @@ export default defineConfig(
   ]),
   tseslint.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     plugins: { tomei: { rules: { layers, 'no-cycles': createNoCycles() } } },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
@@ -54,7 +55,7 @@ export default defineConfig(
   },
   {
     // Configuration files export what their tool looks for.
-    files: ['*.config.ts'],
+    files: ['**/*.config.ts'],
     rules: { 'no-restricted-syntax': 'off' },
   },
 );

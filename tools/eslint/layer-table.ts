@@ -14,7 +14,7 @@ export const WORKSPACE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   'packages/testkit': ['kit'],
   'packages/contracts': ['kit'],
   'packages/service': ['kit', 'contracts'],
-  'packages/web': [],
+  'packages/web': ['kit'],
   'packages/cli': [EVERY_PACKAGE, 'lab'],
   // Services know packages, never each other: between them there are only the contracts.
   'services/controller': [EVERY_PACKAGE],

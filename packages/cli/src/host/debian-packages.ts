@@ -22,6 +22,7 @@ export const DEBIAN_PACKAGES = {
     { name: 'seabios' },
     { name: 'gcc-multilib' },
     { name: 'cpio', command: 'cpio' },
+    { name: 'chromium', command: 'chromium' },
   ],
 } as const satisfies Record<string, readonly DebianPackage[]>;
 
