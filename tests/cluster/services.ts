@@ -1,21 +1,11 @@
 /** The four services as processes of their own, over a real NATS and a real Redis. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '@tomei/testkit';
 import { eventually } from './api.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
 export type ServiceName = 'disk-service' | 'controller' | 'vcpu-runner' | 'console-gateway';
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** One service in a process. */
 export class ServiceProcess implements AsyncDisposable {
