@@ -58,7 +58,8 @@ describe.skipIf(missing !== undefined)(
       });
       await start('gateway', 'console-gateway', {
         ...stored,
-        TOMEI_BIND: `127.0.0.1:${gateway}`,
+        TOMEI_HTTP_HOST: '127.0.0.1',
+        TOMEI_HTTP_PORT: String(gateway),
         TOMEI_CONTROLLER_URL: `http://127.0.0.1:${controller}`,
       });
       for (const id of ['r1', 'r2'])
