@@ -13,7 +13,10 @@ export interface StoredMessage {
   /** Place in the stream, counting from 1; it never goes back. */
   readonly sequence: number;
 }
-/** Where to begin to follow: everything that is kept, what comes from now on, or behind a place. */
+/**
+ * Where to begin to follow: everything that is kept, what comes from now on (once there is a connection), or behind a place. Behind
+ * a place that the stream has not reached: it was made anew, and is followed from its beginning.
+ */
 export type FollowFrom = 'all' | 'new' | { readonly after: number };
 
 export interface Bus {
@@ -42,5 +45,6 @@ export interface Bus {
   /** Events in their order, without a gap, across lost connections, one handler call after another. */
   follow(pattern: string, from: FollowFrom, handler: (message: StoredMessage) => void | Promise<void>): Subscription;
 
+  /** Ends all subscriptions, waits a few seconds for what is at work, and lets go. Safe to call twice. */
   close(): Promise<void>;
 }

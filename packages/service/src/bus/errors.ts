@@ -1,4 +1,5 @@
 /** What goes wrong on a bus, said alike by both twins. */
+import { EVENT_STREAM } from '@tomei/contracts';
 import { TomeiError } from '@tomei/kit';
 
 /** Throws `message.too-large`. */
@@ -20,3 +21,9 @@ export const requestTimeout = (subject: string, timeoutMs: number): TomeiError =
   new TomeiError('peer.timeout', `no answer on ${subject} within ${timeoutMs} ms`, { retryable: true });
 export const slowHandler = (pattern: string): TomeiError =>
   new TomeiError('bus.slow-handler', `messages on ${pattern} are dropped: their handler is too far behind`);
+/** Whoever followed it goes on from its beginning. */
+export const streamMadeAnew = (): TomeiError =>
+  new TomeiError(
+    'event-stream.made-anew',
+    `the stream ${EVENT_STREAM} has fewer events than were seen of it: it was made anew, and is followed from its beginning`,
+  );

@@ -6,3 +6,5 @@ export const DEFAULT_MAX_MESSAGE_BYTES = 1 << 20;
 export const DUPLICATE_WINDOW_MS = 120_000;
 /** How long `Bus.emit` waits unless it is told otherwise. */
 export const EMIT_TIMEOUT_MS = 5_000;
+/** How long `Bus.close` waits for handlers that are at work. */
+export const CLOSE_TIMEOUT_MS = 5_000;

@@ -1,9 +1,9 @@
 /** The bus of a lab: one process, the same promises as NatsBus. */
 import { EVENT_STREAM_LIMITS } from '@tomei/contracts';
-import { deadline } from '../patience.ts';
+import { deadline, unlessAborted } from '../patience.ts';
 import type { Bus, FollowFrom, StoredMessage, Subscription } from './bus.ts';
-import { checkSize, disconnected, noResponder, requestTimeout, slowHandler } from './errors.ts';
-import { DEFAULT_MAX_MESSAGE_BYTES, DUPLICATE_WINDOW_MS, EMIT_TIMEOUT_MS } from './limits.ts';
+import { checkSize, disconnected, noResponder, requestTimeout, slowHandler, streamMadeAnew } from './errors.ts';
+import { CLOSE_TIMEOUT_MS, DEFAULT_MAX_MESSAGE_BYTES, DUPLICATE_WINDOW_MS, EMIT_TIMEOUT_MS } from './limits.ts';
 import { Announced, Inbox } from './listeners.ts';
 import { checkPattern, checkSubject, matches } from './subject.ts';
 
@@ -25,7 +25,8 @@ export class MemoryBus implements Bus {
   private readonly responders = new Map<string, Responder[]>();
   private readonly stream: { readonly message: StoredMessage; readonly at: number; readonly id: string }[] = [];
   private readonly ids = new Map<string, number>();
-  private readonly followers = new Set<{ readonly wake: () => void; readonly close: () => Promise<void> }>();
+  private readonly followers = new Set<() => void>();
+  private readonly open = new Set<Subscription>();
   private readonly closing = new AbortController();
   private lastSequence = 0;
 
@@ -38,7 +39,7 @@ export class MemoryBus implements Bus {
   /** For tests of what a service does without a bus. */
   setConnected(connected: boolean): void {
     this.connection.set(connected);
-    if (connected) for (const { wake } of this.followers) wake();
+    if (connected) for (const wake of this.followers) wake();
   }
   onConnection(handler: (connected: boolean) => void): Subscription {
     return this.connection.watch(handler);
@@ -61,12 +62,10 @@ export class MemoryBus implements Bus {
     const inbox = new Inbox<[string, Uint8Array]>(([subject, bytes]) => handler(subject, bytes), this.onError);
     const subscriber = { pattern, inbox };
     this.subscribers.add(subscriber);
-    return {
-      close: () => {
-        this.subscribers.delete(subscriber);
-        return inbox.close();
-      },
-    };
+    return this.opened(() => {
+      this.subscribers.delete(subscriber);
+      return inbox.close();
+    });
   }
 
   async request(subject: string, bytes: Uint8Array, { timeoutMs }: { timeoutMs: number }): Promise<Uint8Array> {
@@ -108,14 +107,12 @@ export class MemoryBus implements Bus {
       return work;
     };
     this.responders.set(subject, [...(this.responders.get(subject) ?? []), responder]);
-    return {
-      close: async () => {
-        const others = (this.responders.get(subject) ?? []).filter((r) => r !== responder);
-        if (others.length > 0) this.responders.set(subject, others);
-        else this.responders.delete(subject);
-        await Promise.allSettled(underWay);
-      },
-    };
+    return this.opened(async () => {
+      const others = (this.responders.get(subject) ?? []).filter((r) => r !== responder);
+      if (others.length > 0) this.responders.set(subject, others);
+      else this.responders.delete(subject);
+      await Promise.allSettled(underWay);
+    });
   }
 
   async emit(
@@ -137,7 +134,7 @@ export class MemoryBus implements Bus {
     this.stream.push({ message, at, id });
     this.ids.set(id, message.sequence);
     this.deliver(subject, bytes);
-    for (const { wake } of this.followers) wake();
+    for (const wake of this.followers) wake();
     return message.sequence;
   }
   private expire(now: number): void {
@@ -161,6 +158,10 @@ export class MemoryBus implements Bus {
   follow(pattern: string, from: FollowFrom, handler: (message: StoredMessage) => void | Promise<void>): Subscription {
     checkPattern(pattern);
     let next = from === 'all' ? 1 : from === 'new' ? this.lastSequence + 1 : from.after + 1;
+    if (next > this.lastSequence + 1) {
+      this.onError(streamMadeAnew());
+      next = 1;
+    }
     let more = Promise.withResolvers<void>();
     let closed = false;
     const inbox = new Inbox<StoredMessage>(handler, this.onError);
@@ -183,26 +184,31 @@ export class MemoryBus implements Bus {
       more.resolve();
       more = Promise.withResolvers<void>();
     };
-    const close = async (): Promise<void> => {
+    this.followers.add(wake);
+    void pump();
+    return this.opened(async () => {
       closed = true;
-      this.followers.delete(follower);
+      this.followers.delete(wake);
       wake();
       await inbox.close();
-    };
-    const follower = { wake, close };
-    this.followers.add(follower);
-    void pump();
-    return { close };
+    });
   }
 
   async close(): Promise<void> {
     this.closing.abort();
+    const bound = deadline(CLOSE_TIMEOUT_MS);
+    await unlessAborted(Promise.all([...this.open].map((subscription) => subscription.close())), bound.signal);
+    bound.clear();
     this.connection.set(false);
-    await Promise.all([
-      ...[...this.followers].map(({ close }) => close()),
-      ...[...this.subscribers].map(({ inbox }) => inbox.close()),
-    ]);
-    this.subscribers.clear();
-    this.responders.clear();
+  }
+  private opened(close: () => Promise<void>): Subscription {
+    const subscription: Subscription = {
+      close: async () => {
+        this.open.delete(subscription);
+        await close();
+      },
+    };
+    this.open.add(subscription);
+    return subscription;
   }
 }

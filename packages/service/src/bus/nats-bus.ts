@@ -5,7 +5,7 @@ import type { Log } from '../log.ts';
 import { deadline, delays, sleep, unlessAborted } from '../patience.ts';
 import type { Bus, FollowFrom, StoredMessage, Subscription } from './bus.ts';
 import { checkSize, disconnected, noResponder, requestTimeout, slowHandler } from './errors.ts';
-import { DEFAULT_MAX_MESSAGE_BYTES, EMIT_TIMEOUT_MS } from './limits.ts';
+import { CLOSE_TIMEOUT_MS, DEFAULT_MAX_MESSAGE_BYTES, EMIT_TIMEOUT_MS } from './limits.ts';
 import { Inbox } from './listeners.ts';
 import { NatsLink } from './nats-connection.ts';
 import { ensureEventStream, followStream } from './nats-stream.ts';
@@ -16,7 +16,6 @@ const RESPONDERS = 'responders';
 /** The id of an event goes along in a header, which counts as part of the message. */
 const HEADER_BYTES = 512;
 const ACKNOWLEDGEMENT_TIMEOUT_MS = 5_000;
-const FLUSH_TIMEOUT_MS = 1_000;
 
 export interface NatsBusOptions {
   /** `nats://[user:password@|token@]host:port`, several with commas between them. */
@@ -27,6 +26,8 @@ export interface NatsBusOptions {
   /** What handlers threw, and what was dropped; logged when absent. */
   readonly onError?: (error: unknown) => void;
 }
+// The library sends what it was given in a later turn: it is always given a copy.
+
 /** Something that is to listen on every connection. */
 type Listening = (connection: NatsConnection) => NatsSubscription;
 
@@ -40,7 +41,7 @@ export class NatsBus implements Bus {
 
   /** Begins to connect, and does not wait for it. Throws `config.bad` for a URL that is none. */
   constructor({ url, name, log, onError }: NatsBusOptions) {
-    this.onError = onError ?? ((error) => log.error({ error }, 'a handler of messages failed'));
+    this.onError = onError ?? ((error) => log.error({ error }, 'a message could not be handled'));
     this.link = new NatsLink({
       url,
       name,
@@ -63,7 +64,7 @@ export class NatsBus implements Bus {
     checkSubject(subject);
     checkSize(subject, bytes, this.maxMessageBytes);
     try {
-      this.link.current?.publish(subject, bytes);
+      this.link.current?.publish(subject, bytes.slice());
     } catch (error) {
       // The connection went between the question and the call: dropped, as when there is none.
       if (!(error instanceof NatsError)) throw error;
@@ -95,10 +96,15 @@ export class NatsBus implements Bus {
       if (!connected) lost.abort();
     });
     try {
-      const answer = await unlessAborted(connection.request(subject, bytes, { timeout: timeoutMs }), lost.signal);
+      const answer = await unlessAborted(
+        connection.request(subject, bytes.slice(), { timeout: timeoutMs }),
+        lost.signal,
+      );
       if (answer === undefined) throw disconnected(`no answer from ${subject}`);
       return answer.data.slice();
     } catch (error) {
+      // A connection that ends makes requests time out at once.
+      if (connection.isClosed()) throw disconnected(`no answer from ${subject}`, error);
       throw this.requestError(error, subject, timeoutMs);
     } finally {
       await watching.close();
@@ -126,7 +132,7 @@ export class NatsBus implements Bus {
               try {
                 const answer = await handler(message.data.slice());
                 checkSize(`an answer on ${subject}`, answer, this.maxMessageBytes);
-                message.respond(answer);
+                message.respond(answer.slice());
               } catch (error) {
                 this.onError(error);
               }
@@ -164,6 +170,7 @@ export class NatsBus implements Bus {
   ): Promise<number> {
     checkSubject(subject);
     checkSize(subject, bytes, this.maxMessageBytes - HEADER_BYTES);
+    const copy = bytes.slice();
     const wait = delays();
     const bound = deadline(timeoutMs, this.closing.signal);
     let cause: unknown;
@@ -173,7 +180,7 @@ export class NatsBus implements Bus {
         const connection = this.link.current;
         if (connection === undefined) throw disconnected(`the event on ${subject} is not stored`, cause);
         try {
-          const sequence = await this.store(connection, subject, bytes, id);
+          const sequence = await this.store(connection, subject, copy, id);
           if (sequence !== undefined) return sequence;
         } catch (error) {
           cause = error;
@@ -190,7 +197,7 @@ export class NatsBus implements Bus {
   private async store(
     connection: NatsConnection,
     subject: string,
-    bytes: Uint8Array,
+    copy: Uint8Array,
     id: string,
   ): Promise<number | undefined> {
     const lost = new AbortController();
@@ -198,7 +205,7 @@ export class NatsBus implements Bus {
       if (!connected) lost.abort();
     });
     try {
-      const acknowledged = connection.jetstream().publish(subject, bytes, {
+      const acknowledged = connection.jetstream().publish(subject, copy, {
         msgID: id,
         timeout: ACKNOWLEDGEMENT_TIMEOUT_MS,
         expect: { streamName: EVENT_STREAM },
@@ -225,9 +232,9 @@ export class NatsBus implements Bus {
   async close(): Promise<void> {
     this.closing.abort();
     // Answers that are under way still go out.
-    await Promise.all([...this.open].map((subscription) => subscription.close()));
+    const bound = deadline(CLOSE_TIMEOUT_MS);
+    await unlessAborted(Promise.all([...this.open].map((subscription) => subscription.close())), bound.signal);
     const { current } = this.link;
-    const bound = deadline(FLUSH_TIMEOUT_MS);
     if (current !== undefined) await unlessAborted(current.flush(), bound.signal).catch(() => undefined);
     bound.clear();
     await this.link.close();

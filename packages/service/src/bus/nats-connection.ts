@@ -1,8 +1,8 @@
 /** A connection to NATS that is made again for as long as it takes, and the one place that knows its address and credentials. */
-import { Events, connect, type ConnectionOptions, type NatsConnection } from 'nats';
+import { Events, connect, type NatsConnection } from 'nats';
 import { TomeiError, messageOf } from '@tomei/kit';
 import type { Log } from '../log.ts';
-import { delays, sleep } from '../patience.ts';
+import { delays, sleep, unlessAborted } from '../patience.ts';
 import { Announced } from './listeners.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -40,13 +40,16 @@ export interface NatsLinkOptions {
   /** As what the server knows this client. */
   readonly name: string;
   readonly log: Log;
-  /** Called for each new connection before anything else; what it subscribes to survives reconnects. */
+  /** Called for each new connection before anything else: what listens is to listen there. */
   readonly onOpen: (connection: NatsConnection) => void;
-  /** Called after each connect and reconnect until it is fulfilled; only then is the link announced as connected. */
+  /** Called for each new connection until it is fulfilled; only then is the link announced as connected. */
   readonly prepare: (connection: NatsConnection) => Promise<void>;
 }
 
-/** Dials, prepares, announces, and begins again. */
+/**
+ * Dials, prepares, announces, and begins again. The library's own reconnecting is not used: it keeps what was published
+ * meanwhile, and how long it waits cannot be said.
+ */
 export class NatsLink {
   readonly state = new Announced(false);
   private readonly options: NatsLinkOptions;
@@ -54,7 +57,6 @@ export class NatsLink {
   private readonly closing = new AbortController();
   private readonly running: Promise<void>;
   private connection: NatsConnection | undefined;
-  private preparing = new AbortController();
   private toldAway = false;
 
   constructor(options: NatsLinkOptions) {
@@ -67,19 +69,14 @@ export class NatsLink {
   get current(): NatsConnection | undefined {
     return this.state.value ? this.connection : undefined;
   }
-  /** As the log may have it. */
-  get servers(): string {
-    return this.address.servers.join(',');
-  }
-  /** The connection whatever its state, to listen on. */
+  /** The connection also while it is being prepared: to listen on. */
   get latest(): NatsConnection | undefined {
     return this.connection;
   }
 
-  /** Ends the connection; `before` runs while it is still there. */
+  /** Ends the connection. */
   async close(): Promise<void> {
     this.closing.abort();
-    this.preparing.abort();
     this.state.set(false);
     await this.connection?.close();
     await this.running;
@@ -89,22 +86,19 @@ export class NatsLink {
     const wait = delays();
     while (!this.closing.signal.aborted) {
       try {
-        const connection = await connect(this.connectionOptions());
-        if (this.closing.signal.aborted) return await connection.close();
-        this.connection = connection;
-        wait.reset();
-        await this.serve(connection);
+        const connection = await unlessAborted(this.dial(), this.closing.signal);
+        if (connection === undefined) return;
+        await this.serve(connection, () => wait.reset());
+        this.tellAway('the connection broke');
       } catch (error) {
-        this.tellAway(error);
+        this.tellAway(messageOf(error));
       }
-      this.connection = undefined;
       await sleep(wait.next(), this.closing.signal);
     }
   }
-  private connectionOptions(): ConnectionOptions {
+  private async dial(): Promise<NatsConnection> {
     const { servers, isTls, ...credentials } = this.address;
-    const wait = delays();
-    return {
+    const connection = await connect({
       ...credentials,
       servers: [...servers],
       name: this.options.name,
@@ -112,55 +106,54 @@ export class NatsLink {
       timeout: CONNECT_TIMEOUT_MS,
       pingInterval: PING_INTERVAL_MS,
       maxPingOut: 2,
-      maxReconnectAttempts: -1,
-      // A password may be changed on the server first, and here later; or be known to the server only after its restart.
-      ignoreAuthErrorAbort: true,
-      reconnectDelayHandler: () => wait.next(),
+      reconnect: false,
+    });
+    // Nobody waits for it any more.
+    if (this.closing.signal.aborted) await connection.close();
+    return connection;
+  }
+  /** Until this connection ends, however it does. */
+  private async serve(connection: NatsConnection, onReady: () => void): Promise<void> {
+    const over = new AbortController();
+    const end = (): void => {
+      over.abort();
+      this.state.set(false);
     };
-  }
-  /** As long as this connection is not given up, which is when it is closed. */
-  private async serve(connection: NatsConnection): Promise<void> {
+    const ended = connection.closed().then(end);
+    void this.listenTo(connection, end);
+    this.connection = connection;
     this.options.onOpen(connection);
-    void this.prepare(connection);
-    for await (const { type, data } of connection.status()) {
-      if (type === Events.Disconnect) {
-        this.preparing.abort();
-        this.state.set(false);
-        this.tellAway(undefined);
-      } else if (type === Events.Reconnect) {
-        void this.prepare(connection);
-      } else if (type === Events.Error) {
-        this.options.log.warn({ problem: String(data) }, 'the message bus reports an error');
-      }
-    }
-    this.preparing.abort();
-    this.state.set(false);
-    const error = await connection.closed();
-    if (error !== undefined) throw error;
+    await this.prepare(connection, over.signal, onReady);
+    await ended;
+    this.connection = undefined;
   }
-  private async prepare(connection: NatsConnection): Promise<void> {
-    this.preparing.abort();
-    this.preparing = new AbortController();
-    const { signal } = this.preparing;
+  private async listenTo(connection: NatsConnection, onDisconnect: () => void): Promise<void> {
+    for await (const { type, data } of connection.status()) {
+      if (type === Events.Disconnect) onDisconnect();
+      else if (type === Events.Error)
+        this.options.log.warn({ problem: String(data) }, 'the message bus reports an error');
+    }
+  }
+  private async prepare(connection: NatsConnection, over: AbortSignal, onReady: () => void): Promise<void> {
     const wait = delays();
-    while (!signal.aborted) {
+    while (!over.aborted) {
       try {
         await this.options.prepare(connection);
-        if (signal.aborted) return;
+        if (over.aborted) return;
+        onReady();
         this.toldAway = false;
-        this.options.log.info({ servers: this.servers }, 'the message bus is connected');
+        this.options.log.info({ servers: this.address.servers }, 'the message bus is connected');
         return this.state.set(true);
       } catch (error) {
-        if (!signal.aborted) this.tellAway(error);
-        await sleep(wait.next(), signal);
+        if (!over.aborted) this.tellAway(messageOf(error));
+        await sleep(wait.next(), over);
       }
     }
   }
   /** Once, until it is there again. */
-  private tellAway(error: unknown): void {
+  private tellAway(why: string): void {
     if (this.toldAway || this.closing.signal.aborted) return;
     this.toldAway = true;
-    const why = error === undefined ? 'the connection broke' : messageOf(error);
-    this.options.log.warn({ servers: this.servers, why }, 'the message bus cannot be reached; trying again');
+    this.options.log.warn({ servers: this.address.servers, why }, 'the message bus cannot be reached; trying again');
   }
 }

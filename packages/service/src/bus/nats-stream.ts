@@ -1,6 +1,5 @@
 /** The JetStream stream of events: that it is there and is as it should be, and whoever follows it. */
 import { EVENT_STREAM, EVENT_STREAM_LIMITS, subjects } from '@tomei/contracts';
-import { TomeiError } from '@tomei/kit';
 import {
   AckPolicy,
   DeliverPolicy,
@@ -8,11 +7,13 @@ import {
   RetentionPolicy,
   StorageType,
   nanos,
+  type JetStreamManager,
   type JsMsg,
   type NatsConnection,
 } from 'nats';
 import { delays, sleep, unlessAborted } from '../patience.ts';
 import type { FollowFrom, StoredMessage, Subscription } from './bus.ts';
+import { streamMadeAnew } from './errors.ts';
 import { Inbox } from './listeners.ts';
 import type { NatsLink } from './nats-connection.ts';
 import { DUPLICATE_WINDOW_MS } from './limits.ts';
@@ -36,7 +37,7 @@ export async function ensureEventStream(connection: NatsConnection): Promise<voi
   const exists = await streams.info(EVENT_STREAM).then(
     () => true,
     (error: unknown) => {
-      if (isMissing(error)) return false;
+      if (hasCode(error, NO_STREAM)) return false;
       throw error;
     },
   );
@@ -49,14 +50,18 @@ export async function ensureEventStream(connection: NatsConnection): Promise<voi
       ...STREAM,
     });
 }
-const isMissing = (error: unknown): boolean =>
-  (error as { api_error?: { err_code?: number } }).api_error?.err_code === 10059;
+/** Of JetStream's errors: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
+const NO_STREAM = 10059;
+const NO_MESSAGE = 10037;
+const hasCode = (error: unknown, code: number): boolean =>
+  (error as { api_error?: { err_code?: number } }).api_error?.err_code === code;
 
+/** How far a follower has come. */
 interface Place {
-  /** Of the last message that was handled. */
+  /** Of the last message that was taken; undefined: wherever the stream is now. */
   last: number | undefined;
-  /** When the stream was made in which `last` counts. */
-  created: string | undefined;
+  /** When that message was stored, in milliseconds since 1970; undefined before the first. */
+  lastAt: number | undefined;
 }
 
 /**
@@ -72,7 +77,7 @@ export function followStream(
 ): Subscription {
   const closing = new AbortController();
   const inbox = new Inbox<StoredMessage>(handler, onError);
-  const place: Place = { last: from === 'new' ? undefined : from === 'all' ? 0 : from.after, created: undefined };
+  const place: Place = { last: from === 'new' ? undefined : from === 'all' ? 0 : from.after, lastAt: undefined };
 
   const run = async (): Promise<void> => {
     const wait = delays();
@@ -97,8 +102,7 @@ export function followStream(
 
   const followOnce = async (connection: NatsConnection, over: AbortSignal, progress: () => void): Promise<void> => {
     const manager = await connection.jetstreamManager({ timeout: REQUEST_TIMEOUT_MS, checkAPI: false });
-    const stream = await manager.streams.info(EVENT_STREAM);
-    checkPlace(place, stream.created, stream.state.last_seq, onError);
+    await checkPlace(place, manager, onError);
     const info = await manager.consumers.add(EVENT_STREAM, {
       ack_policy: AckPolicy.None,
       deliver_policy: DeliverPolicy.StartSequence,
@@ -135,8 +139,10 @@ export function followStream(
     }
   };
   const take = async (message: JsMsg, over: AbortSignal): Promise<void> => {
-    if (message.seq <= place.last!) return;
+    const at = Math.floor(message.info.timestampNanos / 1e6);
+    if (message.seq <= place.last! || at < (place.lastAt ?? 0)) return;
     place.last = message.seq;
+    place.lastAt = at;
     inbox.take({ subject: message.subject, bytes: message.data.slice(), sequence: message.seq });
     await unlessAborted(inbox.idle(), over);
   };
@@ -151,18 +157,25 @@ export function followStream(
   };
 }
 
-/** Where to go on in the stream as it is now. */
-function checkPlace(place: Place, created: string, lastSequence: number, onError: (error: unknown) => void): void {
-  if (place.last === undefined) place.last = lastSequence;
-  const isAnother = place.created !== undefined && place.created !== created;
-  if (isAnother || place.last > lastSequence) {
-    onError(
-      new TomeiError(
-        'event-stream.made-anew',
-        `the stream ${EVENT_STREAM} counts from 1 again: NATS has lost its storage; events are followed from its beginning`,
-      ),
-    );
-    place.last = 0;
+/**
+ * Sees to it that the stream still counts as it did. A server that lost what it had, all or the end of it, gives the same numbers
+ * to others: then the follower begins anew, and takes what was stored later than what it has seen.
+ */
+async function checkPlace(place: Place, manager: JetStreamManager, onError: (error: unknown) => void): Promise<void> {
+  const { state } = await manager.streams.info(EVENT_STREAM);
+  if (place.last === undefined) place.last = state.last_seq;
+  if (place.last <= state.last_seq && (await isSame(place, manager))) return;
+  onError(streamMadeAnew());
+  place.last = 0;
+}
+async function isSame({ last, lastAt }: Place, manager: JetStreamManager): Promise<boolean> {
+  if (last === undefined || last === 0 || lastAt === undefined) return true;
+  try {
+    const stored = await manager.streams.getMessage(EVENT_STREAM, { seq: last });
+    return stored.time.getTime() === lastAt;
+  } catch (error) {
+    // Too old to be kept.
+    if (hasCode(error, NO_MESSAGE)) return true;
+    throw error;
   }
-  place.created = created;
 }
