@@ -8,3 +8,5 @@ export {
   type StartOptions,
 } from './guest-process.ts';
 export type { ConsoleOptions, GuestEnd, GuestStats, InputEvent, RemoteGuest } from './protocol.ts';
+export { openRemoteDisk, type RemoteDisk, type RemoteDiskOptions } from './remote/remote-disk.ts';
+export { fetchPoolFile } from './remote/pool-files.ts';
