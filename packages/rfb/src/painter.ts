@@ -64,7 +64,7 @@ export class Painter {
 
   /** Whether the viewer was asked to send movement instead of positions. */
   get isPointerRelative(): boolean {
-    return this.announced.has('relativePointer');
+    return this.capabilities.relativePointer && this.announced.has('relativePointer');
   }
 
   setFormat(format: PixelFormat): void {

@@ -38,7 +38,10 @@ class Cursor {
   }
 
   take(count: number): Uint8Array {
-    assert(this.at + count <= this.bytes.length, `message of ${this.bytes.length} bytes ends before ${this.at + count}`);
+    assert(
+      this.at + count <= this.bytes.length,
+      `message of ${this.bytes.length} bytes ends before ${this.at + count}`,
+    );
     this.at += count;
     return this.bytes.subarray(this.at - count, this.at);
   }
@@ -79,6 +82,8 @@ export class TestViewer {
   readonly counts = new Map<number, number>();
   /** Updates that had dots. */
   updates = 0;
+  /** Those in the last SetEncodings; raw needs no mention. */
+  offered: readonly number[] = [];
   /** Payloads of fences that ask for an answer. */
   readonly fences: { flags: number; payload: Uint8Array }[] = [];
   private readonly zrle = new Inflator();
@@ -132,6 +137,7 @@ export class TestViewer {
       const area = { x: c.u16(), y: c.u16(), width: c.u16(), height: c.u16() };
       const id = c.i32();
       this.counts.set(id, (this.counts.get(id) ?? 0) + 1);
+      assert(id === ids.raw || this.offered.includes(id), `encoding ${id}, which was not offered`);
       if (id >= 0) {
         const inside = area.x + area.width <= this.width && area.y + area.height <= this.height;
         assert(inside, `rectangle ${JSON.stringify(area)} outside ${this.width} x ${this.height}`);
@@ -186,7 +192,10 @@ export class TestViewer {
     const { width, height } = area;
     switch (id) {
       case ids.raw:
-        this.paint(area, Array.from({ length: width * height }, () => this.pixel(c)));
+        this.paint(
+          area,
+          Array.from({ length: width * height }, () => this.pixel(c)),
+        );
         return;
       case ids.copyRect: {
         const from = { x: c.u16(), y: c.u16(), width, height };
@@ -306,9 +315,7 @@ export class TestViewer {
 
   private get isTrue24(): boolean {
     const { trueColour, bitsPerPixel, depth, redMax, greenMax, blueMax } = this.format;
-    return (
-      trueColour && bitsPerPixel === 32 && depth === 24 && redMax === 255 && greenMax === 255 && blueMax === 255
-    );
+    return trueColour && bitsPerPixel === 32 && depth === 24 && redMax === 255 && greenMax === 255 && blueMax === 255;
   }
 
   private get tightBytes(): number {
@@ -411,9 +418,14 @@ export const say = {
       Buffer.from([255, 0, 0, Number(down)]),
       u16s(keysym >>> 16, keysym & 0xffff, xtCode >>> 16, xtCode & 0xffff),
     ]),
-  pointer: (buttons: number, x: number, y: number): Uint8Array => Buffer.concat([Buffer.from([5, buttons]), u16s(x, y)]),
+  pointer: (buttons: number, x: number, y: number): Uint8Array =>
+    Buffer.concat([Buffer.from([5, buttons]), u16s(x, y)]),
   cutText: (text: string): Uint8Array =>
-    Buffer.concat([Buffer.from([6, 0, 0, 0]), u16s(text.length >>> 16, text.length & 0xffff), Buffer.from(text, 'latin1')]),
+    Buffer.concat([
+      Buffer.from([6, 0, 0, 0]),
+      u16s(text.length >>> 16, text.length & 0xffff),
+      Buffer.from(text, 'latin1'),
+    ]),
   continuous: (enable: boolean, x: number, y: number, width: number, height: number): Uint8Array =>
     Buffer.concat([Buffer.from([150, Number(enable)]), u16s(x, y, width, height)]),
   fence: (flags: number, payload: Uint8Array): Uint8Array =>
