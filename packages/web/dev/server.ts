@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import { extname, join, normalize } from 'node:path';
 import { WebSocketServer } from 'ws';
-import { CONTENT_SECURITY_POLICY } from '../src/index.ts';
+import { CONTENT_SECURITY_POLICY } from './policy.ts';
 import { drawLines, encodePng } from './picture.ts';
 import { serveRfb } from './rfb.ts';
 import type { FakeEvent, FakeGuest, World } from './world.ts';

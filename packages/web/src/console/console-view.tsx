@@ -148,7 +148,11 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
       </header>
       {banner}
       <main id="main" className="stage" ref={stage} tabIndex={-1}>
-        {!guest.console && <OffPanel guest={guest} actions={actions} />}
+        {!guest.console && (
+          <div id={`panel-${shown}`} role="tabpanel" aria-labelledby={`tab-${shown}`} className="panel-console">
+            <OffPanel guest={guest} actions={actions} />
+          </div>
+        )}
         {guest.console &&
           tabs
             .filter((tab) => opened.has(tab.id))

@@ -3,11 +3,11 @@ import { closeReason, consoleUrl, describeLink } from './link-state.ts';
 
 describe('console connections', () => {
   test("an end is told in the server's words, else by what the code means", () => {
-    expect([closeReason(4404, 'guest tiny is off'), closeReason(1006, ''), closeReason(4999, '')]).toEqual([
-      'guest tiny is off',
-      'The connection was cut',
-      'The connection ended (WebSocket code 4999)',
-    ]);
+    expect([
+      closeReason(4404, 'guest.missing: there is no guest "a"'),
+      closeReason(1006, ''),
+      closeReason(4999, ''),
+    ]).toEqual(['There is no guest "a"', 'The connection was cut', 'The connection ended (WebSocket code 4999)']);
   });
 
   test('waits are told in whole seconds, at least one', () => {

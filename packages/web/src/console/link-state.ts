@@ -25,9 +25,10 @@ export function describeLink(state: LinkState): string {
   }
 }
 
-/** Why a WebSocket closed, in words: the server's own where it gave some (RFC 6455, 7.4). */
+/** Why a WebSocket closed, in words: the server's own where it gave some (RFC 6455, 7.4); the gateway puts its error's code before them. */
 export function closeReason(code: number, reason: string): string {
-  if (reason !== '') return reason;
+  const words = reason.replace(/^[a-z-]+\.[a-z-]+: /, '');
+  if (words !== '') return `${words[0]!.toUpperCase()}${words.slice(1)}`;
   switch (code) {
     case 1000:
     case 1001:

@@ -23,7 +23,7 @@ export function PasswordModal({ guestName, complaint, onGive, onGiveUp }: Passwo
           <span>VNC password</span>
           <input
             type="password"
-            autoFocus
+            data-autofocus=""
             autoComplete="off"
             value={password}
             onChange={(event) => setPassword(event.target.value)}

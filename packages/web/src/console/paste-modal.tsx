@@ -50,7 +50,7 @@ export function PasteModal({ target, onClose }: { target: PasteTarget; onClose: 
         <label className="field">
           <span>Text</span>
           <textarea
-            autoFocus
+            data-autofocus=""
             rows={6}
             spellCheck={false}
             value={text}

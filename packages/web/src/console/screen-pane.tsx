@@ -57,14 +57,17 @@ export function ScreenPane(props: ScreenPaneProps): ReactNode {
   useEffect(() => session.current?.setViewOnly(isViewOnly), [isViewOnly]);
 
   return (
-    <CaptureFrame
-      label={`Screen of ${guest.name}`}
-      isViewOnly={isViewOnly}
-      onEnter={() => session.current?.focus()}
-      onLeave={() => session.current?.blur()}
-      onCaptured={onCaptured}
-    >
-      <div ref={target} className={isScaled ? 'screen scaled' : 'screen'} data-testid="screen" />
+    <>
+      <CaptureFrame
+        label={`Screen of ${guest.name}`}
+        isViewOnly={isViewOnly}
+        onEnter={() => session.current?.focus()}
+        onLeave={() => session.current?.blur()}
+        onCaptured={onCaptured}
+      >
+        <div ref={target} className={isScaled ? 'screen scaled' : 'screen'} data-testid="screen" />
+        <LinkOverlay state={state} hasPicture={hasPicture} onRetry={() => session.current?.retryNow()} />
+      </CaptureFrame>
       {isActive && state.kind === 'password' && (
         <PasswordModal
           guestName={guest.name}
@@ -73,7 +76,6 @@ export function ScreenPane(props: ScreenPaneProps): ReactNode {
           onGiveUp={props.onGiveUp}
         />
       )}
-      <LinkOverlay state={state} hasPicture={hasPicture} onRetry={() => session.current?.retryNow()} />
-    </CaptureFrame>
+    </>
   );
 }

@@ -73,8 +73,8 @@ export function Toolbar(props: ToolbarProps): ReactNode {
       ) : (
         <Tool
           icon="terminal"
-          label="Tell the guest the size"
-          text="Tell size"
+          label="Tell the size"
+          text="Tell the size"
           title="Types stty rows … cols … into the shell: a serial line knows no size"
           isDisabled={!canType}
           onPress={props.onSendSize}

@@ -17,7 +17,7 @@ export function EmptyLibrary({ onRegister }: { onRegister: () => void }): ReactN
         </li>
         <li>Power it on; its screen opens in this page.</li>
       </ol>
-      <button type="button" className="button primary" onClick={onRegister}>
+      <button type="button" className="button primary" onClick={onRegister} data-testid="register">
         <Icon name="plus" />
         Register a guest
       </button>

@@ -71,13 +71,13 @@ export function GuestCard({ guest, now }: { guest: GuestView; now: number }): Re
               </button>
               <button
                 type="button"
-                className="button"
+                className="button square"
                 disabled={!choices.reset || isBusy}
                 aria-label={`Reset ${name}`}
+                title="Reset"
                 onClick={reset}
               >
                 <Icon name="reset" />
-                Reset
               </button>
             </>
           )}

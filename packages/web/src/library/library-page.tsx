@@ -57,10 +57,17 @@ export function LibraryPage({ isRegisterOpen, setRegisterOpen }: LibraryPageProp
               />
             </label>
           )}
-          <button type="button" className="button primary" onClick={() => setRegisterOpen(true)} data-testid="register">
-            <Icon name="plus" />
-            Register a guest
-          </button>
+          {guests.length > 0 && (
+            <button
+              type="button"
+              className="button primary"
+              onClick={() => setRegisterOpen(true)}
+              data-testid="register"
+            >
+              <Icon name="plus" />
+              Register a guest
+            </button>
+          )}
         </div>
         {!cluster.isSynced && <WaitingCards />}
         {cluster.isSynced && guests.length === 0 && <EmptyLibrary onRegister={() => setRegisterOpen(true)} />}

@@ -1,4 +1,5 @@
 /** Dialogs: the browser's own `<dialog>`, which keeps focus inside, closes by Esc and gives focus back. */
+import { createPortal } from 'react-dom';
 import { useId, useLayoutEffect, useRef, type ReactNode } from 'react';
 import type { Question } from './app-context.ts';
 import { Icon } from './icons.tsx';
@@ -18,9 +19,12 @@ export function Modal({ title, onClose, children, isWide = false }: ModalProps):
   useLayoutEffect(() => {
     const element = dialog.current;
     element?.showModal();
+    // Where one begins to read, or to type; the browser alone would take the button that closes.
+    (element?.querySelector<HTMLElement>('[data-autofocus]') ?? element?.querySelector('h2'))?.focus();
     return () => element?.close();
   }, []);
-  return (
+  // In the body: a dialog over a console has the page's colours, and is no part of the console's frame.
+  return createPortal(
     <dialog
       ref={dialog}
       className={isWide ? 'modal modal-wide' : 'modal'}
@@ -35,14 +39,17 @@ export function Modal({ title, onClose, children, isWide = false }: ModalProps):
     >
       <div className="modal-inside">
         <header className="modal-head">
-          <h2 id={titleId}>{title}</h2>
+          <h2 id={titleId} tabIndex={-1}>
+            {title}
+          </h2>
           <button type="button" className="button quiet square" aria-label="Close" onClick={onClose}>
             <Icon name="close" />
           </button>
         </header>
         {children}
       </div>
-    </dialog>
+    </dialog>,
+    document.body,
   );
 }
 
@@ -58,7 +65,7 @@ export function ConfirmModal({
     <Modal title={question.title} onClose={() => onAnswer(false)}>
       <p>{question.text}</p>
       <div className="modal-actions">
-        <button type="button" className="button" autoFocus onClick={() => onAnswer(false)}>
+        <button type="button" className="button" data-autofocus="" onClick={() => onAnswer(false)}>
           Cancel
         </button>
         <button type="button" className="button danger" onClick={() => onAnswer(true)}>
