@@ -81,7 +81,6 @@ export function GuestCard({ guest, now }: { guest: GuestView; now: number }): Re
               </button>
             </>
           )}
-          <span className="spring" />
           <Menu
             label={`More for ${name}`}
             icon="more"
