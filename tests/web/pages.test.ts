@@ -332,7 +332,9 @@ describe.skipIf(missing !== undefined)(`the pages${missing === undefined ? '' : 
       await page.keyboard.press('Control+Alt+Shift');
       const frame = await focused();
       const { keys } = await seen('tiny');
-      await page.keyboard.press('x');
+      await page.keyboard.press('?');
+      const help = await page.getByRole('dialog', { name: 'Keys' }).count();
+      await page.keyboard.press('Escape');
       await page.keyboard.press('Shift+Tab');
       const before = await focused();
       await page.keyboard.press('Tab');
@@ -343,6 +345,7 @@ describe.skipIf(missing !== undefined)(`the pages${missing === undefined ? '' : 
       // Nothing is left pressed.
       expect(keys.filter((key) => key.startsWith('+')).length).toBe(keys.filter((key) => key.startsWith('-')).length);
       expect(frame).toContain('Screen of tiny');
+      expect(help).toBe(1);
       expect(before).toBe('Help and keys');
       expect((await seen('tiny')).keys.slice(keys.length)).toEqual(['+79', '-79']);
     });

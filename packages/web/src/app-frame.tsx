@@ -60,6 +60,15 @@ export function AppFrame({ api, store, preferences }: AppFrameProps): ReactNode 
     else document.documentElement.dataset['theme'] = theme;
   }, [theme]);
 
+  const shownPath = useRef(path);
+  useEffect(() => {
+    // The link that was followed is gone: reading goes on at the new page.
+    if (shownPath.current !== path && document.activeElement === document.body) {
+      document.querySelector<HTMLElement>('#main')?.focus();
+    }
+    shownPath.current = path;
+  }, [path]);
+
   useCommands(preferences, {
     help: () => setHelpOpen(true),
     search: () => document.querySelector<HTMLInputElement>('#search')?.focus(),
@@ -118,7 +127,8 @@ function useCommands(preferences: Preferences, commands: Readonly<Record<Command
       const command = commandOf(event);
       if (command === undefined || !preferences.hasShortcuts) return;
       const target = event.target as HTMLElement;
-      if (target.closest('input, textarea, select, dialog, [data-captures-keys], [role=menu]')) return;
+      // On a console's frame the keys are the page's still; within it they are the guest's.
+      if (target.closest('input, textarea, select, dialog, [data-captures-keys] *, [role=menu]')) return;
       event.preventDefault();
       latest.current[command]();
     };

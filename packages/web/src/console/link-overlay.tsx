@@ -14,7 +14,7 @@ export function LinkOverlay({ state, hasPicture, onRetry }: LinkOverlayProps): R
   // The first moments of a page need no words.
   if (state.kind !== 'waiting') return hasPicture ? null : <div className="overlay faint">{describeLink(state)}…</div>;
   return (
-    <div className="overlay" role="status">
+    <div className="overlay">
       <Icon name="unplugged" />
       <p>{describeLink(state)}</p>
       <button type="button" className="button" onClick={onRetry}>
