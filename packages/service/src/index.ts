@@ -47,3 +47,4 @@ export { listen, opsRoutes, startOpsServer, type OpsOptions, type OpsServer } fr
 export { NatsBus, type NatsBusOptions } from './bus/nats-bus.ts';
 export { RedisStore, type RedisStoreOptions } from './store/redis-store.ts';
 export { runService, type ServiceProgram } from './run.ts';
+export { GuestRecords } from './guests.ts';
