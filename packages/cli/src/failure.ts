@@ -1,7 +1,7 @@
 /** From an error to what a person reads and to the exit code that a script reads. */
 import { EXIT, TomeiError, messageOf } from '@tomei/kit';
 
-/** Exit codes by the noun of an error's code (`<noun>.<what-is-wrong>`). What is not named here is a failure. */
+/** Exit codes by the noun of an error's code (`<noun>.<what-is-wrong>`). What is not named here, or below, is a failure. */
 const CODES: Readonly<Record<string, number>> = {
   usage: EXIT.usage,
   recipe: EXIT.badInput,
@@ -16,6 +16,22 @@ const CODES: Readonly<Record<string, number>> = {
   package: EXIT.hostTrouble,
   tool: EXIT.hostTrouble,
   host: EXIT.hostTrouble,
+  pool: EXIT.badInput,
+  server: EXIT.hostTrouble,
+  service: EXIT.hostTrouble,
+  gateway: EXIT.hostTrouble,
+  controller: EXIT.hostTrouble,
+  peer: EXIT.hostTrouble,
+  bus: EXIT.hostTrouble,
+  store: EXIT.hostTrouble,
+};
+/** Codes whose noun says less than they do: nothing crashed when a guest is not known. */
+const WHOLE_CODES: Readonly<Record<string, number>> = {
+  'guest.missing': EXIT.failed,
+  'guest.exists': EXIT.failed,
+  'guest.bad-name': EXIT.usage,
+  'guest.bad-id': EXIT.usage,
+  'guest.busy': EXIT.failed,
 };
 
 /** Trouble with files that the operating system reports, in words. A file that is not there is bad input, the rest is the host's. */
@@ -47,6 +63,7 @@ export function exitCodeOf(error: unknown): number {
     const cause = systemError(error.cause);
     // A full disk is the host's trouble, whichever file met it.
     if (cause?.code !== undefined && cause.code !== 'ENOENT') return SYSTEM_ERRORS[cause.code]!.exit;
+    if (Object.hasOwn(WHOLE_CODES, error.code)) return WHOLE_CODES[error.code]!;
     return Object.hasOwn(CODES, noun) ? CODES[noun]! : EXIT.failed;
   }
   const system = systemError(error);

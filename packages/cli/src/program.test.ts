@@ -41,6 +41,12 @@ describe('tomei', () => {
     ['run', 'x', '--timeout', '-1'],
     ['disasm'],
     ['guest', 'build'],
+    ['power', 'up', 'tiny'],
+    ['power', 'on'],
+    ['console', 'tiny', '--serial', '4'],
+    ['lab', '--port', '70000'],
+    ['events', '--limit', '0'],
+    ['list', '--server', 'nowhere'],
   ])('wrong usage is one line, a hint, and exit code 2: %s %s %s %s', async (...args) => {
     const { code, err } = await start(...args.filter((arg) => arg !== undefined));
 

@@ -1,10 +1,19 @@
 /** The command line: every command in one tree, and what a person sees when one of them fails. */
 import { Command, CommanderError } from 'commander';
 import { EXIT } from '@tomei/kit';
+import { addConsoleCommand } from './commands/console.ts';
 import { addDisasmCommand, type Disassemble } from './commands/disasm.ts';
 import { addDiskCommands } from './commands/disk.ts';
+import { addEventsCommand } from './commands/events.ts';
 import { addGuestCommands } from './commands/guest-build.ts';
+import { addLabCommand } from './commands/lab.ts';
+import { addListCommand } from './commands/list.ts';
+import { addLogsCommand } from './commands/logs.ts';
+import { addPowerCommand } from './commands/power.ts';
+import { addRegisterCommands } from './commands/register.ts';
 import { addRunCommand, type RunGuest } from './commands/run.ts';
+import { addRunnersCommand } from './commands/runners.ts';
+import { addShowCommands } from './commands/show.ts';
 import { addVmxCommands } from './commands/vmx-check.ts';
 import { exitCodeOf, reportError } from './failure.ts';
 
@@ -13,6 +22,9 @@ Examples:
   tomei guest build tiny                                  make a small guest in guests/tiny/
   tomei run guests/tiny/tiny.vmx                          boot it; Ctrl-] leaves its console
   tomei run guests/tiny/tiny.vmx --expect 'login:'        boot it, end with 0 at its login
+  tomei lab guests/tiny/tiny.vmx                          boot it in a lab: its screen in the browser
+  tomei list                                              the guests of the lab, or of a cluster by --server
+  tomei console tiny                                      the serial console of one of them
   tomei vmx check guests/tiny/tiny.vmx                    say all that is wrong with a .vmx
   tomei disk info guests/tiny/tiny.vmdk                   say what a .vmdk holds
 
@@ -35,6 +47,15 @@ export function createProgram(machinery: Machinery): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'tomei: ')) })
     .exitOverride();
   addRunCommand(program, machinery.runGuest);
+  addLabCommand(program);
+  addListCommand(program);
+  addShowCommands(program);
+  addRegisterCommands(program);
+  addPowerCommand(program);
+  addConsoleCommand(program);
+  addLogsCommand(program);
+  addEventsCommand(program);
+  addRunnersCommand(program);
   addGuestCommands(program);
   addVmxCommands(program);
   addDiskCommands(program);

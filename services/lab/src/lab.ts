@@ -32,8 +32,8 @@ export interface LabOptions {
   readonly host?: string | undefined;
   /** Default 8006; 0: any free one. */
   readonly port?: number | undefined;
-  /** `.vmx` files, by their place in the pool, of guests to power on. */
-  readonly powerOn?: readonly string[] | undefined;
+  /** Guests to power on, by the place of their `.vmx` in the pool: one that cannot be is an error, not a warning. */
+  readonly powerOn?: readonly string[] | 'all' | undefined;
   /** For guests together; what this host has to spare by default. */
   readonly memoryMib?: number | undefined;
   readonly vcpus?: number | undefined;
@@ -148,7 +148,8 @@ class RunningLab implements Lab {
 
   /** Registers what the pool has, and powers on what was asked for. */
   private async populate(api: LabApi): Promise<void> {
-    const wanted = this.options.powerOn ?? [];
+    const { powerOn = [] } = this.options;
+    const wanted = powerOn === 'all' ? [] : powerOn;
     const found = await api.vmxFiles();
     for (const vmx of new Set([...wanted, ...found])) {
       try {
@@ -158,10 +159,11 @@ class RunningLab implements Lab {
         this.warn(`${vmx} is not registered: ${error.message}`);
       }
     }
-    if (wanted.length === 0) return;
+    if (powerOn.length === 0) return;
     const patience = AbortSignal.timeout(RUNNER_WAIT_MS);
     while (!patience.aborted && !(await api.hasRunner())) await delay(LOOK_AGAIN_MS);
-    for (const guest of this.guests) if (wanted.includes(guest.vmxPath)) await api.powerOn(guest.id);
+    for (const guest of this.guests)
+      if (powerOn === 'all' || wanted.includes(guest.vmxPath)) await api.powerOn(guest.id);
   }
   /** Refuses requests of pages that only pretend to be the lab's. */
   private guard(app: FastifyInstance): void {

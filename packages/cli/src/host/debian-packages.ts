@@ -22,6 +22,8 @@ export const DEBIAN_PACKAGES = {
     { name: 'seabios' },
     { name: 'gcc-multilib' },
     { name: 'cpio', command: 'cpio' },
+    { name: 'gvncviewer', command: 'gvnccapture' },
+    { name: 'vncsnapshot', command: 'vncsnapshot' },
     { name: 'chromium', command: 'chromium' },
   ],
 } as const satisfies Record<string, readonly DebianPackage[]>;

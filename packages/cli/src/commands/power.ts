@@ -1,0 +1,80 @@
+/** `tomei power on|off|reset GUEST`. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Argument, InvalidArgumentError, type Command } from 'commander';
+import { EXIT, TomeiError } from '@tomei/kit';
+import type { ClusterApi, PowerAction } from '../cluster/api.ts';
+import { addServerOptions, clientOf, print, printJson, type ServerFlags } from '../cluster/command.ts';
+import type { GuestView } from '../cluster/views.ts';
+
+const ACTIONS = ['on', 'off', 'reset'] as const satisfies readonly PowerAction[];
+const DEFAULT_TIMEOUT_SECONDS = 60;
+const LOOK_AGAIN_MS = 200;
+
+interface Flags extends ServerFlags {
+  readonly wait?: boolean;
+  readonly timeout: number;
+}
+
+export function addPowerCommand(program: Command): void {
+  addServerOptions(program.command('power').description('power a guest on or off, or reset it'))
+    .addArgument(new Argument('<action>', 'what to do').choices(ACTIONS))
+    .argument('<guest>', 'its name or id')
+    .option('--wait', 'wait until it runs, or is off')
+    .option('--timeout <seconds>', 'how long to wait', seconds, DEFAULT_TIMEOUT_SECONDS)
+    .addHelpText(
+      'after',
+      `
+Off and reset are what the button does: the guest's system is not asked. What it flushed to its disks is kept. A guest that
+is to end well is told so from inside, as by: tomei console tiny, then poweroff.
+With --wait the exit code is ${EXIT.guestCrashed} when the guest crashes, and ${EXIT.failed} when the time is over.
+
+Examples:
+  tomei power on tiny
+  tomei power on tiny --wait
+  tomei power off tiny
+  tomei power reset tiny`,
+    )
+    .action(async (action: PowerAction, name: string, flags: Flags) => {
+      const { api, json } = await clientOf(flags);
+      const asked = await api.power(name, action);
+      const guest = flags.wait === true ? await waitFor(api, action, asked, flags.timeout) : asked;
+      if (json) printJson(guest);
+      else print(`${guest.name}: ${guest.phase}${guest.message === '' ? '' : ` (${guest.message})`}`);
+    });
+}
+
+/** Where a guest is on its way to what was asked for. Throws when it will not come there. */
+export function hasArrived(action: PowerAction, asked: GuestView, now: GuestView): boolean {
+  if (action === 'off') return now.power === 'off' && ['off', 'crashed'].includes(now.phase);
+  if (now.run > asked.run)
+    throw new TomeiError('request.overtaken', `${now.name} was meanwhile powered on or reset by somebody else`);
+  if (now.phase === 'crashed')
+    throw new TomeiError('guest.crashed', `${now.name} crashed${now.message === '' ? '' : `: ${now.message}`}`);
+  if (now.power === 'off') throw new TomeiError('request.overtaken', `${now.name} is off again: ${now.message}`);
+  return now.phase === 'running';
+}
+
+async function waitFor(
+  api: ClusterApi,
+  action: PowerAction,
+  asked: GuestView,
+  timeoutSeconds: number,
+): Promise<GuestView> {
+  const until = performance.now() + timeoutSeconds * 1000;
+  for (let now = asked; ; now = await api.guest(asked.id)) {
+    if (hasArrived(action, asked, now)) return now;
+    if (performance.now() > until)
+      throw new TomeiError(
+        'request.timeout',
+        `${now.name} is still ${now.phase} after ${timeoutSeconds} s${now.message === '' ? '' : `: ${now.message}`}`,
+      );
+    await delay(LOOK_AGAIN_MS);
+  }
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
+    throw new InvalidArgumentError('Give a number of seconds above 0.');
+  return value;
+}
