@@ -50,9 +50,8 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     folder,
     ...(isStarted === false ? { isStarted } : {}),
   });
-  const who =
-    credentials === undefined
-      ? ''
-      : `${'token' in credentials ? credentials.token : `${credentials.user}:${credentials.password}`}@`;
+  const parts =
+    credentials === undefined ? [] : Object.values(credentials).map((part: string) => encodeURIComponent(part));
+  const who = parts.length === 0 ? '' : `${parts.join(':')}@`;
   return Object.assign(server, { url: `nats://${who}127.0.0.1:${server.port}` });
 }

@@ -37,6 +37,6 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
     folder,
     ...(isStarted === false ? { isStarted } : {}),
   });
-  const who = password === undefined ? '' : `:${password}@`;
+  const who = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
   return Object.assign(server, { url: `redis://${who}127.0.0.1:${server.port}` });
 }

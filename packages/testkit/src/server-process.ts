@@ -1,7 +1,7 @@
 /** A server program that a test owns: started on a free port, ready when it answers, ended with the test. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -114,9 +114,14 @@ export class ServerProcess implements AsyncDisposable {
     await this.kill();
     await this.start();
   }
-  /** It keeps its connections and does nothing until `resume`. */
-  suspend(): void {
-    this.child?.kill('SIGSTOP');
+  /** Fulfilled when it has stopped: it keeps its connections and does nothing until `resume`. */
+  async suspend(): Promise<void> {
+    const { child } = this;
+    child?.kill('SIGSTOP');
+    // The kernel takes its time. See proc(5), the state in `stat`.
+    while (child?.pid !== undefined && !/\) T/.test(await readFile(`/proc/${child.pid}/stat`, 'utf8'))) {
+      await pause(1);
+    }
   }
   resume(): void {
     this.child?.kill('SIGCONT');

@@ -5,6 +5,9 @@ import type { Subscription } from './bus.ts';
 /** How many messages wait for a slow handler before further ones are dropped: publishing is at most once. */
 export const MAX_WAITING = 10_000;
 
+/** Bytes that are nobody else's. A Buffer's own `slice` would share them. */
+export const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
+
 /** Messages for one handler: one after another, in their order, and never more waiting than is good. */
 export class Inbox<T> {
   private readonly waiting: T[] = [];

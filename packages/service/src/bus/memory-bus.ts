@@ -4,7 +4,7 @@ import { deadline, unlessAborted } from '../patience.ts';
 import type { Bus, FollowFrom, StoredMessage, Subscription } from './bus.ts';
 import { checkSize, disconnected, noResponder, requestTimeout, slowHandler, streamMadeAnew } from './errors.ts';
 import { CLOSE_TIMEOUT_MS, DEFAULT_MAX_MESSAGE_BYTES, DUPLICATE_WINDOW_MS, EMIT_TIMEOUT_MS } from './limits.ts';
-import { Announced, Inbox } from './listeners.ts';
+import { Announced, Inbox, copyOf } from './listeners.ts';
 import { checkPattern, checkSubject, matches } from './subject.ts';
 
 export interface MemoryBusOptions {
@@ -54,7 +54,7 @@ export class MemoryBus implements Bus {
   private deliver(subject: string, bytes: Uint8Array): void {
     for (const { pattern, inbox } of this.subscribers) {
       if (!matches(pattern, subject)) continue;
-      if (!inbox.take([subject, bytes.slice()])) this.onError(slowHandler(pattern));
+      if (!inbox.take([subject, copyOf(bytes)])) this.onError(slowHandler(pattern));
     }
   }
   subscribe(pattern: string, handler: (subject: string, bytes: Uint8Array) => void | Promise<void>): Subscription {
@@ -79,7 +79,7 @@ export class MemoryBus implements Bus {
     const watching = this.connection.watch((connected) => {
       if (!connected) reject(disconnected(`no answer from ${subject}`));
     });
-    queueMicrotask(() => void this.answer(responder, bytes.slice(), resolve));
+    queueMicrotask(() => void this.answer(responder, copyOf(bytes), resolve));
     try {
       return await promise;
     } finally {
@@ -91,7 +91,7 @@ export class MemoryBus implements Bus {
     try {
       const answer = await responder(bytes);
       checkSize('an answer', answer, this.maxMessageBytes);
-      resolve(answer.slice());
+      resolve(copyOf(answer));
     } catch (error) {
       this.onError(error);
     }
@@ -130,7 +130,7 @@ export class MemoryBus implements Bus {
     this.expire(at);
     const known = this.ids.get(id);
     if (known !== undefined) return known;
-    const message = { subject, bytes: bytes.slice(), sequence: ++this.lastSequence };
+    const message = { subject, bytes: copyOf(bytes), sequence: ++this.lastSequence };
     this.stream.push({ message, at, id });
     this.ids.set(id, message.sequence);
     this.deliver(subject, bytes);
@@ -176,7 +176,7 @@ export class MemoryBus implements Bus {
         next += 1;
         const { message } = stored;
         if (!matches(pattern, message.subject)) continue;
-        inbox.take({ ...message, bytes: message.bytes.slice() });
+        inbox.take({ ...message, bytes: copyOf(message.bytes) });
         await inbox.idle();
       }
     };

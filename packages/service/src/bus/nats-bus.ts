@@ -6,7 +6,7 @@ import { deadline, delays, sleep, unlessAborted } from '../patience.ts';
 import type { Bus, FollowFrom, StoredMessage, Subscription } from './bus.ts';
 import { checkSize, disconnected, noResponder, requestTimeout, slowHandler } from './errors.ts';
 import { CLOSE_TIMEOUT_MS, DEFAULT_MAX_MESSAGE_BYTES, EMIT_TIMEOUT_MS } from './limits.ts';
-import { Inbox } from './listeners.ts';
+import { Inbox, copyOf } from './listeners.ts';
 import { NatsLink } from './nats-connection.ts';
 import { ensureEventStream, followStream } from './nats-stream.ts';
 import { checkPattern, checkSubject } from './subject.ts';
@@ -64,7 +64,7 @@ export class NatsBus implements Bus {
     checkSubject(subject);
     checkSize(subject, bytes, this.maxMessageBytes);
     try {
-      this.link.current?.publish(subject, bytes.slice());
+      this.link.current?.publish(subject, copyOf(bytes));
     } catch (error) {
       // The connection went between the question and the call: dropped, as when there is none.
       if (!(error instanceof NatsError)) throw error;
@@ -79,7 +79,7 @@ export class NatsBus implements Bus {
         connection.subscribe(pattern, {
           callback: (error, message) => {
             if (error !== null) return this.onError(error);
-            if (!inbox.take([message.subject, message.data.slice()])) this.onError(slowHandler(pattern));
+            if (!inbox.take([message.subject, copyOf(message.data)])) this.onError(slowHandler(pattern));
           },
         }),
       () => inbox.close(),
@@ -97,11 +97,11 @@ export class NatsBus implements Bus {
     });
     try {
       const answer = await unlessAborted(
-        connection.request(subject, bytes.slice(), { timeout: timeoutMs }),
+        connection.request(subject, copyOf(bytes), { timeout: timeoutMs }),
         lost.signal,
       );
       if (answer === undefined) throw disconnected(`no answer from ${subject}`);
-      return answer.data.slice();
+      return copyOf(answer.data);
     } catch (error) {
       // A connection that ends makes requests time out at once.
       if (connection.isClosed()) throw disconnected(`no answer from ${subject}`, error);
@@ -130,9 +130,9 @@ export class NatsBus implements Bus {
             if (error !== null) return this.onError(error);
             const answering = (async (): Promise<void> => {
               try {
-                const answer = await handler(message.data.slice());
+                const answer = await handler(copyOf(message.data));
                 checkSize(`an answer on ${subject}`, answer, this.maxMessageBytes);
-                message.respond(answer.slice());
+                message.respond(copyOf(answer));
               } catch (error) {
                 this.onError(error);
               }
@@ -170,7 +170,7 @@ export class NatsBus implements Bus {
   ): Promise<number> {
     checkSubject(subject);
     checkSize(subject, bytes, this.maxMessageBytes - HEADER_BYTES);
-    const copy = bytes.slice();
+    const copy = copyOf(bytes);
     const wait = delays();
     const bound = deadline(timeoutMs, this.closing.signal);
     let cause: unknown;

@@ -4,6 +4,7 @@ import {
   AckPolicy,
   DeliverPolicy,
   DiscardPolicy,
+  ErrorCode,
   RetentionPolicy,
   StorageType,
   nanos,
@@ -13,8 +14,8 @@ import {
 } from 'nats';
 import { delays, sleep, unlessAborted } from '../patience.ts';
 import type { FollowFrom, StoredMessage, Subscription } from './bus.ts';
-import { streamMadeAnew } from './errors.ts';
-import { Inbox } from './listeners.ts';
+import { noJetStream, streamInterrupted, streamMadeAnew } from './errors.ts';
+import { Inbox, copyOf } from './listeners.ts';
 import type { NatsLink } from './nats-connection.ts';
 import { DUPLICATE_WINDOW_MS } from './limits.ts';
 
@@ -38,7 +39,7 @@ export async function ensureEventStream(connection: NatsConnection): Promise<voi
     () => true,
     (error: unknown) => {
       if (hasCode(error, NO_STREAM)) return false;
-      throw error;
+      throw isUnanswered(error) ? noJetStream(error) : error;
     },
   );
   if (exists) await streams.update(EVENT_STREAM, STREAM);
@@ -55,6 +56,8 @@ const NO_STREAM = 10059;
 const NO_MESSAGE = 10037;
 const hasCode = (error: unknown, code: number): boolean =>
   (error as { api_error?: { err_code?: number } }).api_error?.err_code === code;
+
+const isUnanswered = (error: unknown): boolean => (error as { code?: unknown }).code === ErrorCode.NoResponders;
 
 /** How far a follower has come. */
 interface Place {
@@ -93,7 +96,7 @@ export function followStream(
         if (connection !== undefined) await followOnce(connection, over, () => wait.reset());
       } catch (error) {
         // Whatever it was that a lost connection did to the library: it is told by the connection itself.
-        if (!over.aborted) onError(error);
+        if (!over.aborted) onError(streamInterrupted(error));
       }
       await watching.close();
       if (!closing.signal.aborted) await sleep(wait.next(), closing.signal);
@@ -143,7 +146,7 @@ export function followStream(
     if (message.seq <= place.last! || at < (place.lastAt ?? 0)) return;
     place.last = message.seq;
     place.lastAt = at;
-    inbox.take({ subject: message.subject, bytes: message.data.slice(), sequence: message.seq });
+    inbox.take({ subject: message.subject, bytes: copyOf(message.data), sequence: message.seq });
     await unlessAborted(inbox.idle(), over);
   };
 

@@ -1,7 +1,7 @@
 /**
  * What RedisStore does on the server, each in one step that nothing comes between. Values are kept as `<version> <value>`.
  *
- * Versions and epochs are milliseconds of the server's clock, or one more than the last one when that is larger: they go on
+ * Versions and epochs are microseconds of the server's clock, or one more than the last one when that is larger: they go on
  * growing even when a server comes back with less than it had acknowledged.
  */
 
@@ -18,7 +18,7 @@ export const KEYS = {
 const LATER = `
 local function later(last)
   local time = redis.call('TIME')
-  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local now = time[1] * 1000000 + time[2]
   last = tonumber(last or '0')
   if now <= last then now = last + 1 end
   return string.format('%.0f', now)

@@ -172,6 +172,7 @@ function serverOf(url: string): string {
   return `${parsed.hostname}:${parsed.port === '' ? 6379 : parsed.port}`;
 }
 function entryOf(key: string, text: string): Entry {
-  const space = text.indexOf(' ');
-  return { key, version: Number(text.slice(0, space)), value: text.slice(space + 1) };
+  const [, version, value] = /^(\d+) ([^]*)$/.exec(text) ?? [];
+  if (value !== undefined) return { key, version: Number(version), value };
+  throw new TomeiError('store.failed', `the record ${key} of the store is not one that Tomei wrote`);
 }
