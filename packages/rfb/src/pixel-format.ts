@@ -169,13 +169,9 @@ export class PixelPacker {
         }
         break;
       case 4:
-        for (let i = 0; i < count; i++) {
-          const value = values[i]!;
-          data[at++] = value;
-          data[at++] = value >>> 8;
-          data[at++] = value >>> 16;
-          data[at++] = value >>> 24;
-        }
+        // Node runs on little-endian machines only (x86, ARM); `Framebuffer.rgba` relies on it too.
+        data.set(new Uint8Array(values.buffer, values.byteOffset, count * 4), at);
+        at += count * 4;
         break;
     }
     out.length = at;

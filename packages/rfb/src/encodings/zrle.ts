@@ -7,7 +7,6 @@ import { Palette } from './palette.ts';
 import { deflatePiece, writePiece } from './zlib-streams.ts';
 
 const TILE_SIDE = 64;
-const TILE_DOTS = TILE_SIDE * TILE_SIDE;
 /** Keeps what is deflated at once to a few mebibytes. */
 const STRIP_ROWS = 4 * TILE_SIDE;
 const MAX_PALETTE = 127;
@@ -27,7 +26,7 @@ export const zrle: Encoding = {
 };
 
 function encodeStrip({ picture, area, packers, level }: EncodeRequest): EncodedRectangle {
-  const tiles = new TileWriter(packers.compressed);
+  const tiles = new TileWriter(packers.compressed, Math.min(area.width, TILE_SIDE) * Math.min(area.height, TILE_SIDE));
   for (const tile of split(area, TILE_SIDE, TILE_SIDE)) {
     packers.compressed.convert(picture, tile, tiles.values);
     tiles.write(tile);
@@ -42,16 +41,20 @@ function encodeStrip({ picture, area, packers, level }: EncodeRequest): EncodedR
 class TileWriter {
   readonly out = new ByteWriter();
   /** The wire values of the tile that is to be written. */
-  readonly values = new Uint32Array(TILE_DOTS);
+  readonly values: Uint32Array;
   /** By run: its number in the palette, and its length. */
-  private readonly runIndexes = new Uint8Array(TILE_DOTS);
-  private readonly runLengths = new Uint16Array(TILE_DOTS);
+  private readonly runIndexes: Uint8Array;
+  private readonly runLengths: Uint16Array;
   private runs = 0;
   private readonly palette = new Palette();
   private readonly packer: PixelPacker;
 
-  constructor(packer: PixelPacker) {
+  /** For tiles of at most `dots`. */
+  constructor(packer: PixelPacker, dots: number) {
     this.packer = packer;
+    this.values = new Uint32Array(dots);
+    this.runIndexes = new Uint8Array(dots);
+    this.runLengths = new Uint16Array(dots);
   }
 
   write({ width, height }: Rectangle): void {
