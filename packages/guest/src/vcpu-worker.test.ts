@@ -4,27 +4,14 @@ import { ByteRing, Doorbell } from '@tomei/kit';
 import { allocateMemory, planMemory, type MachineConfig, type SavedMachine } from '@tomei/paravirt-core';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { GuestStats, SharedParts, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
+import { COM1, exit, kernel, say, u32 } from './test-kernel.ts';
 
-const LOAD = 0x10_0000,
-  ENTRY = LOAD + 32;
 const RAM = 8 << 20,
   VIDEO = 1 << 20;
 const HLT = 0xf4,
   CLI = 0xfa;
-const u32 = (n: number): number[] => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
-const COM1 = [0x66, 0xba, 0xf8, 0x03]; // MOV DX,3F8h
-const say = (text: string): number[] => [...COM1, ...[...text].flatMap((c) => [0xb0, c.charCodeAt(0), 0xee])];
-const exit = (value: number): number[] => [0xb0, value, 0xe6, 0xf4, HLT];
 /** Reads COM1 until a byte comes, and writes it back, for ever: IN AL,LSR ; TEST AL,1 ; JZ ; IN AL,RBR ; OUT ; JMP. */
 const ECHO = [...[0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 1, 0x74, 0xf7], ...COM1, 0xec, 0xee, 0xeb, 0xef];
-
-/** A multiboot image by its address fields (multiboot 0.6.96, 3.1.3). */
-function kernel(code: readonly number[]): Uint8Array {
-  const flags = 1 << 16,
-    end = ENTRY + code.length;
-  const words = [0x1bad_b002, flags, -(0x1bad_b002 + flags) >>> 0, LOAD, LOAD, end, end, ENTRY];
-  return Uint8Array.from([...words.flatMap(u32), ...code]);
-}
 
 class Thread {
   readonly shared: SharedParts;

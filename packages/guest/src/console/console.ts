@@ -25,7 +25,11 @@ export class GuestConsole {
   private readonly guest: ConsoleGuest;
   private readonly identity: ConsoleIdentity;
   private readonly tokenHash: Buffer;
-  /** Machines have a network between them, and a socket of one machine has not. */
+  /**
+   * A network is worth the time: a screen of text shrinks to a tenth and less. Over a socket of one machine both ways cost about the
+   * same for what shrinks (a desktop of 1024x768: 26 ms of both sides' time raw, 16 ms deflated; text: 11 and 15), and noise three
+   * times as much deflated.
+   */
   private readonly deflate: boolean;
   private readonly screen: Screen;
   private readonly callers = new Map<Caller, Promise<void>>();

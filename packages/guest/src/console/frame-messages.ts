@@ -6,8 +6,8 @@ import { copyWithin, cutOut, type Damage, type Frame, type Rectangle } from '@to
 
 /** Dots of one message, in bytes on the wire: half of what a message may have. */
 const MESSAGE_BYTES = 4 << 20;
-/** A rectangle with more dots than this is cut into stripes. */
-const PIECE_BYTES = 1 << 20;
+/** A rectangle with more bytes than this is cut into stripes: so much is deflated in vain, at most, when dots are noise. */
+const PIECE_BYTES = 256 << 10;
 /** Smaller ones are not worth the call. */
 const LEAST_DEFLATED = 4096;
 /** Noise: when a piece shrinks to no less than this share, the rest of its frame is not tried. */
@@ -50,7 +50,7 @@ export async function nextFrame(
   const shown: Frame = {
     width,
     height,
-    rgba: sameSize ? before.rgba.slice() : new Uint8Array(after.rgba.length),
+    rgba: sameSize ? before.rgba.slice() : blackDots(width * height),
   };
   for (const copy of damage.copies) copyWithin(shown, copy);
   for (const piece of done) paste(shown, after, piece);
@@ -72,8 +72,10 @@ function stripes(part: Rectangle): Rectangle[] {
     height: Math.min(rows, part.height - i * rows),
   }));
 }
+/** Red, green and blue 0, opaque. */
+const blackDots = (dots: number): Uint8Array => new Uint8Array(new Uint32Array(dots).fill(0xff00_0000).buffer);
 async function blackPiece(piece: Rectangle): Promise<Init<PixelRectangle>> {
-  const rgba = await deflated(new Uint8Array(piece.width * piece.height * 4), { level: 1 });
+  const rgba = await deflated(blackDots(piece.width * piece.height), { level: 1 });
   return { ...piece, rgba, deflated: true };
 }
 function paste(to: Frame, from: Frame, { x, y, width, height }: Rectangle): void {

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { TomeiError } from '@tomei/kit';
+import { MOST_SERIAL_BYTES, ackedFrame, helloOf, keyEvent, pointerEvent, serialBytes } from './input.ts';
+
+const refused = (check: () => unknown): string => {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof TomeiError) return `${error.code} ${String(error.data['field'])}`;
+    throw error;
+  }
+  return 'nothing thrown';
+};
+const still = { dx: 0, dy: 0, dz: 0, buttons: 0 };
+
+describe('what a caller sends', () => {
+  it.each([0x01, 0x1c, 0x7f, 0xe001, 0xe04b, 0xe07f])('passes key %i on', (code) => {
+    expect(keyEvent({ code, down: true })).toEqual({ kind: 'key', code, down: true });
+  });
+  it.each([0, 0x80, 0xff, 0xe000, 0xe080, 0x1_0000, 0xffff_ffff])('refuses key %i', (code) => {
+    expect(refused(() => keyEvent({ code, down: true }))).toBe('console.bad-input key.code');
+  });
+  it('passes a mouse on, as far as one can go', () => {
+    const pointer = { dx: -32_767, dy: 32_767, dz: -1, buttons: 7 };
+    expect(pointerEvent(pointer)).toEqual({ kind: 'mouse', ...pointer });
+  });
+  it.each([
+    [{ ...still, dx: 32_768 }, 'pointer.dx'],
+    [{ ...still, dy: -(2 ** 31) }, 'pointer.dy'],
+    [{ ...still, dz: 2 ** 31 - 1 }, 'pointer.dz'],
+    [{ ...still, buttons: 8 }, 'pointer.buttons'],
+  ])('refuses %o', (pointer, field) => {
+    expect(refused(() => pointerEvent(pointer))).toBe(`console.bad-input ${field}`);
+  });
+  it('refuses serial bytes for ports that are not there, and too many of them', () => {
+    const data = new Uint8Array(3);
+    expect(serialBytes({ port: 2, data }, [0, 2])).toEqual({ port: 2, data });
+    expect(refused(() => serialBytes({ port: 1, data }, [0, 2]))).toBe('console.bad-input serial.port');
+    expect(refused(() => serialBytes({ port: 0xffff_ffff, data }, []))).toBe('console.bad-input serial.port');
+    const much = new Uint8Array(MOST_SERIAL_BYTES + 1);
+    expect(refused(() => serialBytes({ port: 0, data: much }, [0]))).toBe('console.bad-input serial.data');
+  });
+  it('refuses to take thanks for a picture that was never sent', () => {
+    expect(ackedFrame(3, 3)).toBe(3);
+    expect(refused(() => ackedFrame(4, 3))).toBe('console.bad-input ack.frame');
+  });
+  it('wants a hello first', () => {
+    expect(helloOf({ kind: 'hello', hello: { token: 't' } })).toBe('t');
+    expect(refused(() => helloOf({ kind: 'key', key: { code: 1, down: true } }))).toBe('console.bad-input hello');
+    expect(refused(() => helloOf(undefined))).toBe('console.bad-input hello');
+  });
+});

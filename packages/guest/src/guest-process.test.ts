@@ -1,0 +1,156 @@
+/** A guest in a process of its own and its console, as a runner and a gateway use them. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startGuest, type Guest } from './guest-process.ts';
+import type { RemoteGuest } from './protocol.ts';
+import { kernel, say, terminal } from './test-kernel.ts';
+import { Viewer } from './console/viewer.ts';
+
+const TOKEN = 'open sesame';
+let folder: string;
+const guests: Guest[] = [],
+  viewers: Viewer[] = [];
+
+async function vmx(code: readonly number[], ...lines: string[]): Promise<string> {
+  const path = join(folder, 'guest.vmx');
+  await writeFile(join(folder, 'kernel'), kernel(code));
+  await writeFile(path, ['memsize = "8"', 'tomei.kernel = "kernel"', 'serial0.present = "TRUE"', ...lines].join('\n'));
+  return path;
+}
+function start(...parameters: Parameters<typeof startGuest>): Guest {
+  const guest = startGuest(...parameters);
+  guests.push(guest);
+  return guest;
+}
+const withConsole = (path: string): Guest =>
+  start(path, {}, { console: { bind: `unix:${folder}/console`, token: TOKEN } });
+async function attach(guest: Guest): Promise<Viewer> {
+  const viewer = new Viewer(await guest.console, TOKEN);
+  viewers.push(viewer);
+  return viewer;
+}
+const said = (viewer: Viewer, text: string) => viewer.until(text, () => viewer.serial[0]!.includes(text));
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tomei-guest-'));
+});
+afterEach(async () => {
+  for (const viewer of viewers.splice(0)) viewer.close();
+  for (const guest of guests.splice(0)) {
+    guest.kill();
+    await guest.ended.catch(() => undefined);
+  }
+  await rm(folder, { recursive: true });
+});
+
+describe('a guest with a console', () => {
+  it('shows its screen, hears keys and the line, and says how it ended', async () => {
+    const guest = withConsole(await vmx([...say('ready\n'), ...terminal()]));
+    const viewer = await attach(guest);
+    await said(viewer, 'ready\n');
+    const empty = await viewer.until('a picture', () => viewer.picture);
+    expect(empty).toMatchObject({ width: 720, height: 400 });
+
+    viewer.type(0, 'HELLO');
+    await said(viewer, 'HELLO');
+    await viewer.until('characters on the screen', () => {
+      const dots = viewer.picture!.rgba;
+      return dots.some((value, i) => i % 4 !== 3 && value > 0 && (i >> 2) % 720 > 36);
+    });
+    const shot = await viewer.client.calls.screenshot({ token: TOKEN });
+    expect(shot.text[0]).toBe('HELLO');
+    expect(Buffer.from(shot.png.subarray(1, 4)).toString()).toBe('PNG');
+
+    viewer.send({ key: { code: 0x1e, down: true } });
+    viewer.send({ key: { code: 0x1e, down: false } });
+    await said(viewer, '\u001e\u009e');
+
+    viewer.type(0, 'q');
+    expect(await viewer.over).toBeUndefined();
+    expect(viewer.messages.at(-1)).toMatchObject({ ended: { why: 'exit' } });
+    expect((await guest.ended).end).toEqual({ why: 'exit', status: 3 });
+  });
+
+  it('tells its second caller what it said before, and lets both type', async () => {
+    const guest = withConsole(await vmx([...say('login: '), ...terminal()]));
+    const first = await attach(guest);
+    await said(first, 'login: ');
+    const second = await attach(guest);
+    await said(second, 'login: ');
+    second.type(0, 'ab');
+    await said(first, 'ab');
+    first.type(0, 'cd');
+    await said(second, 'cd');
+    await second.until('a picture', () => second.picture);
+    expect(second.messages[0]!.attached).toEqual({ guestId: '', run: 0, serialPorts: [0] });
+  });
+
+  it('goes on while a caller reads nothing', async () => {
+    const guest = withConsole(await vmx([...say('ready\n'), ...terminal()]));
+    const stuck = new Viewer(await guest.console, TOKEN, { reads: false });
+    viewers.push(stuck);
+    const viewer = await attach(guest);
+    await said(viewer, 'ready\n');
+    viewer.type(0, `${'z'.repeat(1023)}\n`);
+    await viewer.until('all of it', () => viewer.serial[0]!.length >= 1024 + 6);
+    viewer.type(0, 'q');
+    expect((await guest.ended).end.why).toBe('exit');
+    stuck.startReading();
+    await stuck.over;
+  });
+
+  it('says in its parent and at its console that it was stopped, also before anybody came', async () => {
+    const guest = withConsole(await vmx(terminal()));
+    const viewer = await attach(guest);
+    await viewer.until('attached', () => viewer.messages[0]);
+    guest.stop();
+    expect((await guest.ended).end.why).toBe('stopped');
+    expect(await viewer.over).toBeUndefined();
+    expect(viewer.messages.at(-1)).toMatchObject({ ended: { why: 'stopped' } });
+
+    const other = withConsole(await vmx(terminal()));
+    other.stop();
+    expect((await other.ended).end.why).toBe('stopped');
+  });
+
+  it('does not start where nobody can listen', async () => {
+    const guest = start(await vmx(terminal()), {}, { console: { bind: 'unix:/nowhere/at/all', token: TOKEN } });
+    await expect(guest.ended).rejects.toMatchObject({ code: 'service.cannot-listen' });
+    await expect(guest.console).rejects.toMatchObject({ code: 'service.cannot-listen' });
+  });
+});
+
+describe('a guest without a console', () => {
+  it('says so, and passes its serial output to its parent', async () => {
+    let text = '';
+    const heard = Promise.withResolvers<void>();
+    const guest = start(await vmx([...say('hello'), ...terminal()]), {
+      serial: (_, bytes) => {
+        text += Buffer.from(bytes).toString('latin1');
+        if (text === 'hello') heard.resolve();
+      },
+    });
+    await expect(guest.console).rejects.toMatchObject({ code: 'guest.no-console' });
+    await heard.promise;
+    guest.type(0, Buffer.from('q'));
+    expect((await guest.ended).end).toEqual({ why: 'exit', status: 3 });
+  });
+});
+
+describe('a guest of the pool', () => {
+  const remote = (vmxText: string): RemoteGuest => ({
+    ...{ guestId: 'g-1', guestName: 'one', run: 2, vmxPath: 'a/one.vmx', vmxText, disks: `unix:${folder}/nobody` },
+    console: { bind: `unix:${folder}/console`, token: TOKEN },
+  });
+  it.each([
+    ['with a .vmx that is wrong', 'memsize = "lots"', 'vmx.value'],
+    ['that has nothing to boot', 'memsize = "8"', 'vmx.nothing-to-boot'],
+    ['whose pool is away', 'memsize = "8"\ntomei.kernel = "kernel"', 'kernel.unreadable'],
+  ])('%s does not start, and says why', async (_, text, code) => {
+    const guest = start(remote(text));
+    await expect(guest.ended).rejects.toMatchObject({ code, message: expect.stringContaining('a/one.vmx') as string });
+    await expect(guest.console).rejects.toMatchObject({ code });
+  });
+});
