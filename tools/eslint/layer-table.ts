@@ -23,7 +23,7 @@ export const WORKSPACE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   'services/console-gateway': [EVERY_PACKAGE],
   // All four in one process: the only place that knows more than one of them.
   'services/lab': [EVERY_PACKAGE, 'controller', 'vcpu-runner', 'disk-service', 'console-gateway'],
-  tests: [EVERY_PACKAGE, 'lab'],
+  tests: [EVERY_PACKAGE, 'lab', 'vcpu-runner'],
 };
 
 /** What a test may import besides what its workspace may. */
