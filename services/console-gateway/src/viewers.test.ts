@@ -157,6 +157,7 @@ describe('many viewers', () => {
     expect(await rig.metric('tomei_console_viewers_ended_total', 'why="stalled"')).toBe(1);
     expect(await rig.metric('tomei_console_viewers', 'kind="rfb-websocket"')).toBe(1);
     expect(good.client.updates).toBeGreaterThanOrEqual(30);
+    expect(await rig.metric('tomei_console_encoded_bytes_total', 'encoding="raw"')).toBeGreaterThan(30 * 800 * 600 * 4);
   });
 
   test('are not disturbed by one that sends garbage', async () => {

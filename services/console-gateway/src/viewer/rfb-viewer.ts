@@ -31,6 +31,11 @@ export interface RfbViewerSettings {
 /** Besides pictures, of which there is never more than one under way: answers to what the viewer asks for. */
 const ANSWERS_BYTES = 1 << 20;
 
+/** FramebufferUpdate, and where the encoding of its first rectangle stands; the lowest byte tells those apart that have dots. */
+const FRAMEBUFFER_UPDATE = 0;
+const FIRST_ENCODING_AT = 12;
+const ENCODING_NAMES: Readonly<Record<number, string>> = { 0: 'raw', 1: 'copyrect', 7: 'tight', 16: 'zrle' };
+
 export class RfbViewer implements Viewer, Pumped, LinkViewer {
   readonly kind: ViewerKind;
   readonly guestId: string;
@@ -86,6 +91,7 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
       random: randomBytes,
       send: (bytes) => {
         metrics.bytesOut.inc({ kind: this.kind }, bytes.length);
+        if (this.isReady) this.count(bytes);
         this.outbox.send(bytes);
       },
       canSend: () => this.outbox.hasRoom,
@@ -125,10 +131,7 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
   }
 
   pump(): void {
-    if (this.isOver || this.session?.pump() !== true) return;
-    this.parts.metrics.updatesOut.inc();
-    if (this.frames > 1) this.parts.metrics.skipped.inc(this.frames - 1);
-    this.frames = 0;
+    if (!this.isOver) this.session?.pump();
   }
 
   gone(error: TomeiError): void {
@@ -140,6 +143,16 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
     if (this.outbox.stalledMs > stalledMs) this.end('stalled', `it took nothing for ${stalledMs} ms`);
     else if (!this.isReady && performance.now() - this.since > handshakeMs)
       this.end('stalled', `no handshake within ${handshakeMs} ms`);
+  }
+
+  /** A session sends whole messages: RFC 6143, 7.6.1. */
+  private count(message: Uint8Array): void {
+    if (message[0] !== FRAMEBUFFER_UPDATE || message.length < FIRST_ENCODING_AT + 4) return;
+    const { updatesOut, skipped, bytesByEncoding } = this.parts.metrics;
+    updatesOut.inc();
+    bytesByEncoding.inc({ encoding: ENCODING_NAMES[message[FIRST_ENCODING_AT + 3]!] ?? 'other' }, message.length);
+    if (this.frames > 1) skipped.inc(this.frames - 1);
+    this.frames = 0;
   }
 
   private mostPending(): number {
