@@ -7,6 +7,7 @@ import { addServerOptions, clientOf, print, printJson, type ServerFlags } from '
 import type { GuestView } from '../cluster/views.ts';
 
 const ACTIONS = ['on', 'off', 'reset'] as const satisfies readonly PowerAction[];
+const WORDS: Readonly<Record<PowerAction, string>> = { on: 'powered on', off: 'powered off', reset: 'reset' };
 const DEFAULT_TIMEOUT_SECONDS = 60;
 const LOOK_AGAIN_MS = 200;
 
@@ -36,33 +37,42 @@ Examples:
     )
     .action(async (action: PowerAction, name: string, flags: Flags) => {
       const { api, json } = await clientOf(flags);
-      const asked = await api.power(name, action);
-      const guest = flags.wait === true ? await waitFor(api, action, asked, flags.timeout) : asked;
+      const before = await api.guest(name);
+      const answer = await api.power(before.id, action);
+      const guest = flags.wait === true ? await waitFor(api, { action, before, answer }, flags.timeout) : answer;
       if (json) printJson(guest);
-      else print(`${guest.name}: ${guest.phase}${guest.message === '' ? '' : ` (${guest.message})`}`);
+      else if (flags.wait === true) print(`${guest.name}: ${guest.phase}`);
+      else print(`${guest.name} is being ${WORDS[action]}`);
     });
 }
 
-/** Where a guest is on its way to what was asked for. Throws when it will not come there. */
-export function hasArrived(action: PowerAction, asked: GuestView, now: GuestView): boolean {
+/** A guest before it was asked for something, and as the answer to that showed it. */
+export interface Asked {
+  readonly action: PowerAction;
+  readonly before: GuestView;
+  readonly answer: GuestView;
+}
+/** Whether a guest has come to what was asked for. Throws when it will not come there any more. */
+export function hasArrived({ action, before, answer }: Asked, now: GuestView): boolean {
   if (action === 'off') return now.power === 'off' && ['off', 'crashed'].includes(now.phase);
-  if (now.run > asked.run)
+  if (now.run > answer.run)
     throw new TomeiError('request.overtaken', `${now.name} was meanwhile powered on or reset by somebody else`);
+  // What is seen may still be the run before: each run's phases have times of their own.
+  if (answer.run > before.run && now.phase === before.phase && now.since === before.since) return false;
   if (now.phase === 'crashed')
     throw new TomeiError('guest.crashed', `${now.name} crashed${now.message === '' ? '' : `: ${now.message}`}`);
-  if (now.power === 'off') throw new TomeiError('request.overtaken', `${now.name} is off again: ${now.message}`);
+  if (now.power === 'off')
+    throw new TomeiError(
+      'request.overtaken',
+      `${now.name} is off again${now.message === '' ? '' : `: ${now.message}`}`,
+    );
   return now.phase === 'running';
 }
 
-async function waitFor(
-  api: ClusterApi,
-  action: PowerAction,
-  asked: GuestView,
-  timeoutSeconds: number,
-): Promise<GuestView> {
+async function waitFor(api: ClusterApi, asked: Asked, timeoutSeconds: number): Promise<GuestView> {
   const until = performance.now() + timeoutSeconds * 1000;
-  for (let now = asked; ; now = await api.guest(asked.id)) {
-    if (hasArrived(action, asked, now)) return now;
+  for (let now = asked.answer; ; now = await api.guest(asked.answer.id)) {
+    if (hasArrived(asked, now)) return now;
     if (performance.now() > until)
       throw new TomeiError(
         'request.timeout',

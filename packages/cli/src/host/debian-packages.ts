@@ -22,6 +22,9 @@ export const DEBIAN_PACKAGES = {
     { name: 'seabios' },
     { name: 'gcc-multilib' },
     { name: 'cpio', command: 'cpio' },
+    // The tests start servers of their own; one that Debian's package has started is left alone.
+    { name: 'nats-server', command: 'nats-server' },
+    { name: 'redis-server', command: 'redis-server' },
     { name: 'gvncviewer', command: 'gvnccapture' },
     { name: 'vncsnapshot', command: 'vncsnapshot' },
     { name: 'chromium', command: 'chromium' },
