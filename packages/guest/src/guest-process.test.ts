@@ -101,6 +101,22 @@ describe('a guest with a console', () => {
     await stuck.over;
   });
 
+  it('is not drowned by what is typed while it reads nothing: so much is kept, and its parent is told once', async () => {
+    const told = Promise.withResolvers<string>();
+    const spin = [0xfa, 0xeb, 0xfe];
+    const guest = start(
+      await vmx([...say('busy'), ...spin]),
+      { warning: (text) => told.resolve(text) },
+      { console: { bind: `unix:${folder}/console`, token: TOKEN } },
+    );
+    const viewer = await attach(guest);
+    await said(viewer, 'busy');
+    for (let i = 0; i < 4; i++) viewer.type(0, 'y'.repeat(500_000));
+    expect(await told.promise).toMatch(/^serial0: the guest does not read/);
+    guest.stop();
+    expect((await guest.ended).end.why).toBe('stopped');
+  });
+
   it('says in its parent and at its console that it was stopped, also before anybody came', async () => {
     const guest = withConsole(await vmx(terminal()));
     const viewer = await attach(guest);

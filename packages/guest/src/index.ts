@@ -8,5 +8,5 @@ export {
   type StartOptions,
 } from './guest-process.ts';
 export type { ConsoleOptions, GuestEnd, GuestStats, InputEvent, RemoteGuest } from './protocol.ts';
-export { openRemoteDisk, type RemoteDisk, type RemoteDiskOptions } from './remote/remote-disk.ts';
-export { fetchPoolFile } from './remote/pool-files.ts';
+export { fetchPoolFile, openRemoteDisk } from './pool.ts';
+export type { RemoteDisk, RemoteDiskOptions } from './remote/remote-disk.ts';
