@@ -22,6 +22,7 @@ export interface Codec<T> {
   decode(bytes: Uint8Array): T;
   /** A whole message out of some of its fields. Throws `message.malformed` when one has another type. */
   make(value: Init<T>): T;
+  /** Bytes are base64, as proto3's JSON has them. */
   toJson(value: T): string;
   /** Throws `message.malformed`. */
   fromJson(text: string): T;
@@ -73,7 +74,8 @@ function elementOf(field: Field): (value: unknown) => unknown {
     // A number that a newer peer knows and this program does not is the unspecified one.
     return (value) => (typeof value === 'string' ? value : (valuesById[value as number] ?? valuesById[0]));
   }
-  if (field.type === 'bytes') return (value) => value;
+  // protobufjs's default is an empty array of numbers.
+  if (field.type === 'bytes') return (value) => (value instanceof Uint8Array ? value : new Uint8Array());
   return (value) => (typeof value === 'object' && value !== null ? Number(value) : value);
 }
 function plain(type: Type, message: Message): unknown {
@@ -89,6 +91,12 @@ function plain(type: Type, message: Message): unknown {
     if (set !== undefined) out[oneof.name] = set;
   }
   return out;
+}
+
+/** For JSON.stringify; `this` has the value before a Buffer's own `toJSON` has been at it. */
+function bytesAsBase64(this: Record<string, unknown>, key: string, value: unknown): unknown {
+  const original = this[key];
+  return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value;
 }
 
 /** Makes codecs for the messages of a descriptor, as the generated file does. */
@@ -118,7 +126,7 @@ export function createCodecs(descriptor: object): <T>(name: string) => Codec<T> 
         }
       },
       make: (value) => plain(type, build(value)) as T,
-      toJson: (value) => JSON.stringify(value),
+      toJson: (value) => JSON.stringify(value, bytesAsBase64),
       fromJson: (text) => {
         let raw: unknown;
         try {

@@ -14,6 +14,9 @@ export const subjects = {
   /** `RunnerHeartbeat`. */
   runnerHeartbeat: (runnerId: string): string => `${PREFIX}.runner.${runnerId}.heartbeat`,
   everyHeartbeat: `${PREFIX}.runner.*.heartbeat`,
+  /** Empty: something else is wanted of a guest than before, so look at it now and not at the next round. */
+  wanted: (guestId: string): string => `${PREFIX}.guest.${guestId}.wanted`,
+  everyWanted: `${PREFIX}.guest.*.wanted`,
   /** `Event`. */
   event: ({ noun, subjectId, verb }: Pick<Event, 'noun' | 'subjectId' | 'verb'>): string =>
     `${PREFIX}.event.${noun}.${subjectId}.${verb}`,

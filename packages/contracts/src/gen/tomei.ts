@@ -312,6 +312,8 @@ export interface GuestSpec {
   readonly disks: readonly GuestDisk[];
   /** VNC over TCP, from the keys RemoteDisplay.vnc.*; absent when it is not enabled. */
   readonly vnc?: VncSpec;
+  /** Which of COM1 to COM4 are there, from 0. */
+  readonly serialPorts: readonly number[];
 }
 
 export interface GuestDisk {
@@ -684,6 +686,7 @@ const descriptor: object = {
                 vcpus: { type: 'uint32', id: 4 },
                 disks: { rule: 'repeated', type: 'GuestDisk', id: 5 },
                 vnc: { type: 'VncSpec', id: 6, options: { proto3_optional: true } },
+                serialPorts: { rule: 'repeated', type: 'uint32', id: 7, protoName: 'serial_ports' },
               },
             },
             GuestDisk: { fields: { slot: { type: 'string', id: 1 }, path: { type: 'string', id: 2 } } },

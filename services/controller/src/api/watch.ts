@@ -1,0 +1,54 @@
+/** `GET /api/v1/watch`: the state of everything and its changes as server-sent events (WHATWG HTML, section 9.2). */
+import type { ServerResponse } from 'node:http';
+import type { EventLog, KeptEvent } from '../event-log.ts';
+import type { Feed } from '../feed.ts';
+import { eventView } from '../views.ts';
+
+/** A client that lets so much wait is ended; it comes again and says what it has. */
+const MOST_WAITING_BYTES = 1 << 20;
+/** So that proxies, and the client, see that the connection lives. */
+const COMMENT_MS = 15_000;
+const RETRY_MS = 1_000;
+
+export interface WatchParts {
+  readonly feed: Feed;
+  readonly events: EventLog;
+  /** Everybody who watches, to be ended with the service. */
+  readonly clients: Set<ServerResponse>;
+}
+
+/** Speaks until the client goes. `after`: the place of the last event that it has; undefined: only new ones. */
+export function watch(response: ServerResponse, after: number | undefined, parts: WatchParts): void {
+  const { feed, events, clients } = parts;
+  response.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    // For proxies that would otherwise gather the stream.
+    'x-accel-buffering': 'no',
+  });
+  const write = (text: string): void => {
+    if (response.writableEnded || response.destroyed) return;
+    response.write(text);
+    if (response.writableLength > MOST_WAITING_BYTES) response.destroy();
+  };
+  const send = (event: string, data: unknown, id?: number): void =>
+    write(`event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`);
+  const sendEvent = ({ sequence, event }: KeptEvent): void => send('event', eventView(sequence, event), sequence);
+  write(`retry: ${RETRY_MS}\n\n`);
+  if (after !== undefined) for (const kept of events.after(after)) sendEvent(kept);
+  const listening = events.onEvent(sendEvent);
+  const watching = feed.watch({
+    guest: (view) => send('guest', view),
+    guestGone: (id) => send('guest-gone', { id }),
+    runner: (view) => send('runner', view),
+    synced: () => send('synced', {}),
+  });
+  const comments = setInterval(() => write(': still here\n\n'), COMMENT_MS);
+  clients.add(response);
+  response.on('close', () => {
+    clients.delete(response);
+    clearInterval(comments);
+    listening.close();
+    watching.close();
+  });
+}

@@ -1,0 +1,74 @@
+/** What the HTTP API shows: plain words, ISO times, and nothing that is secret. */
+import {
+  guestPhase,
+  poolFileKind,
+  power,
+  type Event,
+  type Guest,
+  type InfoResponse,
+  type PoolFile,
+} from '@tomei/contracts';
+import type { DiskView, EventView, FileView, GuestView, RunnerView } from './api/schemas.ts';
+import type { SeenRunner } from './runners.ts';
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+export function guestView({ id, name, createdMs, spec, desired, observed }: Guest): GuestView {
+  const phase = guestPhase.toWord(observed?.phase ?? 'GUEST_PHASE_UNSPECIFIED');
+  const { vnc } = spec ?? {};
+  return {
+    id,
+    name,
+    phase,
+    power: power.toWord(desired?.power ?? 'POWER_UNSPECIFIED'),
+    run: desired?.run ?? 0,
+    memoryMiB: spec?.memoryMib ?? 0,
+    vcpus: spec?.vcpus ?? 0,
+    vmxPath: spec?.vmxPath ?? '',
+    disks: (spec?.disks ?? []).map(({ slot, path }) => ({ slot, path })),
+    serialPorts: [...(spec?.serialPorts ?? [])],
+    runner: observed === undefined || observed.runnerId === '' ? null : observed.runnerId,
+    message: observed?.message ?? '',
+    since: iso(observed?.sinceMs ?? createdMs),
+    created: iso(createdMs),
+    console: observed?.console !== undefined && (phase === 'running' || phase === 'starting'),
+    deleting: desired?.deleting ?? false,
+    vnc: vnc === undefined ? null : { port: vnc.port === 0 ? null : vnc.port, password: vnc.password !== '' },
+  };
+}
+
+export function runnerView({ id, heartbeat, heardMs, state }: SeenRunner): RunnerView {
+  const { capacity, runs, version } = heartbeat;
+  return {
+    id,
+    state,
+    memoryMiB: capacity?.memoryMib ?? 0,
+    usedMemoryMiB: capacity?.usedMemoryMib ?? 0,
+    vcpus: capacity?.vcpus ?? 0,
+    usedVcpus: capacity?.usedVcpus ?? 0,
+    guests: runs.filter(({ phase }) => phase !== 'RUN_PHASE_ENDED' && phase !== 'RUN_PHASE_CRASHED').length,
+    lastSeen: iso(heardMs),
+    version,
+  };
+}
+
+export function eventView(sequence: number, event: Event): EventView {
+  const { id, atMs, source, noun, subjectId, verb, guestName, runnerId, run, message } = event;
+  return { sequence, id, at: iso(atMs), source, noun, subjectId, verb, guestName, runnerId, run, message };
+}
+
+export const fileView = ({ path, kind, sizeBytes, modifiedMs }: PoolFile): FileView => ({
+  path,
+  kind: poolFileKind.toWord(kind),
+  sizeBytes,
+  modified: iso(modifiedMs),
+});
+
+export const diskView = ({ path, createType, sizeBytes, allocatedBytes, lease, warnings }: InfoResponse): DiskView => ({
+  path,
+  type: createType,
+  sizeBytes,
+  allocatedBytes,
+  openedBy: lease === undefined ? null : { guest: lease.guestId, run: lease.run },
+  warnings: [...warnings],
+});
