@@ -6,7 +6,8 @@ import { format } from 'prettier';
 
 const ROOT = join(import.meta.dirname, '..');
 const PROTO = join(ROOT, 'proto');
-const OUT = join(ROOT, 'packages/contracts/src/gen/tomei.ts');
+/** The generated file. */
+export const CONTRACTS = join(ROOT, 'packages/contracts/src/gen/tomei.ts');
 const PACKAGE = 'tomei.v1';
 
 const SCALARS: Readonly<Record<string, string>> = {
@@ -88,4 +89,4 @@ export async function generateContracts(): Promise<string> {
   return format(text, { parser: 'typescript', printWidth: 120, singleQuote: true });
 }
 
-if (import.meta.main) writeFileSync(OUT, await generateContracts());
+if (import.meta.main) writeFileSync(CONTRACTS, await generateContracts());
