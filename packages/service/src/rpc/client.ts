@@ -74,6 +74,8 @@ function callOf(client: Client, method: Method<any, any>, target: string): unkno
         new Metadata(),
         settings(options),
       );
+      // Whoever stops reading early ends the call, and its error comes when nobody listens any more.
+      call.on('error', () => undefined);
       cancelOn(options.signal, () => call.cancel());
       return received(call, target);
     };

@@ -1,5 +1,5 @@
 /** gRPC servers: typed handlers, one place for errors, an address that can be given to others. */
-import { rm } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import {
   Server,
   ServerCredentials,
@@ -71,7 +71,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     server.addService(service, Object.fromEntries(implementation) as never);
   }
   const { bind } = options;
-  if (bind.startsWith('unix:')) await rm(bind.slice('unix:'.length), { force: true });
+  if (bind.startsWith('unix:')) await removeSocket(bind.slice('unix:'.length));
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(bind, ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);
@@ -94,6 +94,12 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   };
 }
 
+/** One that a process left behind stands in the way of the next; anything else at its place is not ours to remove. */
+async function removeSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isSocket() === true) await rm(path, { force: true });
+}
+
 type Raw = { on(event: 'cancelled', handler: () => void): unknown; getPeer(): string };
 
 function contextOf(call: Raw): { context: CallContext; over: AbortController } {
@@ -101,6 +107,9 @@ function contextOf(call: Raw): { context: CallContext; over: AbortController } {
   call.on('cancelled', () => over.abort());
   return { context: { peer: call.getPeer(), signal: over.signal }, over };
 }
+
+/** A handler's work, also when it throws before it has anything to wait for. */
+const settled = async <T>(work: () => Promise<T>): Promise<T> => work();
 
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- grpc-js hands over what the method's own codecs made
 function adapt(method: Method<any, any>, handler: any, onBug: (error: unknown) => void): unknown {
@@ -120,7 +129,7 @@ function adapt(method: Method<any, any>, handler: any, onBug: (error: unknown) =
       };
       // A stream that breaks raises an error besides ending its messages; whoever reads them hears of it there.
       call.on('error', () => over.abort());
-      (handler(stream, context) as Promise<void>)
+      settled(() => handler(stream, context) as Promise<void>)
         .then(
           () => call.end(),
           (error: unknown) => {
@@ -147,7 +156,7 @@ function adapt(method: Method<any, any>, handler: any, onBug: (error: unknown) =
   }
   return (call: ServerUnaryCall<unknown, unknown>, answer: sendUnaryData<unknown>): void => {
     const { context } = contextOf(call);
-    (handler(call.request, context) as Promise<unknown>).then(
+    settled(() => handler(call.request, context) as Promise<unknown>).then(
       (value) => answer(null, value),
       (error: unknown) => answer(failed(error)),
     );
