@@ -9,7 +9,7 @@ import { GuestWatch } from './link/guest-watch.ts';
 import { Links } from './link/links.ts';
 import { createGatewayMetrics } from './metrics.ts';
 import { DEFAULT_LIMITS, DEFAULT_PACE, type GatewayOptions } from './options.ts';
-import { Screens } from './screens.ts';
+import { Screens } from './screen/screens.ts';
 import { Rounds } from './viewer/rounds.ts';
 import { Viewers } from './viewer/viewers.ts';
 import { VncPorts } from './viewer/vnc-ports.ts';
@@ -69,6 +69,7 @@ export async function startGateway(parts: ServiceParts, options: GatewayOptions 
         await vnc.close();
         await links.close();
         await watch.close();
+        await screens.close();
       })();
       return closed;
     },

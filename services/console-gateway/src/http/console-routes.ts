@@ -8,7 +8,7 @@ import type { Guest } from '@tomei/contracts';
 import { TomeiError } from '@tomei/kit';
 import type { Log } from '@tomei/service';
 import type { GuestReader } from '../link/guest-watch.ts';
-import type { Screens } from '../screens.ts';
+import type { Screens } from '../screen/screens.ts';
 import { RfbViewer, type ViewerParts } from '../viewer/rfb-viewer.ts';
 import { SerialViewer } from '../viewer/serial-viewer.ts';
 import { closeWebSocket, webSocketWire } from '../viewer/wires.ts';

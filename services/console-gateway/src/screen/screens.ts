@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { ConsoleService, type Guest, type ScreenshotResponse } from '@tomei/contracts';
 import { TomeiError } from '@tomei/kit';
-import { encodePng } from '@tomei/paravirt-core';
 import { rpcClient } from '@tomei/service';
-import { consoleOf } from './link/guest-watch.ts';
-import type { Links } from './link/links.ts';
+import { consoleOf } from '../link/guest-watch.ts';
+import type { Links } from '../link/links.ts';
+import { PngEncoder } from './png-encoder.ts';
 
 /** A finished picture. */
 export interface Screen {
@@ -29,7 +29,9 @@ const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0
 export class Screens {
   private readonly links: Links;
   private readonly maxAgeMs: number;
+  private readonly encoder = new PngEncoder();
   private readonly cached = new Map<string, Cached>();
+  private readonly making = new Map<string, Promise<Screen>>();
   private readonly asked = new Map<string, { readonly at: number; readonly answer: Promise<ScreenshotResponse> }>();
 
   /** A picture not older than `maxAgeMs` is given again. */
@@ -38,20 +40,36 @@ export class Screens {
     this.maxAgeMs = maxAgeMs;
   }
 
-  /** Throws `guest.not-running`, `screen.bad-answer`, and what the call to the guest throws. */
+  close(): Promise<void> {
+    return this.encoder.close();
+  }
+
+  /** Throws `guest.not-running`, `screen.bad-answer`, `screen.not-encoded`, and what the call to the guest throws. */
   async png(guest: Guest): Promise<Screen> {
     const { token } = runningConsole(guest);
-    const link = this.links.peek(guest.id);
-    const version = link?.pictureVersion;
     const known = this.cached.get(guest.id);
     if (known !== undefined && known.token === token) {
+      const version = this.links.peek(guest.id)?.pictureVersion;
       const isSame = version !== undefined && version === known.version;
       if (isSame || performance.now() - known.at < this.maxAgeMs) return known.screen;
     }
-    const png = link !== undefined && version !== undefined ? encodePng(link.framebuffer) : (await this.ask(guest)).png;
+    const under = `${guest.id} ${token}`;
+    const making = this.making.get(under) ?? this.make(guest, token).finally(() => this.making.delete(under));
+    this.making.set(under, making);
+    return making;
+  }
+
+  private async make(guest: Guest, token: string): Promise<Screen> {
+    const at = performance.now();
+    const link = this.links.peek(guest.id);
+    const version = link?.pictureVersion;
+    const png =
+      link !== undefined && version !== undefined
+        ? await this.encoder.encode(link.framebuffer)
+        : (await this.ask(guest)).png;
     const screen = { png, etag: `"${createHash('sha256').update(png).digest('base64url').slice(0, 22)}"` };
     this.cached.delete(guest.id);
-    this.cached.set(guest.id, { version, token, at: performance.now(), screen });
+    this.cached.set(guest.id, { version, token, at, screen });
     for (const oldest of this.cached.keys()) {
       if (this.cached.size <= MAX_CACHED) break;
       this.cached.delete(oldest);
