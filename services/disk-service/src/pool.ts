@@ -177,6 +177,8 @@ export class Pool {
         });
         const real = await realpath(below);
         if (!this.holds(real)) throw outside(path);
+        if (!(await stat(real)).isDirectory())
+          throw new TomeiError('pool.bad-path', `${path}: ${part} is no folder`, { data: { path } });
         folder = real;
       }
     } catch (error) {

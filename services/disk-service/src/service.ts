@@ -47,7 +47,7 @@ export async function startDiskService(parts: ServiceParts, options: DiskService
       await leases.close(leaseId, epoch);
       return {};
     },
-    transfer: (stream) => serveTransfer(stream, { leases, metrics, root: pool.root, closing: closing.signal, onBug }),
+    transfer: (stream) => serveTransfer(stream, { leases, metrics, root: pool.root, closing: closing.signal, log }),
   };
   const server = await startRpcServer({
     bind,

@@ -1,7 +1,7 @@
 /** The stream of block requests: many under way, answered as they get done, each error told on its own request. */
 import type { Init, TransferRequest, TransferResponse } from '@tomei/contracts';
 import { TomeiError } from '@tomei/kit';
-import { troubleOf, type Duplex } from '@tomei/service';
+import { troubleOf, type Duplex, type Log } from '@tomei/service';
 import type { DiskMetrics, RequestKind } from './disk-metrics.ts';
 import { Budget, Outbox } from './in-flight.ts';
 import type { Lease } from './lease.ts';
@@ -26,7 +26,7 @@ export interface TransferParts {
   readonly root: string;
   /** Aborted when the service is to end: what is under way is done, nothing more is taken. */
   readonly closing: AbortSignal;
-  readonly onBug: (error: unknown) => void;
+  readonly log: Log;
 }
 type Stream = Duplex<TransferRequest, TransferResponse>;
 
@@ -34,12 +34,14 @@ type Stream = Duplex<TransferRequest, TransferResponse>;
 export async function serveTransfer(stream: Stream, parts: TransferParts): Promise<void> {
   const session = new TransferSession(stream, parts);
   const stop = Promise.withResolvers<void>();
-  const onClosing = (): void => stop.resolve();
-  parts.closing.addEventListener('abort', onClosing, { once: true });
+  const onStop = (): void => stop.resolve();
+  // Of a call that was given up, grpc-js does not end the messages.
+  const signals = [parts.closing, stream.signal];
+  for (const signal of signals) signal.addEventListener('abort', onStop, { once: true });
   try {
-    if (!parts.closing.aborted) await Promise.race([session.receive(), stop.promise]);
+    if (!signals.some((signal) => signal.aborted)) await Promise.race([session.receive(), stop.promise]);
   } finally {
-    parts.closing.removeEventListener('abort', onClosing);
+    parts.closing.removeEventListener('abort', onStop);
     await session.finish();
   }
 }
@@ -76,6 +78,7 @@ class TransferSession {
     this.finished = true;
     await Promise.all(this.underWay);
     for (const detach of this.attached.values()) detach();
+    this.parts.log.debug({ leases: this.attached.size }, 'a stream is over');
   }
 
   private async answer(request: TransferRequest): Promise<void> {
@@ -90,7 +93,7 @@ class TransferSession {
       metrics.done(kind, (performance.now() - began) / 1000);
       await this.outbox.send(last);
     } catch (error) {
-      if (!(error instanceof TomeiError)) this.parts.onBug(error);
+      if (!(error instanceof TomeiError)) this.parts.log.error({ error }, 'a request for blocks met a bug');
       const trouble = troubleOf(inPoolTerms(error, this.parts.root));
       metrics.refused(trouble.code);
       await this.outbox.send({ id: request.id, trouble });
