@@ -90,6 +90,16 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
     download(picture, name);
     tell(`Saved as ${name}.`);
   };
+  const fullScreen = async (): Promise<void> => {
+    try {
+      await toggleFullScreen(stage.current!);
+    } catch (error) {
+      fail('The console could not fill the screen', error);
+      return;
+    }
+    // The button is out of sight now.
+    if (!isViewOnly) (serials.current.get(shown) ?? screen.current)?.focus();
+  };
   const note = (id: string) => ({
     onState: (state: LinkState) => setLinks((known) => ({ ...known, [id]: state })),
     onSize: (size: string) => setSizes((known) => ({ ...known, [id]: size })),
@@ -121,9 +131,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
           onSendSize={() => serials.current.get(shown)?.sendSize()}
           onScaled={turnScaled}
           onViewOnly={turnViewOnly}
-          onFullScreen={() => {
-            toggleFullScreen(stage.current!).catch((error: unknown) => fail('No full screen', error));
-          }}
+          onFullScreen={() => void fullScreen()}
         />
         <Menu
           label={`Power of ${guest.name}`}
@@ -211,7 +219,10 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
         </span>
         {guest.console && link.kind === 'live' && <span data-testid="console-size">{sizes[shown]}</span>}
         <span className="spring" />
-        <span className={captured ? 'capture-words captured' : 'capture-words'} data-testid="capture-state">
+        <span
+          className={captured && !isViewOnly ? 'capture-words captured' : 'capture-words'}
+          data-testid="capture-state"
+        >
           {captureWords(guest.console, isViewOnly, captured)}
         </span>
       </footer>

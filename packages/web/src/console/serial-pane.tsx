@@ -60,7 +60,7 @@ export function SerialPane(props: SerialPaneProps): ReactNode {
       onLeave={() => session.current?.blur()}
       onCaptured={onCaptured}
     >
-      <div ref={target} className="terminal" data-testid={`serial-${port}`} />
+      <div ref={target} className="serial" data-testid={`serial-${port}`} />
       <LinkOverlay state={state} hasPicture={hasPicture} onRetry={() => session.current?.retryNow()} />
     </CaptureFrame>
   );

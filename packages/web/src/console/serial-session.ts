@@ -48,6 +48,8 @@ export class SerialSession {
       cursorBlink: !window.matchMedia('(prefers-reduced-motion: reduce)').matches,
       fontFamily: 'ui-monospace, "Cascadia Mono", "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
       fontSize: 14,
+      // Below this, rows cut off the underscores of some fonts.
+      lineHeight: 1.15,
       scrollback: SCROLLBACK_LINES,
       // Buffer lines as text for screen readers.
       screenReaderMode: true,
