@@ -308,6 +308,21 @@ describe('the link to a guest', () => {
     expect(guest.attachments).toBe(2);
   });
 
+  test.each(['', 'nowhere', '%%%', 'unix:', 'dns:///a b', 'ipv4:999.1.1.1:1', 'http://localhost:1', 'unix:/no/such'])(
+    'outlives a record that says the console is at %j',
+    async (target) => {
+      const id = await rig.register();
+      await rig.observe(id, 'GUEST_PHASE_RUNNING', { console: { endpoint: { target }, token: 'x' } });
+      const { client } = rig.view(id);
+      await client.until((c) => c.dots.some((dot) => dot !== 0));
+
+      const guest = await rig.powerOn(id);
+      guest.paint(WHOLE, GREEN);
+
+      await client.until(shows(GREEN));
+    },
+  );
+
   test('never shows its token to a log, nor to a guest that is another', async () => {
     const id = await rig.register();
     const other = await rig.register();

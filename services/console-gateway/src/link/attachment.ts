@@ -14,6 +14,8 @@ import { rpcClient, type ClientDuplex, type RpcClient } from '@tomei/service';
 export const SERIAL_PORTS = 4;
 /** How long a guest's process may take to say its first word. */
 const HELLO_MS = 10_000;
+/** What takes longer to take in than this is followed by as long a rest. */
+const HEAVY_MS = 20;
 
 export interface AttachmentEvents {
   /** First, once. */
@@ -66,7 +68,11 @@ export class Attachment {
         } else if (output.ended !== undefined) {
           return output.ended.why;
         } else {
+          const since = performance.now();
           this.take(output);
+          const tookMs = performance.now() - since;
+          // Other guests' viewers are served by the same thread: none keeps it busy for more than half of the time.
+          if (tookMs > HEAVY_MS) await this.rest(tookMs);
         }
       }
       if (this.isSilent)
@@ -93,6 +99,16 @@ export class Attachment {
   close(): void {
     this.stream.cancel();
     this.client.close();
+  }
+
+  private async rest(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    const { signal } = this.stream;
+    signal.addEventListener('abort', resolve as () => void, { once: true });
+    await promise;
+    clearTimeout(timer);
+    signal.removeEventListener('abort', resolve as () => void);
   }
 
   private greet(attached: ConsoleAttached | undefined): void {

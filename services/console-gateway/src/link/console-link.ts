@@ -8,7 +8,7 @@ import { Framebuffer } from '@tomei/rfb';
 import type { Log } from '@tomei/service';
 import type { GatewayMetrics } from '../metrics.ts';
 import type { Pace } from '../options.ts';
-import { Attachment, SERIAL_PORTS } from './attachment.ts';
+import { Attachment, SERIAL_PORTS, type AttachmentSettings } from './attachment.ts';
 import { consoleOf, type GuestWatch } from './guest-watch.ts';
 import { noticeFrame } from './notice.ts';
 import { Scrollback } from './scrollback.ts';
@@ -175,7 +175,7 @@ export class ConsoleLink {
   /** How long there was a stream that is now over, in milliseconds; 0: there was none. */
   private async attach(guest: Guest, at: { readonly target: string; readonly token: string }): Promise<number> {
     let attachedAt: number | undefined;
-    const attachment = new Attachment({
+    const attachment = this.dial({
       guestId: this.guestId,
       ...at,
       on: {
@@ -191,6 +191,7 @@ export class ConsoleLink {
         serial: (port, bytes) => this.takeSerial(port, bytes),
       },
     });
+    if (attachment === undefined) return 0;
     this.attachment = attachment;
     let isOver = false;
     const watching = this.followRecord(attachment, at, () => isOver);
@@ -207,6 +208,16 @@ export class ConsoleLink {
     if (this.hasFrame) this.lastLive = performance.now();
     this.become(undefined);
     return attachedAt === undefined ? 0 : Math.max(1, performance.now() - attachedAt);
+  }
+
+  /** Undefined when the address in the record is none. */
+  private dial(settings: AttachmentSettings): Attachment | undefined {
+    try {
+      return new Attachment(settings);
+    } catch (error) {
+      this.tell(error, 'a console cannot be dialled');
+      return undefined;
+    }
   }
 
   /** Ends a stream when the record says that the guest runs elsewhere or anew. A record without a console says nothing yet. */

@@ -1,6 +1,6 @@
 /** One RFB viewer, on whatever connection it came: its session, its outbox, its place at the guest's link. */
 import { randomBytes } from 'node:crypto';
-import type { TomeiError } from '@tomei/kit';
+import { messageOf, type TomeiError } from '@tomei/kit';
 import { RfbSession, type ViewerSession } from '@tomei/rfb';
 import type { ConsoleLink, LinkViewer } from '../link/console-link.ts';
 import type { Links } from '../link/links.ts';
@@ -77,7 +77,7 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
     viewers.add(this);
     // A viewer has nothing to say before it is spoken to.
     wire.pause();
-    void this.link.settled.then(() => this.begin(settings));
+    void this.link.settled.then(() => this.begin(settings)).catch((error: unknown) => this.refuse(messageOf(error)));
   }
 
   private begin(settings: RfbViewerSettings): void {
