@@ -37,14 +37,14 @@ export class GuestConsole {
   private taking: ReturnType<ConsoleGuest['screenshot']> | undefined;
   private server: RpcServer | undefined;
 
-  /** Listens. Throws `service.cannot-listen`. */
+  /** Listens. `onBug` hears of errors that are nobody's fault but ours. Throws `service.cannot-listen`. */
   static async open(
     guest: ConsoleGuest,
     identity: ConsoleIdentity,
     { bind, advertise, token }: ConsoleOptions,
     onBug: (error: unknown) => void,
   ): Promise<GuestConsole> {
-    const console = new GuestConsole(guest, identity, token, !bind.startsWith('unix:'));
+    const console = new GuestConsole(guest, identity, { token, deflate: !bind.startsWith('unix:'), onBug });
     const handlers = serve(ConsoleService, {
       attach: (stream) => console.attach(stream),
       screenshot: async (request) => {
@@ -55,12 +55,16 @@ export class GuestConsole {
     console.server = await startRpcServer({ bind, advertise, services: [handlers], onBug });
     return console;
   }
-  private constructor(guest: ConsoleGuest, identity: ConsoleIdentity, token: string, deflate: boolean) {
+  private constructor(
+    guest: ConsoleGuest,
+    identity: ConsoleIdentity,
+    { token, deflate, onBug }: { token: string; deflate: boolean; onBug: (error: unknown) => void },
+  ) {
     this.guest = guest;
     this.identity = identity;
     this.tokenHash = hashOf(token);
     this.deflate = deflate;
-    this.screen = new Screen(() => guest.look());
+    this.screen = new Screen(() => guest.look(), onBug);
     this.history = Array.from({ length: Math.max(-1, ...guest.serialPorts) + 1 }, () => new ByteTail(HISTORY_BYTES));
   }
 

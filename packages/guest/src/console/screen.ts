@@ -1,4 +1,5 @@
 /** The guest's screen while somebody watches it: pictures, as often as they change. With nobody watching it does nothing. */
+import { TomeiError } from '@tomei/kit';
 import { blinkAt, findDamage, renderFrame, type Damage, type Frame } from '@tomei/paravirt-core';
 import type { ScreenView } from './console-guest.ts';
 import { Pace } from './pace.ts';
@@ -8,6 +9,7 @@ const BLINK_SLOWER = 2;
 
 export class Screen {
   private readonly look: () => Promise<ScreenView>;
+  private readonly onBug: (error: unknown) => void;
   private readonly watchers = new Set<() => void>();
   private readonly pace = new Pace();
   private last: Frame | undefined;
@@ -17,9 +19,10 @@ export class Screen {
   private timer: NodeJS.Timeout | undefined;
   private looking = false;
 
-  /** `look` is rejected when the guest is gone: then there are no more pictures. */
-  constructor(look: () => Promise<ScreenView>) {
+  /** `look` is rejected with a TomeiError when the guest is gone: then there are no more pictures. */
+  constructor(look: () => Promise<ScreenView>, onBug: (error: unknown) => void) {
     this.look = look;
+    this.onBug = onBug;
   }
 
   /** The newest picture; undefined until there is one. It never changes: the next one is another. */
@@ -78,8 +81,9 @@ export class Screen {
       const dots = this.show(view);
       if (dots > 0) for (const changed of this.watchers) changed();
       this.wait(this.pace.after(dots));
-    } catch {
-      // The guest is gone; its last picture comes by `show`.
+    } catch (error) {
+      // The last picture of a guest that is gone comes by `show`.
+      if (!(error instanceof TomeiError)) this.onBug(error);
     } finally {
       this.looking = false;
       if (this.watchers.size === 0) clearTimeout(this.timer);
