@@ -20,7 +20,7 @@ import { Leader } from './reconcile/leader.ts';
 import { Loop } from './reconcile/loop.ts';
 import { plan } from './reconcile/plan.ts';
 import { Pool } from './registration.ts';
-import { Runners } from './runners.ts';
+import { Runners, isGuestId } from './runners.ts';
 import { guestView, runnerView } from './views.ts';
 
 export interface ControllerOptions {
@@ -37,6 +37,7 @@ export interface Controller extends RunningService {
   readonly isLeader: boolean;
 }
 
+const BUS = 'the message bus';
 const HEARTBEAT_TIMEOUT_MS = 5_000;
 const LEASE_MS = 5_000;
 /** Between two looks at which runners have gone silent. */
@@ -66,6 +67,8 @@ class RunningController implements Controller {
   private readonly subscriptions: Subscription[] = [];
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly away = new Set<string>();
+  private readonly patienceMs: number;
+  private watchedMs: number;
   private closing: Promise<void> | undefined;
 
   constructor(parts: ServiceParts, options: ControllerOptions) {
@@ -73,7 +76,9 @@ class RunningController implements Controller {
     const now = (this.now = options.now ?? Date.now);
     this.parts = parts;
     this.records = new GuestRecords(store);
-    this.runners = new Runners({ timeoutMs: options.heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS, now });
+    this.patienceMs = options.heartbeatTimeoutMs ?? HEARTBEAT_TIMEOUT_MS;
+    this.watchedMs = now();
+    this.runners = new Runners({ timeoutMs: this.patienceMs, now });
     this.publisher = new EventPublisher({ bus, source: 'controller', log, now });
     this.eventLog = new EventLog(bus, log);
     this.pool = new Pool(options.disks);
@@ -147,21 +152,22 @@ class RunningController implements Controller {
     };
     this.subscriptions.push(
       bus.onConnection((isThere) => {
-        watchOver('the message bus', isThere);
+        watchOver(BUS, isThere);
         // While nothing can be heard, nobody is silent.
         this.runners.setListening(isThere);
-        if (isThere) void this.touchAll();
+        if (isThere) void this.touchAll({ anew: true });
       }),
       bus.subscribe(subjects.everyHeartbeat, (subject, bytes) => this.heard(subject, bytes)),
       // Another controller, or this one, has written what somebody wants.
       bus.subscribe(subjects.everyWanted, (subject) => {
-        this.loop.touch(subject.split('.').at(-2)!);
+        const id = subject.split('.').at(-2) ?? '';
+        if (isGuestId(id)) this.loop.touch(id);
         this.feed.touch();
       }),
     );
     const stored = store.onConnection((isThere) => {
       watchOver('the store', isThere);
-      if (isThere) void this.touchAll();
+      if (isThere) void this.touchAll({ anew: true });
     });
     this.subscriptions.push({ close: () => Promise.resolve(stored.close()) });
     this.timers.push(
@@ -205,6 +211,10 @@ class RunningController implements Controller {
     return again;
   }
   private watchRunners(): void {
+    const now = this.now();
+    // The host slept, or this process was held up: heartbeats wait to be read, or have not been sent, and nobody is lost for that.
+    if (Math.abs(now - this.watchedMs) > this.patienceMs / 2) this.runners.setListening(!this.away.has(BUS));
+    this.watchedMs = now;
     const changes = this.runners.changes();
     if (changes.length === 0) return;
     for (const { runnerId, verb, message } of changes) {
@@ -212,12 +222,13 @@ class RunningController implements Controller {
       if (this.leader.isLeader) this.publisher.emit({ noun: 'runner', subjectId: runnerId, runnerId, verb, message });
     }
     this.feed.touch();
-    void this.touchAll();
+    void this.touchAll({ anew: true });
   }
   /** Everything is looked at again: what was missed is seen then. */
-  private async touchAll(): Promise<void> {
+  private async touchAll({ anew = false } = {}): Promise<void> {
     if (!this.leader.isLeader) return;
     try {
+      if (anew) this.loop.forgive();
       const ids = (await this.records.list()).map(({ id }) => id);
       const reported = this.runners.runs().map(({ report }) => report.guestId);
       for (const id of new Set([...ids, ...reported])) this.loop.touch(id);

@@ -70,13 +70,15 @@ async function readSpec(
   const bytes = await pool.fetch(path, VMX_MAX_BYTES);
   const vmx = parseVmx(bytes, path);
   const { config, warnings } = readGuestConfig(vmx, `/${dirname(path)}`);
-  const said = warnings.map((problem) => `${problem.fileName}:${problem.line}: ${problem.message}`);
-  const disks = config.disks.flatMap(({ slot, file }) =>
-    file === undefined ? [] : [{ slot, path: file.path.replace(/^\/+/, '') }],
-  );
-  for (const [index, disk] of disks.entries()) {
+  // Each begins with file and line.
+  const said = warnings.map(({ message }) => message);
+  const disks: { slot: string; path: string }[] = [];
+  for (const { slot, file, kind } of config.disks) {
+    if (file === undefined) continue;
+    const disk = { slot, path: file.path.replace(/^\/+/, '') };
+    disks.push(disk);
     // A CD-ROM's image is no disk; whether it is there is asked when there are CD-ROM drives.
-    if (config.disks[index]!.kind === 'cdrom') continue;
+    if (kind === 'cdrom') continue;
     const info = await pool.calls.info({ path: disk.path }, { deadlineMs: CALL_MS });
     said.push(...info.warnings);
   }

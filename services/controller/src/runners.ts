@@ -1,5 +1,6 @@
 /** What is known of the runners: their last heartbeat, and whether it is recent. In memory only; heartbeats make it anew. */
-import { messages, runnerId, type RunReport, type RunnerHeartbeat } from '@tomei/contracts';
+import { guestId, messages, runnerId, type RunReport, type RunnerHeartbeat } from '@tomei/contracts';
+import { TomeiError } from '@tomei/kit';
 
 /** A runner that is not heard of for this long is forgotten altogether. */
 const FORGET_AFTER_MS = 600_000;
@@ -32,7 +33,22 @@ interface Known {
   told: 'joined' | 'lost' | undefined;
   /** A process of it that was not there before has been heard of. */
   isNew: boolean;
+  /** Instances that this one has replaced, the last ones: what they say late, or beside it, does not count. */
+  former: readonly string[];
 }
+const MAX_FORMER = 16;
+
+/** Whether a text can be an id: everybody who reaches the bus can write there. */
+export function isGuestId(text: string): boolean {
+  try {
+    guestId(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+const formerOf = ({ former, heartbeat }: Known): readonly string[] =>
+  [...former, heartbeat.instanceId].slice(-MAX_FORMER);
 
 export class Runners {
   private readonly timeoutMs: number;
@@ -56,17 +72,27 @@ export class Runners {
     return this.listeningMs !== undefined && this.now() - this.listeningMs >= this.timeoutMs;
   }
 
-  /** Takes a heartbeat in. Throws `message.malformed` and `runner.bad-id`; returns the ids of guests that it may concern. */
+  /**
+   * Takes a heartbeat in; what it says of guests with ids that are none is left out. Throws `message.malformed` and `runner.bad-id`, and
+   * `runner.replaced` for one from a process that another of the same id has followed; returns the ids of guests that it may concern.
+   */
   hear(bytes: Uint8Array): readonly string[] {
-    const heartbeat = messages.RunnerHeartbeat.decode(bytes);
+    const said = messages.RunnerHeartbeat.decode(bytes);
+    const heartbeat = { ...said, runs: said.runs.filter((run) => isGuestId(run.guestId)) };
     const id = runnerId(heartbeat.runnerId);
     const before = this.known.get(id);
+    if (before?.former.includes(heartbeat.instanceId) === true)
+      throw new TomeiError(
+        'runner.replaced',
+        `${id}: a process that a later one has replaced speaks: do two have this id?`,
+      );
     const isNew = before?.heartbeat.instanceId !== heartbeat.instanceId;
     this.known.set(id, {
       heartbeat,
       heardMs: this.now(),
       told: before?.told,
       isNew: isNew || before.isNew,
+      former: before === undefined ? [] : isNew ? formerOf(before) : before.former,
     });
     const guests = [...heartbeat.runs, ...(before?.heartbeat.runs ?? [])].map((run) => run.guestId);
     return [...new Set(guests)];

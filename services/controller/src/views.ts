@@ -11,7 +11,9 @@ import {
 import type { DiskView, EventView, FileView, GuestView, RunnerView } from './api/schemas.ts';
 import type { SeenRunner } from './runners.ts';
 
-const iso = (ms: number): string => new Date(ms).toISOString();
+/** ECMA-262, 21.4.1.1: no date is later. Times of events come from outside. */
+const MAX_MS = 8_640_000_000_000_000;
+const iso = (ms: number): string => new Date(Math.min(ms, MAX_MS)).toISOString();
 
 export function guestView({ id, name, createdMs, spec, desired, observed }: Guest): GuestView {
   const phase = guestPhase.toWord(observed?.phase ?? 'GUEST_PHASE_UNSPECIFIED');

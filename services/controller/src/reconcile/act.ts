@@ -13,6 +13,8 @@ const SOON_MS = 200,
   LATER_MS = 1_000;
 /** Refusals of a runner that say nothing of the guest: another runner may take it. */
 const ANOTHER_RUNNER = ['runner.no-room', 'runner.draining'];
+/** How long a guest is not placed again on a runner that refused it: its heartbeats may say that it has room all the same. */
+const AVOID_MS = 10_000;
 
 export interface ActorParts {
   readonly records: GuestRecords;
@@ -30,6 +32,8 @@ export class Actor {
   private readonly parts: ActorParts;
   /** By guest: the run that a runner has taken, and when. */
   private readonly accepted = new Map<string, { readonly run: number; readonly atMs: number }>();
+  /** By guest and runner that refused it: until when it is not asked again. */
+  private readonly avoided = new Map<string, number>();
   /** Placements one after another: two at once would promise the same room. */
   private placing: Promise<unknown> = Promise.resolve();
 
@@ -85,7 +89,11 @@ export class Actor {
     const guest = guests.find((g) => g.id === id);
     if (guest?.desired?.power !== 'POWER_ON' || guest.spec === undefined) return SOON_MS;
     const { run } = guest.desired;
-    const choice = choose(guest.spec, offersOf(runners.list(), guests));
+    const offers = offersOf(runners.list(), guests);
+    const asked = offers.filter(({ runnerId }) => !this.isAvoided(id, runnerId));
+    // The guest's message says how the last one refused it.
+    if (asked.length === 0 && offers.length > 0) return LATER_MS;
+    const choice = choose(guest.spec, asked);
     if ('why' in choice) {
       await this.pend(guest, choice.why);
       return LATER_MS;
@@ -97,6 +105,12 @@ export class Actor {
     );
     if (written) events.emit({ ...about(guest, 'placed'), runnerId, run });
     return 0;
+  }
+  private isAvoided(id: string, runnerId: string): boolean {
+    const key = avoidedKey(id, runnerId);
+    const until = this.avoided.get(key);
+    if (until !== undefined && until <= this.parts.now()) this.avoided.delete(key);
+    return this.avoided.has(key);
   }
   /** Tells why a guest waits, once for each reason. */
   private async pend(guest: Guest, why: string): Promise<void> {
@@ -122,8 +136,11 @@ export class Actor {
       this.accepted.set(id, { run, atMs: this.parts.now() });
       return SOON_MS;
     } catch (error) {
-      if (!(error instanceof TomeiError) || error.retryable) throw error;
-      if (ANOTHER_RUNNER.includes(error.code)) await this.pend(guest, `${runnerId}: ${error.message}`);
+      if (!(error instanceof TomeiError)) throw error;
+      if (ANOTHER_RUNNER.includes(error.code)) {
+        this.avoided.set(avoidedKey(id, runnerId), this.parts.now() + AVOID_MS);
+        await this.pend(guest, `${runnerId}: ${error.message}`);
+      } else if (error.retryable) throw error;
       else await this.refused(guest, error);
       return LATER_MS;
     }
@@ -190,6 +207,7 @@ export class Actor {
   }
 }
 
+const avoidedKey = (id: string, runnerId: string): string => `${id} ${runnerId}`;
 const off = (guest: Guest): Guest => ({ ...guest, desired: { ...guest.desired!, power: 'POWER_OFF' } });
 export const about = (
   { id, name }: Guest,

@@ -53,6 +53,11 @@ export class Loop {
     this.pump();
   }
 
+  /** The world has changed so much that what failed need not fail again: no key keeps its pause. */
+  forgive(): void {
+    this.failures.clear();
+  }
+
   private pump(): void {
     for (const key of this.queue) {
       if (!this.running || this.working.size >= WORKERS) return;

@@ -26,10 +26,20 @@ export class ScriptedRunner {
   losesCommands = 0;
   losesAnswers = 0;
   draining = false;
+  /** A code with which it refuses every start. */
+  refusesWith: string | undefined;
+  /** It says nothing between two heartbeats. */
+  quiet = false;
   onStart: (start: StartSeen) => void = () => undefined;
   /** What `onStart` threw. */
   readonly problems: unknown[] = [];
-  private readonly options: { readonly bus: Bus; readonly memoryMib: number; readonly vcpus: number; readonly random: () => number };
+  private readonly options: {
+    readonly bus: Bus;
+    readonly memoryMib: number;
+    readonly vcpus: number;
+    readonly random: () => number;
+    readonly heartbeatMs?: number;
+  };
   private runs: Run[] = [];
   private answers = new Map<string, Uint8Array>();
   private instanceId = newId();
@@ -37,7 +47,14 @@ export class ScriptedRunner {
   private responder: Subscription | undefined;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(options: { bus: Bus; id: string; memoryMib: number; vcpus: number; random: () => number }) {
+  constructor(options: {
+    bus: Bus;
+    id: string;
+    memoryMib: number;
+    vcpus: number;
+    random: () => number;
+    heartbeatMs?: number;
+  }) {
     this.id = options.id;
     this.options = options;
   }
@@ -50,7 +67,7 @@ export class ScriptedRunner {
   }
   begin(): void {
     this.responder = this.options.bus.respond(subjects.runnerCommand(this.id), (bytes) => this.answer(bytes));
-    this.timer = setInterval(() => this.beat(), HEARTBEAT_MS);
+    this.timer = setInterval(() => this.beat(), this.options.heartbeatMs ?? HEARTBEAT_MS);
     this.beat();
   }
   end(): void {
@@ -137,10 +154,12 @@ export class ScriptedRunner {
     const newest = Math.max(0, ...this.runs.filter((r) => r.guestId === guestId).map((r) => r.run));
     if (run === newest) return undefined;
     if (run < newest) return { code: 'guest.stale-run', message: 'older', retryable: false };
+    if (this.refusesWith !== undefined) return { code: this.refusesWith, message: 'no', retryable: true };
     if (this.draining) return { code: 'runner.draining', message: 'it leaves', retryable: false };
     const used = this.runs.filter((r) => !isOver(r) && r.guestId !== guestId).reduce((sum, r) => sum + r.memoryMib, 0);
     const memoryMib = start.spec!.memoryMib;
-    if (used + memoryMib > this.options.memoryMib) return { code: 'runner.no-room', message: 'no room', retryable: true };
+    if (used + memoryMib > this.options.memoryMib)
+      return { code: 'runner.no-room', message: 'no room', retryable: true };
     try {
       this.onStart({ guestId, run, runnerId: this.id });
     } catch (error) {
@@ -154,9 +173,12 @@ export class ScriptedRunner {
   }
   private live(run: Run): void {
     this.become(run, 'RUN_PHASE_STARTING', '', '');
-    setTimeout(() => {
-      if (run.phase === 'RUN_PHASE_STARTING') this.become(run, 'RUN_PHASE_RUNNING', '', '');
-    }, 50 + this.options.random() * 1_500);
+    setTimeout(
+      () => {
+        if (run.phase === 'RUN_PHASE_STARTING') this.become(run, 'RUN_PHASE_RUNNING', '', '');
+      },
+      50 + this.options.random() * 1_500,
+    );
   }
   private stop(run: Run, why: string): void {
     if (isOver(run) || run.phase === 'RUN_PHASE_STOPPING') return;
@@ -168,7 +190,7 @@ export class ScriptedRunner {
     this.beatSoon();
   }
   private beatSoon(): void {
-    setTimeout(() => this.beat(), 0);
+    if (!this.quiet) setTimeout(() => this.beat(), 0);
   }
   private beat(): void {
     if (this.isCutOff) return;
@@ -180,7 +202,12 @@ export class ScriptedRunner {
         runnerId: this.id,
         instanceId: this.instanceId,
         atMs: Date.now(),
-        capacity: { memoryMib, vcpus, usedMemoryMib: used.reduce((sum, run) => sum + run.memoryMib, 0), usedVcpus: used.length },
+        capacity: {
+          memoryMib,
+          vcpus,
+          usedMemoryMib: used.reduce((sum, run) => sum + run.memoryMib, 0),
+          usedVcpus: used.length,
+        },
         runs: this.reports(),
         draining: this.draining,
         version: 'scripted',

@@ -20,7 +20,10 @@ export function severable(bus: Bus, store: Store): Severable {
         return (...args: unknown[]): unknown => {
           if (severed) return key === 'publish' ? undefined : forever;
           const guarded = args.map((arg) =>
-            typeof arg !== 'function' ? arg : (...given: unknown[]): unknown => (severed ? undefined : (arg as (...a: unknown[]) => unknown)(...given)),
+            typeof arg !== 'function'
+              ? arg
+              : (...given: unknown[]): unknown =>
+                  severed ? undefined : (arg as (...a: unknown[]) => unknown)(...given),
           );
           const result: unknown = (value as (...a: unknown[]) => unknown).apply(object, guarded);
           // The answer comes too late.

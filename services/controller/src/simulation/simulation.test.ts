@@ -58,7 +58,8 @@ class Simulation {
     await this.addController();
   }
   private addRunner(id: string): void {
-    const runner = new ScriptedRunner({ bus: this.bus, id, memoryMib: 200, vcpus: 4, random: this.random });
+    // Four guests of 64 MiB just fit, once all is well.
+    const runner = new ScriptedRunner({ bus: this.bus, id, memoryMib: 130, vcpus: 4, random: this.random });
     runner.onStart = (start) => this.check(start);
     this.runners.set(id, runner);
     runner.begin();
@@ -115,6 +116,7 @@ class Simulation {
       say(`${runner.id} loses commands or answers`);
       runner.losesCommands = this.pick([0, 0.5]);
       runner.losesAnswers = this.pick([0, 0.5]);
+      runner.refusesWith = this.pick([undefined, undefined, 'runner.no-room']);
     } else if (what < 0.75) {
       say(`a guest of ${runner.id} ends`);
       runner.endOne(this.pick(['power-off', 'crash', 'reset']));
@@ -145,6 +147,7 @@ class Simulation {
       runner.cutOff = false;
       runner.losesCommands = 0;
       runner.losesAnswers = 0;
+      runner.refusesWith = undefined;
       if (runner.draining) runner.restart();
     }
     await vi.advanceTimersByTimeAsync(PEACE_MS);
@@ -168,7 +171,10 @@ class Simulation {
   }
   private faultsOf({ id, desired, observed }: Guest): string[] {
     const runs = [...this.runners.values()].flatMap((r) =>
-      r.reports().filter(({ guestId }) => guestId === id).map((report) => ({ runnerId: r.id, report })),
+      r
+        .reports()
+        .filter(({ guestId }) => guestId === id)
+        .map((report) => ({ runnerId: r.id, report })),
     );
     const shown = `${id} wanted ${desired!.power}/${desired!.run}, observed ${observed!.phase}/${observed!.run} on '${observed!.runnerId}' (${observed!.message}), runs ${JSON.stringify(runs.map((r) => [r.runnerId, r.report.run, r.report.phase]))}`;
     if (desired!.power === 'POWER_ON') {
@@ -201,24 +207,32 @@ describe('a cluster in which things go wrong', () => {
     vi.useRealTimers();
   });
 
+  // A seed that failed: SIM_SEED=<seed> SIM_COUNT=1.
   const first = Number(process.env['SIM_SEED'] ?? 1);
-  const count = Number(process.env['SIM_COUNT'] ?? 25);
-  test.each(Array.from({ length: count }, (_, i) => first + i))('comes to what was asked for (seed %i)', async (seed) => {
-    const simulation = new Simulation(seed);
-    await simulation.open();
-    await vi.advanceTimersByTimeAsync(6_000);
+  const count = Number(process.env['SIM_COUNT'] ?? 12);
+  test.each(Array.from({ length: count }, (_, i) => first + i))(
+    'comes to what was asked for (seed %i)',
+    async (seed) => {
+      const simulation = new Simulation(seed);
+      await simulation.open();
+      await vi.advanceTimersByTimeAsync(6_000);
 
-    for (let step = 0; step < STEPS; step++) await simulation.disturb();
-    await simulation.peace();
+      for (let step = 0; step < STEPS; step++) await simulation.disturb();
+      await simulation.peace();
 
-    const faults = await simulation.faults();
-    const problem = simulation.problems();
-    expect({ faults, problem, log: faults.length > 0 ? simulation.log.slice(-60) : [] }).toEqual({ faults: [], problem: [], log: [] });
-    // Deleted ones go, whatever they were doing.
-    for (const id of GUESTS) await simulation.ask(id, 'DELETE');
-    await vi.advanceTimersByTimeAsync(30_000);
-    expect(await simulation.records.list()).toEqual([]);
-    expect(await simulation.faults()).toEqual([]);
-    await simulation.close();
-  });
+      const faults = await simulation.faults();
+      const problem = simulation.problems();
+      expect({ faults, problem, log: faults.length > 0 ? simulation.log.slice(-60) : [] }).toEqual({
+        faults: [],
+        problem: [],
+        log: [],
+      });
+      // Deleted ones go, whatever they were doing.
+      for (const id of GUESTS) await simulation.ask(id, 'DELETE');
+      await vi.advanceTimersByTimeAsync(30_000);
+      expect(await simulation.records.list()).toEqual([]);
+      expect(await simulation.faults()).toEqual([]);
+      await simulation.close();
+    },
+  );
 });
