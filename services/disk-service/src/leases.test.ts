@@ -85,7 +85,7 @@ describe('a later run of the same guest', () => {
     const codes = (await Promise.all(writes)).map(({ code }) => code);
     const later = await Promise.all(writes.map((_, i) => second.read(i * 65_536, 65_536)));
 
-    expect(new Set(codes).isSubsetOf(new Set(['ok', 'disk.stale-lease']))).toBe(true);
+    expect(codes.filter((code) => code !== 'ok' && code !== 'disk.stale-lease')).toEqual([]);
     codes.forEach((code, i) => {
       const expected = Buffer.alloc(65_536, code === 'ok' ? i + 1 : 0);
       expect(Buffer.compare(seen[i]!.data, expected)).toBe(0);

@@ -107,6 +107,16 @@ export class DiskSession {
     return pending.done.promise;
   }
 
+  /** Waits for a connection that is lost, but no longer than that. */
+  async settled(mostMs: number): Promise<void> {
+    if (this.isUp) return;
+    const up = this.request({ renew: {} }).catch(() => undefined);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, mostMs);
+    await Promise.race([up, late]);
+    clearTimeout(timer);
+  }
+
   /** Gives the lease back. What is still in flight fails with `disk.closed`. Throws what closing the disk did. */
   async close(): Promise<void> {
     const { leaseId, epoch } = this.lease;

@@ -11,6 +11,7 @@ interface Run {
   next: number;
   /** Reads in a row so far. */
   reads: number;
+  /** How far ahead was last asked for; 0: not yet. */
   window: number;
   chunks: Chunk[];
 }
@@ -65,7 +66,7 @@ export class ReadAhead {
   private runOf(offset: number): Run {
     const at = this.runs.findIndex((run) => run.next === offset);
     const [found] = at < 0 ? [] : this.runs.splice(at, 1);
-    const run = found ?? { next: offset, reads: 0, window: FIRST_WINDOW, chunks: [] };
+    const run = found ?? { next: offset, reads: 0, window: 0, chunks: [] };
     this.runs.push(run);
     if (this.runs.length > RUNS) this.runs.shift();
     return run;
@@ -73,13 +74,13 @@ export class ReadAhead {
   /** Asks for more when half of the window is used up. */
   private goOn(run: Run): void {
     const known = run.chunks.at(-1)?.to ?? run.next;
-    if (known - run.next > run.window / 2) return;
+    if (run.window > 0 && known - run.next > run.window / 2) return;
+    run.window = run.window === 0 ? FIRST_WINDOW : Math.min(run.window * 2, LARGEST_WINDOW);
     const end = Math.min(run.next + run.window, this.sizeBytes);
     for (let from = known; from < end; from += CHUNK_BYTES) {
       const to = Math.min(from + CHUNK_BYTES, end);
       run.chunks.push({ from, to, data: this.fetch(from, to - from) });
     }
-    run.window = Math.min(run.window * 2, LARGEST_WINDOW);
   }
   private async fill(offset: number, into: Uint8Array, chunks: readonly Chunk[]): Promise<Gap[]> {
     const end = offset + into.length;

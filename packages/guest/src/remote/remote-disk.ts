@@ -37,6 +37,8 @@ const IN_FLIGHT_BYTES = 8 << 20;
 /** Written and not flushed: from the first on it is flushed on the way, at the second writes wait for that. */
 const FLUSH_FROM_BYTES = 16 << 20,
   UNFLUSHED_BYTES = 32 << 20;
+/** Nothing can be lost any more, but a disk that is given back is there for others at once. */
+const CLOSE_PATIENCE_MS = 5_000;
 
 /** Opens a disk for a run of a guest. Throws what disk-service says (`disk.missing`, `disk.leased`), `disk.unreachable`. */
 export async function openRemoteDisk(options: RemoteDiskOptions): Promise<RemoteDisk> {
@@ -152,6 +154,7 @@ class Disk implements RemoteDisk {
   private async closeNow(): Promise<void> {
     try {
       if (this.unflushed.size > 0) await this.settle({ flush: {} });
+      else await this.session.settled(CLOSE_PATIENCE_MS);
     } finally {
       await this.session.close();
     }
