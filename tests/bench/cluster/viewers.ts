@@ -14,7 +14,9 @@ const PROGRAMS = join(import.meta.dirname, '../../../services/console-gateway/sr
 /** For one number of viewers. */
 export interface ViewersResult {
   readonly viewers: number;
-  /** Updates of the screen that a viewer got in a second, while the guest drew 30: of the viewer in the middle, and the slowest. */
+  /** What the guest sent: 30, unless the machine is too busy. */
+  readonly guestFramesPerSecond: number;
+  /** Updates of the screen that a viewer got in a second meanwhile: of the viewer in the middle, and the slowest. */
   readonly framesPerSecond: { readonly median: number; readonly slowest: number };
   readonly bytesPerFrame: number;
   /** Milliseconds from a key that one viewer sends to the change that it sees. */

@@ -10,11 +10,18 @@ if (url === undefined || count === undefined || durationMs === undefined || keys
   throw new Error('usage: viewers-process.ts URL COUNT MS KEYS');
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-/** Seconds of the gateway's processor, by its own metric. */
-async function gatewayCpu(): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  const line = text.split('\n').find((one) => one.startsWith('process_cpu_seconds_total'));
-  return Number(line?.split(' ').at(-1));
+/** Seconds of the gateway's processor, and frames that the guest sent, by its own metrics. */
+async function gateway(): Promise<{ readonly cpu: number; readonly frames: number; readonly at: number }> {
+  const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n');
+  const valueOf = (name: string): number =>
+    Number(
+      lines
+        .find((line) => line.startsWith(`${name}{`))
+        ?.split(' ')
+        .at(-1),
+    );
+  const [cpu, frames] = [valueOf('process_cpu_seconds_total'), valueOf('tomei_console_frames_in_total')];
+  return { cpu, frames, at: performance.now() };
 }
 
 const address = `${url.replace('http', 'ws')}/console/guests/${BENCH_GUEST.id}/rfb`;
@@ -31,10 +38,10 @@ press(KEYS.move);
 // Code that runs often is compiled by then.
 await pause(1000);
 const before = viewers.map((viewer) => ({ updates: viewer.client.updates, bytes: viewer.client.bytes }));
-const [cpuBefore, from] = [await gatewayCpu(), performance.now()];
+const from = await gateway();
 await pause(Number(durationMs));
-const [cpuAfter, to] = [await gatewayCpu(), performance.now()];
-const seconds = (to - from) / 1000;
+const to = await gateway();
+const seconds = (to.at - from.at) / 1000;
 const rates = viewers
   .map((viewer, i) => (viewer.client.updates - before[i]!.updates) / seconds)
   .toSorted((a, b) => a - b);
@@ -58,9 +65,10 @@ const quantile = (sorted: readonly number[], share: number): number =>
 
 process.stdout.write(
   `${JSON.stringify({
+    guestFramesPerSecond: (to.frames - from.frames) / seconds,
     framesPerSecond: { median: quantile(rates, 0.5), slowest: rates[0] },
     bytesPerFrame: bytes / rates.reduce((sum, rate) => sum + rate * seconds, 0),
-    gatewayCpu: (cpuAfter - cpuBefore) / seconds,
+    gatewayCpu: (to.cpu - from.cpu) / seconds,
     keyToPixelMs: { median: quantile(keyTimes, 0.5), p95: quantile(keyTimes, 0.95) },
   })}\n`,
 );
