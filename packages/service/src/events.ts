@@ -45,7 +45,10 @@ export class EventPublisher {
     this.maxWaiting = options.maxWaiting ?? MAX_WAITING;
   }
 
-  /** Never throws and never waits. Of more than `maxWaiting` events that cannot be stored, the oldest are given up. */
+  /**
+   * Never throws and never waits. Of more than `maxWaiting` events that cannot be stored the oldest are given up, each with a line
+   * in the log.
+   */
   emit(event: NewEvent): void {
     const { log, source } = this.options;
     if (this.closed) return log.warn({ verb: event.verb, subjectId: event.subjectId }, 'an event came after the end');
@@ -56,7 +59,9 @@ export class EventPublisher {
     } catch (error) {
       return log.error({ error, verb: event.verb }, 'an event cannot be written');
     }
-    while (this.outbox.length > this.maxWaiting) this.giveUp(this.outbox.shift()!, 'too many events wait for the bus');
+    // The first one is under way: whether it is stored is not known.
+    if (this.outbox.length > this.maxWaiting)
+      this.giveUp(this.outbox.splice(1, 1)[0]!, 'too many events wait for the bus');
     this.sending ??= this.send();
   }
 
@@ -75,12 +80,12 @@ export class EventPublisher {
       try {
         const storing = this.options.bus.emit(next.subject, next.bytes, { id: next.id, timeoutMs: ATTEMPT_MS });
         if ((await unlessAborted(storing, this.givingUp.signal)) === undefined) break;
-        this.remove(next);
+        this.outbox.shift();
         wait.reset();
       } catch (error) {
         // It can never be stored, whoever comes after it can.
         if (error instanceof TomeiError && !error.retryable) {
-          this.remove(next);
+          this.outbox.shift();
           this.giveUp(next, messageOf(error));
           continue;
         }
@@ -88,11 +93,6 @@ export class EventPublisher {
       }
     }
     this.sending = undefined;
-  }
-  /** It may have been given up for a newer one while it was sent. */
-  private remove(event: Waiting): void {
-    const at = this.outbox.indexOf(event);
-    if (at >= 0) this.outbox.splice(at, 1);
   }
   private giveUp({ subject, id }: Waiting, why: string): void {
     this.options.log.error({ subject, id, why }, 'an event is lost');

@@ -10,6 +10,9 @@ import { NatsBus } from './nats-bus.ts';
 import { natsAddress } from './nats-connection.ts';
 import { checkPattern, checkSubject, matches } from './subject.ts';
 
+/** Nothing here is measured: slow machines have room. */
+const SOON = { timeout: 60_000, interval: 2 };
+
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const EVENT = 'tomei.v1.event.guest.g-1';
 
@@ -41,7 +44,7 @@ describe.skipIf(natsServerMissing() !== undefined)('NatsBus and its server', () 
     const heard = Promise.withResolvers<string>();
     bus.subscribe('a', (subject) => heard.resolve(subject));
     const event = bus.emit(`${EVENT}.v`, bytes(''), { id: '1', timeoutMs: 60_000 });
-    await expect.poll(() => log.entries.length).toBe(1);
+    await expect.poll(() => log.entries.length, SOON).toBe(1);
 
     await server.start();
     await connected(bus);
@@ -72,7 +75,7 @@ describe.skipIf(natsServerMissing() !== undefined)('NatsBus and its server', () 
       await connected(bus);
       for (let n = 0; n < EACH; n++) publisher.emit({ noun: 'guest', subjectId: 'g-1', verb: `v${round * EACH + n}` });
       // While some are stored, some under way and some wait.
-      await expect.poll(() => heard.length, { interval: 1 }).toBeGreaterThan(round * EACH);
+      await expect.poll(() => heard.length, SOON).toBeGreaterThan(round * EACH);
       await server.restart();
     }
     await all.promise;
@@ -101,7 +104,7 @@ describe.skipIf(natsServerMissing() !== undefined)('NatsBus and its server', () 
       await connected(bus);
       const wrong = new NatsBus({ url: server.url.replace('secret', 'wrong'), name: 'test', log });
       onTestFinished(() => wrong.close());
-      await expect.poll(() => log.entries.length).toBe(2);
+      await expect.poll(() => log.entries.length, SOON).toBe(2);
 
       expect(log.entries[1]).toMatchObject({ level: 'warn', message: /cannot be reached/ });
       expect(JSON.stringify(log.entries)).toContain('Authorization Violation');
@@ -116,7 +119,7 @@ describe.skipIf(natsServerMissing() !== undefined)('NatsBus and its server', () 
     const log = memoryLog();
     const { bus } = await open({ hasJetStream: false }, log);
 
-    await expect.poll(() => log.entries.length).toBe(1);
+    await expect.poll(() => log.entries.length, SOON).toBe(1);
     await expect(bus.emit(`${EVENT}.v`, bytes(''), { id: '1', timeoutMs: 50 })).rejects.toMatchObject({
       code: 'bus.disconnected',
     });
@@ -171,7 +174,7 @@ describe.skipIf(natsServerMissing() !== undefined)('NatsBus and its server', () 
       const heard: string[] = [];
       bus.follow('tomei.v1.event.>', 'all', ({ subject }) => void heard.push(subject.split('.').at(-1)!));
       for (let n = 0; n < 5; n++) await bus.emit(`${EVENT}.old${n}`, bytes(''), { id: `old-${n}` });
-      await expect.poll(() => heard.length).toBe(5);
+      await expect.poll(() => heard.length, SOON).toBe(5);
 
       const raw = await connect({ servers: `127.0.0.1:${server.port}` });
       await (await raw.jetstreamManager()).streams.delete(EVENT_STREAM);
@@ -182,7 +185,7 @@ describe.skipIf(natsServerMissing() !== undefined)('NatsBus and its server', () 
       const count = what === 'deleted' ? 2 : 7;
       for (let n = 0; n < count; n++) await bus.emit(`${EVENT}.new${n}`, bytes(''), { id: `new-${n}` });
 
-      await expect.poll(() => heard.slice(5)).toEqual(Array.from({ length: count }, (_, n) => `new${n}`));
+      await expect.poll(() => heard.slice(5), SOON).toEqual(Array.from({ length: count }, (_, n) => `new${n}`));
       expect(errors).toMatchObject([{ code: 'event-stream.interrupted' }, { code: 'event-stream.made-anew' }]);
     },
   );
@@ -198,7 +201,7 @@ describe.skipIf(natsServerMissing() !== undefined)('NatsBus and its server', () 
     raw.publish('tomei.v1.event.guest.x.y', Uint8Array.of(0xff, 0, 13, 10));
     raw.publish('tomei.v1.event.guest.x.y');
 
-    await expect.poll(() => heard.map((message) => [...message])).toEqual([[0xff, 0, 13, 10], []]);
+    await expect.poll(() => heard.map((message) => [...message]), SOON).toEqual([[0xff, 0, 13, 10], []]);
   });
 
   test('patterns fit the subjects that they fit on a real server', async () => {

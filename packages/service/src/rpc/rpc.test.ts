@@ -11,6 +11,9 @@ import { freePort } from '@tomei/testkit';
 import { rpcClient, type CallOptions, type RpcClient } from './client.ts';
 import { MAX_MESSAGE_BYTES, serve, startRpcServer, type Handlers, type RpcServer } from './server.ts';
 
+/** Nothing here is measured: slow machines have room. */
+const SOON = { timeout: 60_000, interval: 2 };
+
 type PoolHandlers = Handlers<typeof PoolService>;
 type DisksHandlers = Handlers<typeof DisksService>;
 
@@ -495,11 +498,13 @@ describe('a server that ends', () => {
     onTestFinished(() => second.close());
 
     await expect
-      .poll(() =>
-        first.pool.calls.list({}).then(
-          ({ files }) => files.length,
-          () => 0,
-        ),
+      .poll(
+        () =>
+          first.pool.calls.list({}).then(
+            ({ files }) => files.length,
+            () => 0,
+          ),
+        SOON,
       )
       .toBe(1);
   });
