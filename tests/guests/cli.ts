@@ -45,6 +45,10 @@ export class Tomei implements AsyncDisposable {
   kill(): void {
     this.child.kill('SIGKILL');
   }
+  /** Asks it to end. */
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
   /** Waits until all output so far matches. Throws with the last output when the program ends before. */
   async saw(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.stdout) && !pattern.test(this.stderr)) {

@@ -5,6 +5,8 @@ import { openSerial, type SerialSocket } from './serial-socket.ts';
 
 /** After a pipe has ended, and after what a guest wrote so far. */
 const SILENT_MS = 1_000;
+/** For the first word of a guest that runs: the gateway may have to dial it first. */
+const FIRST_WORD_MS = 10_000;
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -21,13 +23,13 @@ export async function attachConsole(
     const waits = guest.phase === 'running' ? '' : ` is ${guest.phase}; its console comes when it runs.`;
     say(`tomei: the console of ${guest.name}${waits === '' ? '.' : waits} Ctrl-] leaves.`);
   }
-  const silence = silenceOf(serial, SILENT_MS);
+  const silence = silenceOf(serial);
   const ended = Promise.withResolvers<void>();
   const onEnd = (): void => ended.resolve();
   if (!stdin.isTTY) stdin.once('end', onEnd);
   const terminal = attachTerminal(serial, stdin, stdout);
   try {
-    await Promise.race([terminal.left, serial.closed, ended.promise.then(() => silence())]);
+    await Promise.race([terminal.left, serial.closed, ended.promise.then(() => silence(SILENT_MS))]);
   } finally {
     stdin.off('end', onEnd);
     terminal.detach();
@@ -44,25 +46,25 @@ export async function printSerial(
 ): Promise<void> {
   const guest = await api.guest(name);
   const serial = await openSerial(api, guest.id, { port, viewOnly: true });
-  const silence = silenceOf(serial, SILENT_MS);
+  const silence = silenceOf(serial);
   serial.onData((bytes) => void process.stdout.write(bytes));
   try {
-    await (follow ? serial.closed : Promise.race([serial.closed, silence()]));
+    await (follow ? serial.closed : Promise.race([serial.closed, silence(guest.console ? FIRST_WORD_MS : SILENT_MS)]));
   } finally {
     serial.close();
   }
 }
 
-/** Call what it returns to wait until nothing has come for so long. */
-function silenceOf(serial: SerialSocket, ms: number): () => Promise<void> {
-  let last = performance.now();
+/** Call what it returns to wait until nothing has come for a while: so long for something at all, then `SILENT_MS`. */
+function silenceOf(serial: SerialSocket): (firstMs: number) => Promise<void> {
+  let last: number | undefined;
   serial.onData(() => (last = performance.now()));
-  return async () => {
-    last = performance.now();
+  return async (firstMs) => {
+    const begun = performance.now();
     for (;;) {
-      const left = last + ms - performance.now();
+      const left = (last === undefined ? begun + firstMs : Math.max(last, begun) + SILENT_MS) - performance.now();
       if (left <= 0) return;
-      await new Promise((resolve) => setTimeout(resolve, left));
+      await new Promise((resolve) => setTimeout(resolve, Math.min(left, SILENT_MS / 4)));
     }
   };
 }

@@ -24,17 +24,21 @@ export async function openSerial(
   const closed = Promise.withResolvers<void>();
   closed.promise.catch(() => undefined);
   const handlers: ((bytes: Uint8Array) => void)[] = [];
-  // What comes before somebody listens is theirs too.
+  // What comes before somebody listens is for all who begin to in the same turn.
   const early: Uint8Array[] = [];
+  const deliver = (): void => {
+    if (handlers.length === 0) return;
+    for (const bytes of early.splice(0)) for (const handler of handlers) handler(bytes);
+  };
+  let isHeard = false;
   const fail = (error: TomeiError): void => {
     opened.reject(error);
     closed.reject(error);
   };
   socket.on('open', () => opened.resolve());
   socket.on('message', (data) => {
-    const bytes = data as Buffer;
-    if (handlers.length === 0) early.push(bytes);
-    for (const handler of handlers) handler(bytes);
+    early.push(data as Buffer);
+    if (isHeard) deliver();
   });
   socket.on('unexpected-response', (request, response) => {
     const pieces: Buffer[] = [];
@@ -55,7 +59,10 @@ export async function openSerial(
   return {
     onData: (handler) => {
       handlers.push(handler);
-      for (const bytes of early.splice(0)) handler(bytes);
+      queueMicrotask(() => {
+        isHeard = true;
+        deliver();
+      });
     },
     write: (bytes) => {
       if (socket.readyState === WebSocket.OPEN) socket.send(bytes);

@@ -1,0 +1,199 @@
+/** `tomei lab`, and the commands that talk to it: processes, HTTP and WebSockets as a person has them. */
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Tomei, tomei, type Finished } from '../guests/cli.ts';
+import { exit, say, smallKernel } from '../guests/small-kernel.ts';
+import { buildTiny } from '../guests/tiny-guest.ts';
+import { Api, SerialConsole, eventually } from './api.ts';
+
+const SLOW = 600_000;
+const BUILT = fileURLToPath(new URL('../../artefacts/guests/tiny/', import.meta.url));
+/** in al, 3FDh; test al, 1; jz; in al, 3F8h; out 3F8h, al: what is typed comes back. */
+const ECHO = [0x66, 0xba, 0xfd, 3, 0xec, 0xa8, 1, 0x74, 0xf7, 0x66, 0xba, 0xf8, 3, 0xec, 0xee, 0xeb, 0xef];
+/** mov word [0xB8000 + 2 n], a grey letter */
+const onScreen = (text: string): number[] =>
+  [...text].flatMap((c, n) => [0x66, 0xc7, 0x05, n * 2, 0x80, 0x0b, 0, c.charCodeAt(0), 7]);
+
+const vmx = (name: string): string => `config.version = "8"
+virtualHW.version = "8"
+displayName = "${name}"
+memsize = "16"
+serial0.present = "TRUE"
+tomei.kernel = "kernel"
+`;
+
+let folder: string;
+let pool: string;
+let lab: Tomei;
+let url: string;
+
+/** The lines of JSON that the lab has printed. */
+const lines = (): Record<string, unknown>[] =>
+  lab.stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+const command = (...args: string[]): Promise<Finished> => tomei(...args, '--server', url);
+const json = async <T>(...args: string[]): Promise<T> => {
+  const { code, stdout, stderr } = await command(...args, '--json');
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as T;
+};
+
+async function addSmall(name: string, code: readonly number[]): Promise<void> {
+  await mkdir(join(pool, name), { recursive: true });
+  await writeFile(join(pool, name, `${name}.vmx`), vmx(name));
+  await writeFile(join(pool, name, 'kernel'), smallKernel(code));
+}
+
+beforeAll(async () => {
+  await buildTiny();
+  folder = await mkdtemp(join(tmpdir(), 'tomei-lab-cli-'));
+  pool = join(folder, 'pool');
+  await addSmall('echo', [...onScreen('On the screen'), ...say('ready\n'), ...ECHO]);
+  await addSmall('exits', exit(1));
+  await mkdir(join(pool, 'tiny'));
+  for (const file of ['tiny.vmx', 'tiny.vmdk', 'vmlinuz', 'initrd.gz'])
+    await copyFile(join(BUILT, file), join(pool, 'tiny', file));
+  lab = new Tomei(['lab', join(pool, 'tiny/tiny.vmx'), '--port', '0', '--json']);
+  await lab.saw(/"kind":"started"/);
+  url = String(lines().find(({ kind }) => kind === 'started')!['url']);
+}, SLOW);
+afterAll(async () => {
+  await lab?.[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('tomei lab and the commands that talk to it', () => {
+  test('the pool around the given guest is registered, and the guest is powered on', async () => {
+    const start = lines().find(({ kind }) => kind === 'started')!;
+    expect(start).toMatchObject({ pool, guests: expect.arrayContaining(['tiny', 'echo', 'exits']) as string[] });
+
+    const { code, stdout } = await command('list');
+
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^NAME +STATE/);
+    expect(stdout).toMatch(/^echo +off/m);
+    expect(stdout).toMatch(/^tiny +(pending|starting|running)/m);
+  });
+
+  test('power on --wait, show, the screen, power reset --wait', async () => {
+    expect(await command('power', 'on', 'echo', '--wait')).toMatchObject({ code: 0, stdout: 'echo: running\n' });
+
+    const view = await json<Record<string, unknown>>('show', 'echo');
+    expect(view).toMatchObject({ name: 'echo', phase: 'running', runner: 'lab', memoryMiB: 16 });
+    expect((await command('show', 'echo')).stdout).toMatch(/^state +running since /m);
+
+    await eventually('the word is on the screen', async () =>
+      (await command('screenshot', 'echo')).stdout.startsWith('On the screen') ? true : undefined,
+    );
+    const file = join(folder, 'echo.png');
+    expect((await command('screenshot', 'echo', file)).code).toBe(0);
+    expect([...(await readFile(file)).subarray(1, 4)]).toEqual([...Buffer.from('PNG')]);
+
+    await using reset = new Tomei(['power', 'reset', 'echo', '--wait', '--json', '--server', url]);
+    const { code, stdout } = await reset.finished();
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ phase: 'running', run: 2 });
+  });
+
+  test('console joins a pipe to the serial port; logs has what it said', async () => {
+    await using console = new Tomei(['console', 'echo', '--server', url]);
+    await console.saw(/ready/);
+    console.type('typed by hand\n');
+    await console.saw(/typed by hand/);
+
+    const logs = await command('logs', 'echo');
+
+    expect(logs.code).toBe(0);
+    expect(logs.stdout).toContain('ready');
+    expect(logs.stdout).toContain('typed by hand');
+    // It never sleeps: the rest of the host is needed for others.
+    expect(await command('power', 'off', 'echo', '--wait')).toMatchObject({ code: 0, stdout: 'echo: off\n' });
+  });
+
+  test('events, with and without --follow', async () => {
+    await using following = new Tomei(['events', '--follow', '--guest', 'exits', '--json', '--server', url]);
+    await following.saw(/"verb":"registered"/);
+
+    await command('power', 'on', 'exits');
+    await following.saw(/"verb":"stopped"/);
+
+    const { events } = await json<{ events: { verb: string }[] }>('events', '--guest', 'exits');
+    expect(events.map(({ verb }) => verb).filter((verb) => verb !== 'warning')).toEqual([
+      'registered',
+      'placed',
+      'starting',
+      'running',
+      'stopped',
+    ]);
+    expect((await command('events', '--limit', '5')).stdout).toMatch(/^\d\d:\d\d:\d\d {2}exits +stopped/m);
+    expect(
+      lines().some(({ kind, verb, guestName }) => kind === 'event' && verb === 'stopped' && guestName === 'exits'),
+    ).toBe(true);
+  });
+
+  test('runners has the one of the lab', async () => {
+    const { runners } = await json<{ runners: object[] }>('runners');
+
+    expect(runners).toEqual([expect.objectContaining({ id: 'lab', state: 'ready' })]);
+    expect((await command('runners')).stdout).toMatch(/^lab +ready/m);
+  });
+
+  test('register under another name, and delete', async () => {
+    expect((await command('register', 'exits/exits.vmx', '--name', 'second')).code).toBe(0);
+    expect(await json('show', 'second')).toMatchObject({ name: 'second', vmxPath: 'exits/exits.vmx', phase: 'off' });
+
+    expect((await command('delete', 'second')).code).toBe(0);
+    await eventually('it is gone', async () => ((await command('show', 'second')).code === 1 ? true : undefined));
+  });
+
+  test('a path of this machine is no place in the pool, and the error names the one that is', async () => {
+    const { code, stderr } = await command('register', join(pool, 'exits/exits.vmx'));
+
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/the pool has exits\/exits\.vmx/);
+  });
+
+  test('what goes wrong is one line and an exit code', async () => {
+    const unknown = await command('show', 'nobody');
+    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringMatching(/^tomei: .*nobody.*\n$/) as string });
+    expect((await command('console', 'nobody')).code).toBe(1);
+    expect((await command('console', 'tiny', '--serial', '3')).stderr).toMatch(/^tomei: .*serial port 3/m);
+
+    const nowhere = await tomei('list', '--server', 'http://127.0.0.1:1');
+    expect(nowhere.code).toBe(5);
+    expect(nowhere.stderr).toMatch(/^tomei: no Tomei answers at http:\/\/127\.0\.0\.1:1 .*tomei lab/);
+  });
+
+  test(
+    'the guest that was given boots: a person logs in on its serial console',
+    async () => {
+      const api = new Api(url);
+      await api.until('tiny', 'running', (g) => g.phase === 'running');
+      using serial = new SerialConsole(url, 'tiny');
+      await serial.expect(/login: /);
+      serial.send('root\n');
+      await serial.expect(/tiny:~# /);
+      serial.send('echo answer-$((6*7))\n');
+      await serial.expect(/\nanswer-42/);
+
+      expect((await command('logs', 'tiny')).stdout).toContain('answer-42');
+    },
+    SLOW,
+  );
+
+  test('ends in order when it is asked to: guests are powered off, and nothing is left', async () => {
+    lab.signal('SIGINT');
+    const { code, stderr } = await lab.finished();
+
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const last = lines().filter(({ kind, verb }) => kind === 'event' && verb === 'stopped');
+    expect(last.at(-1)).toMatchObject({ guestName: 'tiny' });
+    expect((await tomei('list', '--server', url)).code).toBe(5);
+  }, 60_000);
+});
