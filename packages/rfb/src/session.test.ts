@@ -90,6 +90,22 @@ describe('updates', () => {
     expect(scene.receive(say.request(true, 0, 0, 3, 1)).hex()).toBe(update(0, 0, 3, 1, 0) + '00'.repeat(12));
   });
 
+  test('show a viewer that cannot follow the size what fits, and black where nothing is any more', () => {
+    const scene = new TestScene().connect();
+    const viewer = new TestViewer(4, 2, SERVER_FORMAT);
+    for (const [width, height] of [
+      [4, 2],
+      [5, 1],
+      [1, 3],
+    ] as const) {
+      const rgba = new Uint8Array(width * height * 4).fill(255);
+      scene.framebuffer.apply({ width, height, copies: [], rectangles: [{ x: 0, y: 0, width, height, rgba }] });
+      scene.receive(say.request(true, 0, 0, 4, 2));
+    }
+    for (const message of scene.sent) viewer.receive(message);
+    expect([...viewer.pixels].map((pixel) => (pixel === 0 ? '.' : '#')).join('')).toBe('#...#...');
+  });
+
   test('give a viewer without local cursor no cursor, and one with it the arrow, once, or none', () => {
     const sizes = (['arrow', 'none'] as const).map((cursor) => {
       const scene = new TestScene({ cursor }).connect();
@@ -175,6 +191,19 @@ describe('continuous updates', () => {
 
     // One went out at once, with what had added up.
     expect(Array.from({ length: 3 }, send)).toEqual([true, true, false]);
+  });
+
+  test('of the whole picture are of the whole picture when that has grown', () => {
+    const scene = new TestScene().connect();
+    const viewer = new TestViewer(4, 2, SERVER_FORMAT);
+    viewer.offered = [...offered, ids.desktopSize];
+    scene.receive(say.encodings(viewer.offered), say.continuous(true, 0, 0, 4, 2));
+
+    scene.framebuffer.apply({ width: 8, height: 8, copies: [], rectangles: [] });
+    scene.session.pump();
+    for (const message of scene.sent) viewer.receive(message);
+
+    expect([viewer.width, viewer.height, new Set(viewer.pixels)]).toEqual([8, 8, new Set([0])]);
   });
 
   test('honour a request for everything, wherever it is', () => {
