@@ -70,7 +70,12 @@ export class ServerProcess implements AsyncDisposable {
   ): Promise<ServerProcess> {
     const own = folder ?? (await mkdtemp(join(tmpdir(), `tomei-${program.program}-`)));
     const server = new ServerProcess(program, await freePort(), own, folder === undefined);
-    if (isStarted) await server.start();
+    try {
+      if (isStarted) await server.start();
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
     return server;
   }
 
