@@ -18,6 +18,9 @@ const STATUS: Readonly<Record<string, number>> = {
   'peer.unavailable': 503,
   'peer.timeout': 503,
   'host.forbidden': 403,
+  'origin.denied': 403,
+  'request.unknown-path': 404,
+  'request.bad-type': 415,
 };
 const BY_WHAT: Readonly<Record<string, number>> = { missing: 404, 'too-large': 413, unsupported: 422, internal: 500 };
 /** Nouns of what a person has sent or named: the request can be mended. */
@@ -48,6 +51,5 @@ export const errorHandler =
     const told = known(error);
     if (told === undefined) log.error({ error, url: request.url }, 'a request met a bug');
     const trouble = troubleOf(told ?? error);
-    const status = told?.code === 'request.bad-type' ? 415 : statusOf(trouble.code);
-    void reply.code(status).header('cache-control', 'no-store').send({ error: trouble });
+    void reply.code(statusOf(trouble.code)).header('cache-control', 'no-store').send({ error: trouble });
   };

@@ -16,11 +16,11 @@ import type { Pool } from '../registration.ts';
 import type { Runners } from '../runners.ts';
 import { diskView, eventView, fileView, guestView, runnerView } from '../views.ts';
 import { errorHandler } from './errors.ts';
+import { guard } from './guard.ts';
 import * as schemas from './schemas.ts';
 import { watch, type WatchParts } from './watch.ts';
 
 const POOL_MS = 30_000;
-const MAX_BODY_BYTES = 64 << 10;
 
 export interface ApiParts extends WatchParts {
   readonly guests: Guests;
@@ -54,12 +54,13 @@ export const apiRoutes =
         app.setValidatorCompiler(validatorCompiler);
         app.setSerializerCompiler(serializerCompiler);
         app.setErrorHandler(errorHandler(parts.log));
+        guard(app);
         addGuests(app, parts);
         addPool(app, parts);
         addState(app, parts);
         app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
       },
-      { prefix: '/api/v1', bodyLimit: MAX_BODY_BYTES },
+      { prefix: '/api/v1' },
     );
   };
 

@@ -1,0 +1,333 @@
+/** The HTTP API over a real pool service and a real bus and store in memory; what people send wrongly included. */
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fastify, type FastifyInstance, type LightMyRequestResponse } from 'fastify';
+import { PoolService, messages, newId, subjects, type PoolFile } from '@tomei/contracts';
+import { TomeiError } from '@tomei/kit';
+import {
+  GuestRecords,
+  MemoryBus,
+  MemoryStore,
+  Metrics,
+  quietLog,
+  serve,
+  startRpcServer,
+  type RpcServer,
+} from '@tomei/service';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startController, type Controller } from '../controller.ts';
+
+const VMX = `.encoding = "UTF-8"
+displayName = "tiny"
+memsize = "64"
+ide0:0.present = "TRUE"
+ide0:0.fileName = "tiny.vmdk"
+serial0.present = "TRUE"
+serial0.fileType = "pipe"
+serial0.fileName = "x"
+`;
+const FILES: Readonly<Record<string, string>> = {
+  'tiny/tiny.vmx': VMX,
+  'tiny/odd.vmx': 'displayName = "tiny two"\nmemsize = "5"\n',
+  'tiny/screen.vmx': `${VMX.replace('"tiny"', '"screen"')}RemoteDisplay.vnc.enabled = "TRUE"\nRemoteDisplay.vnc.port = "5901"\nRemoteDisplay.vnc.password = "s3cr3t-and-long"\n`,
+  'tiny/other.vmx': `${VMX.replace('"tiny"', '"other"')}RemoteDisplay.vnc.enabled = "TRUE"\nRemoteDisplay.vnc.port = "5901"\n`,
+  'tiny/nodisk.vmx': VMX.replace('tiny.vmdk', 'gone.vmdk'),
+};
+const missing = (path: string): TomeiError => new TomeiError('pool.missing', `${path} does not exist in the pool`);
+
+function startPool(folder: string): Promise<RpcServer> {
+  return startRpcServer({
+    bind: `unix:${join(folder, 'pool.sock')}`,
+    services: [
+      serve(PoolService, {
+        list: () =>
+          Promise.resolve({
+            files: Object.keys(FILES).map((path): PoolFile => ({
+              path,
+              kind: 'POOL_FILE_KIND_VMX',
+              sizeBytes: 1,
+              modifiedMs: 0,
+            })),
+          }),
+        info: ({ path }) =>
+          path === 'tiny/tiny.vmdk'
+            ? Promise.resolve({ path, createType: 'monolithicSparse', sizeBytes: 1024, allocatedBytes: 512 })
+            : Promise.reject(new TomeiError('disk.missing', `${path} does not exist in the pool`)),
+        create: ({ path, sizeBytes, createType }) => Promise.resolve({ info: { path, sizeBytes, createType } }),
+        async *fetch({ path }) {
+          await Promise.resolve();
+          const text = FILES[path];
+          if (text === undefined) throw missing(path);
+          yield { sizeBytes: text.length, data: Buffer.from(text) };
+        },
+      }),
+    ],
+  });
+}
+
+describe('the HTTP API', () => {
+  let folder: string;
+  let pool: RpcServer;
+  let bus: MemoryBus;
+  let store: MemoryStore;
+  let controller: Controller;
+  let app: FastifyInstance;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tomei-api-'));
+    pool = await startPool(folder);
+    bus = new MemoryBus();
+    store = new MemoryStore();
+    controller = await startController(
+      { log: quietLog(), metrics: new Metrics('controller'), bus, store },
+      { disks: pool.target },
+    );
+    app = fastify({ forceCloseConnections: true, routerOptions: { maxParamLength: 500 } });
+    await app.register(controller.routes);
+  });
+  afterEach(async () => {
+    await controller.close();
+    await app.close();
+    await pool.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const call = (
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    payload?: object | string,
+    headers: Record<string, string> = {},
+  ): Promise<LightMyRequestResponse> =>
+    app.inject({ method, url: `/api/v1${path}`, headers, ...(payload === undefined ? {} : { payload }) });
+  const JSON_TYPE = { 'content-type': 'application/json' };
+
+  test('registers a guest, shows it, and forgets it', async () => {
+    const made = await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' });
+    expect(made.statusCode).toBe(201);
+    const view = made.json<{ id: string }>();
+    expect(view).toMatchObject({
+      name: 'tiny',
+      phase: 'off',
+      power: 'off',
+      run: 0,
+      memoryMiB: 64,
+      vcpus: 1,
+      vmxPath: 'tiny/tiny.vmx',
+      disks: [{ slot: 'ide0:0', path: 'tiny/tiny.vmdk' }],
+      runner: null,
+      console: false,
+      deleting: false,
+      vnc: null,
+    });
+
+    expect((await call('GET', '/guests/TINY')).json()).toMatchObject({ id: view.id });
+    expect((await call('GET', '/guests')).json()).toMatchObject({ guests: [{ id: view.id }] });
+    expect((await call('DELETE', `/guests/${view.id}`)).statusCode).toBe(202);
+  });
+
+  test('a VNC password is said to be there, and shown nowhere', async () => {
+    const made = await call('POST', '/guests', { vmx: 'tiny/screen.vmx' });
+
+    expect(made.json()).toMatchObject({ vnc: { port: 5901, password: true } });
+    expect(made.json<{ warnings: string[] }>().warnings).toEqual([
+      expect.stringMatching(/^tiny\/screen\.vmx:\d+: RemoteDisplay/),
+    ]);
+    expect(made.body).not.toContain('s3cr3t');
+    expect((await call('GET', '/guests')).body).not.toContain('s3cr3t');
+  });
+
+  test.each<[string, object | string, Record<string, string>, number, string]>([
+    ['a field that nobody knows', { vmx: 'tiny/tiny.vmx', boot: 'now' }, {}, 400, 'request.bad'],
+    ['no field', {}, {}, 400, 'request.bad'],
+    ['no JSON', '{', JSON_TYPE, 400, 'request.bad'],
+    [
+      'another type of content, as a form of another site has',
+      '{"vmx":"tiny/tiny.vmx"}',
+      { 'content-type': 'text/plain' },
+      415,
+      'request.bad-type',
+    ],
+    ['a body without end', JSON.stringify({ vmx: 'x'.repeat(100_000) }), JSON_TYPE, 413, 'request.too-large'],
+    [
+      'a request from a page of another site',
+      { vmx: 'tiny/tiny.vmx' },
+      { 'sec-fetch-site': 'cross-site' },
+      403,
+      'origin.denied',
+    ],
+    ['a .vmx that is not there', { vmx: 'tiny/none.vmx' }, {}, 404, 'pool.missing'],
+    ['a .vmx with a mistake', { vmx: 'tiny/odd.vmx' }, {}, 400, 'vmx.value'],
+    ['a disk that is not there', { vmx: 'tiny/nodisk.vmx' }, {}, 404, 'disk.missing'],
+    ['a name that is none', { vmx: 'tiny/tiny.vmx', name: '../x' }, {}, 400, 'guest.bad-name'],
+  ])('refuses to register with %s', async (_, payload, headers, status, code) => {
+    const answer = await call('POST', '/guests', payload, headers);
+
+    expect(answer.json()).toMatchObject({ error: { code } });
+    expect(answer.statusCode).toBe(status);
+    expect((await call('GET', '/guests')).json()).toEqual({ guests: [] });
+  });
+
+  test('a name and a VNC port are had once', async () => {
+    await call('POST', '/guests', { vmx: 'tiny/screen.vmx' });
+
+    const again = await call('POST', '/guests', { vmx: 'tiny/tiny.vmx', name: 'Screen' });
+    expect([again.statusCode, again.json()]).toMatchObject([409, { error: { code: 'guest.exists' } }]);
+    const port = await call('POST', '/guests', { vmx: 'tiny/other.vmx' });
+    expect([port.statusCode, port.json()]).toMatchObject([409, { error: { code: 'guest.port-taken' } }]);
+  });
+
+  test.each<['GET' | 'POST' | 'DELETE', string, object | undefined, number, string]>([
+    ['GET', '/guests/nobody', undefined, 404, 'guest.missing'],
+    ['DELETE', '/guests/nobody', undefined, 404, 'guest.missing'],
+    ['POST', '/guests/nobody/power', { action: 'on' }, 404, 'guest.missing'],
+    ['POST', '/guests/nobody/power', { action: 'explode' }, 400, 'request.bad'],
+    ['GET', '/disk', undefined, 400, 'request.bad'],
+    ['GET', '/events?limit=0', undefined, 400, 'request.bad'],
+    ['GET', '/events?limit=x', undefined, 400, 'request.bad'],
+    ['GET', '/files?flder=x', undefined, 400, 'request.bad'],
+    ['GET', '/nothing', undefined, 404, 'request.unknown-path'],
+    ['POST', '/disks', { path: 'a.vmdk', sizeBytes: -1 }, 400, 'request.bad'],
+  ])('%s %s is answered with a status and a stable code', async (method, path, body, status, code) => {
+    const answer = await call(method, path, body);
+
+    expect([answer.statusCode, answer.json()]).toMatchObject([status, { error: { code } }]);
+  });
+
+  test('the legal moves', async () => {
+    const { id } = (await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' })).json<{ id: string }>();
+    const power = async (action: string): Promise<unknown[]> => {
+      const answer = await call('POST', `/guests/${id}/power`, { action });
+      const body = answer.json<{ power?: string; run?: number; error?: { code: string } }>();
+      return [answer.statusCode, body.error?.code ?? `${body.power}/${body.run}`];
+    };
+
+    expect(await power('reset')).toEqual([409, 'guest.not-running']);
+    expect(await power('on')).toEqual([202, 'on/1']);
+    expect(await power('on')).toEqual([202, 'on/1']);
+    expect(await power('reset')).toEqual([202, 'on/2']);
+    expect(await power('off')).toEqual([202, 'off/2']);
+    expect(await power('off')).toEqual([202, 'off/2']);
+  });
+
+  test('without the store: 503, and why; with it again all is there', async () => {
+    await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' });
+    store.setConnected(false);
+
+    const answer = await call('GET', '/guests');
+    expect([answer.statusCode, answer.json()]).toMatchObject([
+      503,
+      { error: { code: 'store.unavailable', retryable: true } },
+    ]);
+    expect(controller.readiness()).toMatch(/store/);
+    store.setConnected(true);
+    expect(controller.readiness()).toBeUndefined();
+    expect((await call('GET', '/guests')).json()).toMatchObject({ guests: [{ name: 'tiny' }] });
+  });
+
+  test('disks, files and the description of it all', async () => {
+    expect((await call('GET', '/files')).json<{ files: unknown[] }>().files).toHaveLength(Object.keys(FILES).length);
+    expect((await call('GET', '/disk?path=tiny/tiny.vmdk')).json()).toMatchObject({
+      type: 'monolithicSparse',
+      sizeBytes: 1024,
+    });
+    expect((await call('POST', '/disks', { path: 'new.vmdk', sizeBytes: 4096 })).statusCode).toBe(201);
+    const api = (await call('GET', '/openapi.json')).json<{ openapi: string; paths: Record<string, unknown> }>();
+    expect(api.openapi).toMatch(/^3\./);
+    expect(Object.keys(api.paths).toSorted()).toEqual([
+      '/api/v1/disk',
+      '/api/v1/disks',
+      '/api/v1/events',
+      '/api/v1/files',
+      '/api/v1/guests',
+      '/api/v1/guests/{idOrName}',
+      '/api/v1/guests/{idOrName}/power',
+      '/api/v1/runners',
+      '/api/v1/watch',
+    ]);
+  });
+
+  describe('watching', () => {
+    let port: number;
+    beforeEach(async () => {
+      await app.listen({ host: '127.0.0.1', port: 0 });
+      port = (app.server.address() as AddressInfo).port;
+    });
+    const open = (headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(`http://127.0.0.1:${port}/api/v1/watch`, { headers, signal: AbortSignal.timeout(20_000) });
+    /** Reads until the text matches. */
+    async function until(reader: ReadableStreamDefaultReader<Uint8Array>, pattern: RegExp): Promise<string> {
+      let text = '';
+      const decoder = new TextDecoder();
+      while (!pattern.test(text)) {
+        const { value, done } = await reader.read();
+        if (done) throw new Error(`ended without ${String(pattern)}:\n${text}`);
+        text += decoder.decode(value, { stream: true });
+      }
+      return text;
+    }
+
+    test('all guests, synced, then what changes and what happens', async () => {
+      const { id } = (await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' })).json<{ id: string }>();
+      const answer = await open();
+      expect(answer.headers.get('content-type')).toMatch(/^text\/event-stream/);
+      const reader = answer.body!.getReader();
+
+      const first = await until(reader, /event: synced\n/);
+      expect(first).toMatch(new RegExp(`event: guest\\ndata: \\{"id":"${id}"`));
+      await call('POST', `/guests/${id}/power`, { action: 'on' });
+      await until(reader, /"power":"on"/);
+      await call('DELETE', `/guests/${id}`);
+      await until(reader, new RegExp(`event: guest-gone\\ndata: \\{"id":"${id}"\\}`));
+      await reader.cancel();
+    });
+
+    test('who comes back hears what was missed, in order and once', async () => {
+      for (const verb of ['starting', 'running', 'stopped']) {
+        const event = { id: newId(), noun: 'guest', subjectId: 'g-x', verb, source: 'test' };
+        await bus.emit(subjects.event(event), messages.Event.encode(event), { id: event.id });
+      }
+
+      const reader = (await open({ 'last-event-id': '1' })).body!.getReader();
+      const text = await until(reader, /event: synced\n/);
+
+      expect([...text.matchAll(/^id: (\d+)$/gm)].map((m) => m[1])).toEqual(['2', '3']);
+      await reader.cancel();
+    });
+
+    test('who does not read is let go, and others are told all the same', async () => {
+      const slow = connect(port, '127.0.0.1');
+      slow.pause();
+      slow.on('error', () => undefined);
+      const gone = once(slow, 'close');
+      slow.write('GET /api/v1/watch HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n');
+      const reader = (await open()).body!.getReader();
+      await until(reader, /event: synced\n/);
+
+      const message = 'x'.repeat(60_000);
+      const last = 400;
+      const reading = until(reader, new RegExp(`^id: ${last}$`, 'm'));
+      for (let i = 1; i <= last; i++) {
+        const event = { id: newId(), noun: 'guest', subjectId: 'g-x', verb: 'warning', source: 'test', message };
+        await bus.emit(subjects.event(event), messages.Event.encode(event), { id: event.id });
+        if (i % 4 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+
+      await reading;
+      await reader.cancel();
+      slow.resume();
+      await gone;
+    });
+  });
+
+  test('records hold what the answers do not show', async () => {
+    const { id } = (await call('POST', '/guests', { vmx: 'tiny/screen.vmx' })).json<{ id: string }>();
+
+    const record = await new GuestRecords(store).get(id);
+    expect(record?.guest.spec).toMatchObject({
+      vmxText: FILES['tiny/screen.vmx'],
+      vnc: { password: 's3cr3t-and-long' },
+    });
+  });
+});
