@@ -57,16 +57,24 @@ interface Printer {
 const write = (text: string): void => void process.stdout.write(`${text}\n`);
 
 function textPrinter(): Printer {
+  // The address comes first: what happens before it is known is said below it.
+  let before: string[] | undefined = [];
+  const line = (text: string): void => {
+    if (before === undefined) write(text);
+    else before.push(text);
+  };
   return {
     event: (event) => {
       // What a lab registers as it starts is said at once, below its address.
       if (event.verb !== 'registered' && event.noun === 'guest')
-        write(eventLine({ ...event, at: new Date(event.atMs).toISOString() }));
+        line(eventLine({ ...event, at: new Date(event.atMs).toISOString() }));
     },
     warning: (text) => void process.stderr.write(`tomei: ${plain(text)}\n`),
     started: (url, pool, names) => {
       const which = names.length === 0 ? 'no guests yet' : names.map(plain).join(', ');
       write(`\n  Tomei is at  ${url}\n\n  guests       ${which}\n  pool         ${pool}\n  end          Ctrl-C\n`);
+      for (const text of before ?? []) write(text);
+      before = undefined;
     },
     ending: () => write('powering guests off; Ctrl-C again ends at once'),
   };
