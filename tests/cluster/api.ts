@@ -104,8 +104,11 @@ export class SerialConsole implements Disposable {
       wake();
     });
   }
+  /** Sent when the connection is there. */
   send(text: string): void {
-    this.socket.send(Buffer.from(text, 'latin1'));
+    const send = (): void => this.socket.send(Buffer.from(text, 'latin1'));
+    if (this.socket.readyState === WebSocket.CONNECTING) this.socket.once('open', send);
+    else send();
   }
   /** Waits for output behind the match before, and returns it up to and with the match. */
   async expect(pattern: RegExp): Promise<string> {
