@@ -10,7 +10,14 @@ export {
   type RpcServerOptions,
   type ServedService,
 } from './rpc/server.ts';
-export { rpcClient, type CallOptions, type Calls, type ClientDuplex, type RpcClient } from './rpc/client.ts';
+export {
+  rpcClient,
+  type CallOptions,
+  type Calls,
+  type ClientDuplex,
+  type RpcClient,
+  type RpcClientOptions,
+} from './rpc/client.ts';
 export type { Duplex } from './rpc/duplex.ts';
 export type { Bus, FollowFrom, StoredMessage, Subscription } from './bus/bus.ts';
 export type { Entry, Lease, Store } from './store/store.ts';

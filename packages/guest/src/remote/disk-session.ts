@@ -17,6 +17,8 @@ import type { Unflushed } from './unflushed.ts';
 
 /** One attempt to open the disk: whoever has it may have much to write before it is given over. */
 const OPEN_DEADLINE_MS = 30_000;
+/** Reads on their way to us; with HTTP/2's own 64 KiB each quarter of a MiB waits for us four times. */
+const WINDOW_BYTES = 1 << 20;
 const CLOSE_DEADLINE_MS = 30_000;
 
 /** What is asked for, without what only the session knows. */
@@ -76,7 +78,7 @@ export class DiskSession {
    * when a lost connection is back: what was read before it was lost may have changed.
    */
   static async open(options: RemoteDiskOptions, unflushed: Unflushed, onBack: () => void): Promise<DiskSession> {
-    const client = rpcClient(DisksService, options.target);
+    const client = rpcClient(DisksService, options.target, { windowBytes: WINDOW_BYTES });
     const patience = new Patience(options, () => undefined);
     try {
       for (;;) {

@@ -31,8 +31,17 @@ export interface RpcClient<T extends Service> {
   close(): void;
 }
 
+export interface RpcClientOptions {
+  /** What a server may send before it waits for us (HTTP/2's window); 64 KiB when absent. For streams of much data. */
+  readonly windowBytes?: number;
+}
+
 /** A client of one server. It connects when it is first used, and again when the connection broke. */
-export function rpcClient<T extends Service>(service: T, target: string): RpcClient<T> {
+export function rpcClient<T extends Service>(
+  service: T,
+  target: string,
+  { windowBytes }: RpcClientOptions = {},
+): RpcClient<T> {
   const client = new Client(target, credentials.createInsecure(), {
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
@@ -42,6 +51,7 @@ export function rpcClient<T extends Service>(service: T, target: string): RpcCli
     'grpc.max_reconnect_backoff_ms': 2_000,
     // Clients of one target in one process each have a connection of their own: one that is busy holds up no other.
     'grpc.use_local_subchannel_pool': 1,
+    ...(windowBytes === undefined ? {} : { 'grpc-node.flow_control_window': windowBytes }),
   });
   const calls = Object.entries(service).map(([name, method]) => [name, callOf(client, method, target)]);
   return { target, calls: Object.fromEntries(calls) as Calls<T>, close: () => client.close() };
