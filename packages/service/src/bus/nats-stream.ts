@@ -23,6 +23,8 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const BATCH = 200;
 /** How long one request for messages stays with the server. */
 const BATCH_MS = 30_000;
+/** When the server forgets a follower that asks for nothing: one that is gone, or whose handler takes that long. */
+const FORGET_AFTER_MS = 600_000;
 
 const STREAM = {
   subjects: [subjects.everyEvent],
@@ -114,7 +116,7 @@ export function followStream(
       max_deliver: 1,
       mem_storage: true,
       num_replicas: 1,
-      inactive_threshold: nanos(2 * BATCH_MS),
+      inactive_threshold: nanos(FORGET_AFTER_MS),
     });
     const consumer = connection.jetstream({ timeout: REQUEST_TIMEOUT_MS }).consumers.getPullConsumerFor(info);
     progress();
