@@ -53,8 +53,7 @@ export class Actor {
 
   /** Takes one step. Returns after how many milliseconds to look again. Throws when it is to be tried again. */
   async act(id: string, step: Step): Promise<number> {
-    if (!this.parts.isLeader())
-      throw new TomeiError('controller.no-leader', 'another controller leads', { retryable: true });
+    this.mustLead();
     switch (step.kind) {
       case 'stop': {
         const command = `stop-${id}-${step.run}-${step.phase}`;
@@ -81,6 +80,11 @@ export class Actor {
       case 'wait':
         return LATER_MS;
     }
+  }
+
+  private mustLead(): void {
+    if (!this.parts.isLeader())
+      throw new TomeiError('controller.no-leader', 'another controller leads', { retryable: true });
   }
 
   private async place(id: string): Promise<number> {
@@ -185,6 +189,8 @@ export class Actor {
   private async write(id: string, run: number, change: (guest: Guest) => Guest | undefined): Promise<boolean> {
     let written = false;
     await this.parts.records.update(id, (guest) => {
+      // A process that was held up between its decision and here may have been replaced meanwhile.
+      this.mustLead();
       const changed = guest.desired?.run === run ? change(guest) : undefined;
       written = changed !== undefined;
       return changed;
