@@ -6,6 +6,7 @@ import { diskMetrics, type DiskMetrics } from './disk-metrics.ts';
 import { Leases } from './leases.ts';
 import { inPoolTerms } from './pool-error.ts';
 import { Pool } from './pool.ts';
+import { PiecePool, SERVED_DISKS } from './read-piece.ts';
 import { serveTransfer } from './transfer.ts';
 
 /** Longer than a connection takes to come back, shorter than a person waits. */
@@ -39,6 +40,7 @@ export async function startDiskService(parts: ServiceParts, options: DiskService
   const pool = await Pool.open(options.pool);
   const leases = new Leases({ pool, instanceId: newId(), ttlMs, log, now });
   const metrics = diskMetrics(parts.metrics, () => leases.size);
+  const pieces = new PiecePool();
   const closing = new AbortController();
   const onBug = (error: unknown): void => log.error({ error }, 'a request met a bug');
   const disks: Handlers<typeof DisksService> = {
@@ -47,14 +49,15 @@ export async function startDiskService(parts: ServiceParts, options: DiskService
       await leases.close(leaseId, epoch);
       return {};
     },
-    transfer: (stream) => serveTransfer(stream, { leases, metrics, root: pool.root, closing: closing.signal, log }),
+    transfer: (stream) =>
+      serveTransfer(stream, { leases, metrics, pieces, root: pool.root, closing: closing.signal, log }),
   };
   const server = await startRpcServer({
     bind,
     advertise,
     services: [
       serve(PoolService, inTerms(poolHandlers(pool, leases), pool.root, metrics)),
-      serve(DisksService, {
+      serve(SERVED_DISKS, {
         ...inTerms({ open: disks.open, close: disks.close }, pool.root, metrics),
         transfer: disks.transfer,
       }),

@@ -1,5 +1,5 @@
 /** The stream of block requests: many under way, answered as they get done, each error told on its own request. */
-import type { Init, TransferRequest, TransferResponse } from '@tomei/contracts';
+import type { TransferRequest, TransferResponse } from '@tomei/contracts';
 import { TomeiError } from '@tomei/kit';
 import { troubleOf, type Duplex, type Log } from '@tomei/service';
 import type { DiskMetrics, RequestKind } from './disk-metrics.ts';
@@ -7,6 +7,7 @@ import { Budget, Outbox } from './in-flight.ts';
 import type { Lease } from './lease.ts';
 import type { Leases } from './leases.ts';
 import { inPoolTerms } from './pool-error.ts';
+import { ReadPiece, type Outgoing, type PiecePool } from './read-piece.ts';
 
 /** Of one read or write; a client cuts what is longer. */
 export const MAX_TRANSFER_BYTES = 1 << 20;
@@ -22,6 +23,7 @@ const REQUEST_BYTES = 4 << 10;
 export interface TransferParts {
   readonly leases: Leases;
   readonly metrics: DiskMetrics;
+  readonly pieces: PiecePool;
   /** Of the pool, which no client is told. */
   readonly root: string;
   /** Aborted when the service is to end: what is under way is done, nothing more is taken. */
@@ -49,7 +51,7 @@ export async function serveTransfer(stream: Stream, parts: TransferParts): Promi
 class TransferSession {
   private readonly parts: TransferParts;
   private readonly stream: Stream;
-  private readonly outbox: Outbox<Init<TransferResponse>>;
+  private readonly outbox: Outbox<Outgoing>;
   private readonly budget = new Budget(IN_FLIGHT_BYTES);
   private readonly attached = new Map<Lease, () => void>();
   private readonly underWay = new Set<Promise<void>>();
@@ -101,7 +103,7 @@ class TransferSession {
   }
 
   /** Returns the last message of the answer. */
-  private async carryOut(kind: RequestKind, lease: Lease, request: TransferRequest): Promise<Init<TransferResponse>> {
+  private async carryOut(kind: RequestKind, lease: Lease, request: TransferRequest): Promise<Outgoing> {
     const { id, epoch } = request;
     switch (kind) {
       case 'read':
@@ -134,14 +136,14 @@ class TransferSession {
     lease: Lease,
     { id, epoch }: TransferRequest,
     { offset, length }: { offset: number; length: number },
-  ): Promise<Init<TransferResponse>> {
+  ): Promise<Outgoing> {
     refuseLong(length, MAX_TRANSFER_BYTES);
     for (let at = 0; ; at += PIECE_BYTES) {
-      const data = new Uint8Array(Math.min(PIECE_BYTES, length - at));
-      await lease.use(epoch, (disk) => disk.read(offset + at, data));
-      this.parts.metrics.moved('read', data.length);
-      if (at + data.length >= length) return { id, data };
-      await this.outbox.send({ id, data, more: true });
+      const piece = new ReadPiece(this.parts.pieces, Math.min(PIECE_BYTES, length - at));
+      await lease.use(epoch, (disk) => disk.read(offset + at, piece.data));
+      this.parts.metrics.moved('read', piece.data.length);
+      if (at + piece.data.length >= length) return { id, piece };
+      await this.outbox.send({ id, piece, more: true });
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import {
   DisksService,
+  messages,
   type Init,
   type OpenResponse,
   type TransferRequest,
@@ -14,6 +15,7 @@ import { errorOf, rpcClient, type ClientDuplex, type RpcClient } from '@tomei/se
 import { Patience } from './patience.ts';
 import type { RemoteDiskOptions } from './remote-disk.ts';
 import type { Unflushed } from './unflushed.ts';
+import type { WriteMessage } from './write-message.ts';
 
 /** One attempt to open the disk: whoever has it may have much to write before it is given over. */
 const OPEN_DEADLINE_MS = 30_000;
@@ -22,7 +24,18 @@ const WINDOW_BYTES = 1 << 20;
 const CLOSE_DEADLINE_MS = 30_000;
 
 /** What is asked for, without what only the session knows. */
-export type Body = Pick<Init<TransferRequest>, 'read' | 'write' | 'flush' | 'discard' | 'renew' | 'pin'>;
+export type Body = Pick<Init<TransferRequest>, 'read' | 'flush' | 'discard' | 'renew' | 'pin'> & {
+  readonly write?: WriteMessage;
+};
+/** A request as it goes out: writes are encoded where their bytes are. */
+type Outgoing = Init<TransferRequest> & { readonly encoded?: Buffer };
+const CALLS = {
+  ...DisksService,
+  transfer: {
+    ...DisksService.transfer,
+    requestSerialize: (value: Outgoing): Buffer => value.encoded ?? DisksService.transfer.requestSerialize(value),
+  },
+};
 /** Takes a piece of a read at its place in the request. */
 export type TakePiece = (piece: Uint8Array, at: number) => void;
 
@@ -78,7 +91,7 @@ export class DiskSession {
    * when a lost connection is back: what was read before it was lost may have changed.
    */
   static async open(options: RemoteDiskOptions, unflushed: Unflushed, onBack: () => void): Promise<DiskSession> {
-    const client = rpcClient(DisksService, options.target, { windowBytes: WINDOW_BYTES });
+    const client = rpcClient(CALLS, options.target, { windowBytes: WINDOW_BYTES });
     const patience = new Patience(options, () => undefined);
     try {
       for (;;) {
@@ -147,7 +160,12 @@ export class DiskSession {
     const { leaseId, epoch } = this.lease;
     pending.received = 0;
     this.asked = true;
-    this.stream?.send({ id, leaseId, epoch, ...pending.body });
+    const { write, ...rest } = pending.body;
+    const request: Outgoing =
+      write === undefined
+        ? { id, leaseId, epoch, ...rest }
+        : { encoded: write.encoded(messages.TransferRequest.encode({ id, leaseId, epoch })) };
+    this.stream?.send(request);
   }
 
   /** One connection after the other, until the disk is closed or somebody else's. */

@@ -5,6 +5,7 @@ import { DiskSession, closedError } from './disk-session.ts';
 import { FlightLimit } from './flight-limit.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { Unflushed } from './unflushed.ts';
+import { WriteMessage } from './write-message.ts';
 
 export interface RemoteDiskOptions {
   /** Of disk-service, as gRPC writes it. */
@@ -105,10 +106,9 @@ class Disk implements RemoteDisk {
   private async writePiece(offset: number, from: Uint8Array, at: number, length: number): Promise<void> {
     while (this.unflushed.bytes + length > UNFLUSHED_BYTES) await this.flushOnTheWay();
     // Guest memory may change while the request is on its way, and when it has to be sent again.
-    const data = Buffer.allocUnsafeSlow(length);
-    data.set(from.subarray(at, at + length));
-    await this.session.request({ write: { offset, data } });
-    this.unflushed.add({ offset, data });
+    const write = new WriteMessage(offset, from.subarray(at, at + length));
+    await this.session.request({ write });
+    this.unflushed.add(write);
     // Whoever has to wait for it is told when it fails.
     if (this.unflushed.bytes > FLUSH_FROM_BYTES) this.flushOnTheWay().catch(() => undefined);
   }

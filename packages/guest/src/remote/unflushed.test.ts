@@ -1,10 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Unflushed } from './unflushed.ts';
+import { WriteMessage } from './write-message.ts';
 
-const written = (offset: number, length: number): { offset: number; data: Uint8Array } => ({
-  offset,
-  data: new Uint8Array(length),
-});
+const written = (offset: number, length: number): WriteMessage => new WriteMessage(offset, new Uint8Array(length));
 const shape = (unflushed: Unflushed): number[][][] =>
   [...unflushed.groups()].map((group) => group.map(({ offset, data }) => [offset, data.length]));
 

@@ -2,17 +2,13 @@
  * What was written and may still be lost: writes that were answered and not flushed since. When disk-service comes back as another
  * process they are written again, as an NFS client does by its write verifier (RFC 1813, 4.8), so that a flush never lies.
  */
-
-export interface Written {
-  readonly offset: number;
-  readonly data: Uint8Array;
-}
+import type { WriteMessage } from './write-message.ts';
 
 /** Writes that overlap are told apart by these; it only costs time when two that do not are taken for two that do. */
 const BLOCK_BYTES = 4096;
 
 export class Unflushed {
-  private readonly writes = new Map<number, Written>();
+  private readonly writes = new Map<number, WriteMessage>();
   /** The last write at each offset. */
   private readonly byOffset = new Map<number, number>();
   private sequence = 0;
@@ -26,7 +22,7 @@ export class Unflushed {
   }
 
   /** Keeps a write that was answered. `data` is not to change any more. */
-  add(written: Written): void {
+  add(written: WriteMessage): void {
     const before = this.byOffset.get(written.offset);
     // What it writes over as a whole is not needed any more.
     if (before !== undefined && this.writes.get(before)!.data.length <= written.data.length) this.drop(before);
@@ -54,8 +50,8 @@ export class Unflushed {
   }
 
   /** All writes, oldest first, in groups within which none overlaps another: a group may be written in any order. */
-  *groups(): Generator<readonly Written[]> {
-    let group: Written[] = [];
+  *groups(): Generator<readonly WriteMessage[]> {
+    let group: WriteMessage[] = [];
     const taken = new Set<number>();
     for (const written of [...this.writes.values()]) {
       const blocks = blocksOf(written);
@@ -71,7 +67,7 @@ export class Unflushed {
   }
 }
 
-function blocksOf({ offset, data }: Written): number[] {
+function blocksOf({ offset, data }: WriteMessage): number[] {
   const first = Math.floor(offset / BLOCK_BYTES),
     last = Math.floor((offset + Math.max(data.length, 1) - 1) / BLOCK_BYTES);
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
