@@ -23,6 +23,8 @@ export interface Answer {
   readonly status: number;
   readonly body: unknown;
 }
+/** A boot on a machine that has much else to do. */
+const EXPECT_MS = 60_000;
 /** Between two looks at something that nobody announces. */
 const LOOK_AGAIN_MS = 100;
 
@@ -110,8 +112,9 @@ export class SerialConsole implements Disposable {
     if (this.socket.readyState === WebSocket.CONNECTING) this.socket.once('open', send);
     else send();
   }
-  /** Waits for output behind the match before, and returns it up to and with the match. */
-  async expect(pattern: RegExp): Promise<string> {
+  /** Waits for output behind the match before, and returns it up to and with the match. Throws with what came instead. */
+  async expect(pattern: RegExp, limitMs = EXPECT_MS): Promise<string> {
+    const until = performance.now() + limitMs;
     for (;;) {
       const text = this.output.slice(this.from);
       const match = pattern.exec(text);
@@ -121,7 +124,15 @@ export class SerialConsole implements Disposable {
       }
       if (this.closed !== undefined)
         throw new Error(`closed (${this.closed}) without ${String(pattern)}:\n${text.slice(-2000)}`);
-      await new Promise<void>((resolve) => this.waiting.add(resolve));
+      const leftMs = until - performance.now();
+      if (leftMs <= 0) throw new Error(`no ${String(pattern)} in:\n${text.slice(-2000)}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.waiting.add(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
     }
   }
   [Symbol.dispose](): void {

@@ -82,6 +82,38 @@ describe('a serial port', () => {
     expect(guest.typed[0]).toBe('');
   });
 
+  test('takes what is typed while the gateway is still reaching the guest', async () => {
+    const id = await rig.register();
+    const guest = await rig.powerOn(id);
+    const terminal = new Terminal(id);
+    terminal.socket.once('open', () => {
+      terminal.socket.send(Buffer.from('early '));
+      terminal.socket.send(Buffer.from('bird'));
+    });
+
+    await guest.until((g) => g.typed[0]!.length >= 'early bird'.length);
+
+    expect(guest.typed[0]).toBe('early bird');
+  });
+
+  test('of a guest that is off nothing remains of what is typed', async () => {
+    const id = await rig.register();
+    const terminal = new Terminal(id);
+    await once(terminal.socket, 'open');
+    terminal.socket.send(Buffer.from('nobody '));
+    terminal.socket.ping();
+    await once(terminal.socket, 'pong');
+
+    const guest = await rig.powerOn(id);
+    await guest.until((g) => g.attachments === 1);
+    guest.print(0, '>');
+    await terminal.until((t) => t.text === '>');
+    terminal.socket.send(Buffer.from('here'));
+    await guest.until((g) => g.typed[0]!.endsWith('here'));
+
+    expect(guest.typed[0]).toBe('here');
+  });
+
   test('takes nothing from those who only watch', async () => {
     const id = await rig.register();
     const guest = await rig.powerOn(id);

@@ -58,6 +58,7 @@ export class ConsoleLink {
   private lastLive = -Infinity;
   private shown = '';
   private hasFrame = false;
+  private hasSettled = false;
   private version = 0;
   private retryMs: number;
 
@@ -67,7 +68,10 @@ export class ConsoleLink {
     this.log = parts.log.child({ guestId });
     this.retryMs = parts.pace.retryMs;
     const patience = setTimeout(this.firstPicture.resolve, FIRST_PICTURE_MS);
-    void this.firstPicture.promise.then(() => clearTimeout(patience));
+    void this.firstPicture.promise.then(() => {
+      this.hasSettled = true;
+      clearTimeout(patience);
+    });
     this.framebuffer.onChange(() => {
       this.version++;
       this.firstPicture.resolve();
@@ -100,6 +104,11 @@ export class ConsoleLink {
   /** Fulfilled when there is something to show, or a moment later: who looks just once should not see a screen that is black. */
   get settled(): Promise<void> {
     return this.firstPicture.promise;
+  }
+
+  /** Whether `settled` has been fulfilled. */
+  get isSettled(): boolean {
+    return this.hasSettled;
   }
 
   add(viewer: LinkViewer): void {

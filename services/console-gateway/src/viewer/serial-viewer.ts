@@ -14,6 +14,8 @@ export interface SerialViewerSettings {
 
 /** Input goes on in pieces of this size, so that a long paste does not keep a key waiting. */
 const PIECE_BYTES = 4096;
+/** What may be typed before the console is there; a line of a script, not a paste. */
+const HELD_BYTES = 16 << 10;
 const SKIPPED = Buffer.from('\r\n[some output was skipped]\r\n');
 
 export class SerialViewer implements Viewer, LinkViewer {
@@ -29,6 +31,8 @@ export class SerialViewer implements Viewer, LinkViewer {
   private isBehind = false;
   private isOver = false;
   private isPaused = false;
+  /** Typed while the gateway was still reaching the guest's console. */
+  private held: Uint8Array[] | undefined;
 
   /** Throws `viewers.too-many`. */
   constructor(parts: ViewerParts, settings: SerialViewerSettings, wire: Wire) {
@@ -55,7 +59,7 @@ export class SerialViewer implements Viewer, LinkViewer {
 
   attached(serialPorts: readonly number[]): void {
     const { port } = this.settings;
-    if (serialPorts.includes(port)) return;
+    if (serialPorts.includes(port)) return this.release();
     const has = serialPorts.length === 0 ? 'none' : serialPorts.join(', ');
     this.gone(
       new TomeiError(
@@ -73,7 +77,7 @@ export class SerialViewer implements Viewer, LinkViewer {
 
   /** Bytes from the viewer. */
   receive(bytes: Uint8Array): void {
-    if (this.isOver || this.settings.viewOnly) return;
+    if (this.isOver || this.settings.viewOnly || this.hold(bytes)) return;
     const { port } = this.settings;
     let hasRoom = true;
     for (let at = 0; at < bytes.length; at += PIECE_BYTES)
@@ -86,6 +90,24 @@ export class SerialViewer implements Viewer, LinkViewer {
       this.isPaused = false;
       if (!this.isOver) this.wire.resume();
     });
+  }
+
+  /** Keeps what comes before it is known whether there is a console. */
+  private hold(bytes: Uint8Array): boolean {
+    if (this.held === undefined) {
+      if (this.link.serialPorts !== undefined || this.link.isSettled) return false;
+      this.held = [];
+      // Then it is off, or cannot be reached: of such a guest nothing remains of what is typed.
+      void this.link.settled.then(() => this.release());
+    }
+    const waiting = this.held.reduce((sum, early) => sum + early.length, 0);
+    if (waiting + bytes.length <= HELD_BYTES) this.held.push(bytes);
+    return true;
+  }
+  private release(): void {
+    const held = this.held ?? [];
+    this.held = undefined;
+    for (const early of held) this.receive(early);
   }
 
   /** The connection is gone. */
