@@ -57,22 +57,12 @@ describe.skipIf(!hasKubectl)('deploy/k8s (kubectl is needed)', () => {
     ].join('\n');
     writeFileSync(join(folder, 'manifests.ts'), text);
     writeFileSync(join(folder, 'wrong.ts'), text.replace('"containerPort"', '"containerPrt"'));
-    const compile = (file: string): string =>
-      spawnSync(
-        join(REPOSITORY, 'node_modules/.bin/tsc'),
-        [
-          '--noEmit',
-          '--ignoreConfig',
-          '--strict',
-          '--skipLibCheck',
-          '--module',
-          'nodenext',
-          '--types',
-          '',
-          join(folder, file),
-        ],
-        { encoding: 'utf8' },
-      ).stdout;
+    const options = { noEmit: true, strict: true, skipLibCheck: true, module: 'nodenext', target: 'es2022', types: [] };
+    const compile = (file: string): string => {
+      const config = join(folder, `${file}.json`);
+      writeFileSync(config, JSON.stringify({ compilerOptions: options, files: [file] }));
+      return spawnSync(join(REPOSITORY, 'node_modules/.bin/tsc'), ['-p', config], { encoding: 'utf8' }).stdout;
+    };
 
     expect(compile('manifests.ts')).toBe('');
     expect(compile('wrong.ts')).toContain('containerPrt');
