@@ -7,10 +7,11 @@ const LABEL_WIDTH = 90,
   BAR = 9,
   GAP = 8,
   HEAD = 34;
-/** One colour a hypervisor, readable on light and dark ground. */
-const COLOURS = ['#3b7dd8', '#d8803b', '#6a9a4c', '#9a5cb4'];
+/** One colour a hypervisor (or another series), readable on light and dark ground. */
+export const COLOURS = ['#3b7dd8', '#d8803b', '#6a9a4c', '#9a5cb4'];
 
-const escaped = (text: string): string =>
+/** As text between or within tags. */
+export const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 /** An SVG picture of processor seconds. Rows without any figure are left out. */

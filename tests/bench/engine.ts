@@ -1,10 +1,10 @@
 /** `pnpm bench engine`: loops on a bare processor, boots and workloads beside QEMU and v86. See options.ts. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release, type as systemType } from 'node:os';
 import { join } from 'node:path';
 import { barChart } from './chart.ts';
 import { buildBenchGuest, type BenchGuest } from './guest/build-guest.ts';
+import { describeMachine } from './here.ts';
 import { measureLoops } from './measure-loops.ts';
 import { USAGE, parseOptions, type BenchOptions } from './options.ts';
 import { PEERS, v86Version, type Boot, type Peer } from './peers.ts';
@@ -103,17 +103,12 @@ function expectedResults({ program }: BenchGuest, suite: readonly Run[], scale: 
 function describeHere({ runs, scale }: BenchOptions): Circumstances {
   const version = spawnSync('qemu-system-i386', ['--version'], { encoding: 'utf8' });
   return {
-    date: new Date().toISOString().slice(0, 10),
-    processor: cpus()[0]?.model ?? 'unknown',
-    processors: cpus().length,
-    system: `${systemType()} ${release()}`,
-    node: process.versions.node,
+    ...describeMachine(),
     versions: {
       V8: process.versions.v8,
       QEMU: version.status === 0 ? (/version (\S+)/.exec(version.stdout)?.[1] ?? 'unknown') : 'none',
       v86: v86Version(),
     },
-    load: loadavg()[1] ?? 0,
     runs,
     scale,
   };

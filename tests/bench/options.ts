@@ -67,7 +67,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   };
 }
 
-function count(option: string, text: string): number {
+/** A whole number above 0. Throws an Error that names the option. */
+export function count(option: string, text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) throw new Error(`${option} ${text}: give a whole number above 0`);
   return value;

@@ -1,18 +1,11 @@
 /** What a benchmark found, and the sums that its pages show. */
+import type { Here } from './here.ts';
 import type { LoopFigure } from './measure-loops.ts';
 import type { Run } from './run-peer.ts';
 import { median } from './statistics.ts';
 
-/** Where and when it was measured: figures of different machines do not compare. */
-export interface Circumstances {
-  readonly date: string;
-  readonly processor: string;
-  readonly processors: number;
-  readonly system: string;
-  readonly node: string;
+export interface Circumstances extends Here {
   readonly versions: Readonly<Record<string, string>>;
-  /** Load average over five minutes when it began: above the number of processors, wall time means little. */
-  readonly load: number;
   readonly runs: number;
   readonly scale: number;
 }
