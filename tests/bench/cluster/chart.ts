@@ -37,7 +37,7 @@ export function clusterChart(results: ClusterResults): string {
   const columns = [
     {
       title: 'Disk',
-      series: ['local', 'through gRPC (logarithmic)'],
+      series: ['local', 'through gRPC'],
       panels: disk === undefined ? [] : diskPanels(disk),
     },
     { title: 'Viewers', series: [], panels: viewersPanels(results.viewers) },
@@ -52,6 +52,7 @@ export function clusterChart(results: ClusterResults): string {
     series.forEach((name, n) => {
       out.push(rect(LABEL + n * 80, 10, 10, 10, n), text(LABEL + 15 + n * 80, 19, name));
     });
+    if (series.length > 0) out.push(text(COLUMN - 10, 19, 'logarithmic scales', 'text-anchor="end"'));
     let top = HEAD;
     for (const panel of panels) {
       out.push(...panelAt(panel, top));

@@ -119,24 +119,25 @@ const DISK_TEXT = [
 const DISK_LIMITS = [
   '### What limits disks',
   '',
-  'Small requests: the way there and back between two event loops, not the bytes. When copies of blocks were taken away on both sides',
-  '(commit 87cd7a7), a random read one deep stayed at about 180 µs, while reads 32 deep went from 8,700 to 10,800 a second. So a guest',
-  'that keeps several requests in flight loses less.',
+  'Small requests: one at a time, the way there and back between two processes, not the bytes; when copies of blocks were taken away on',
+  'both sides (commit 87cd7a7), a random read one deep stayed at about 180 µs. With many in flight, the work for each of them: by the same',
+  'change, reads 32 deep went from 8,700 to 10,800 a second.',
   '',
   'Large requests: copies, and the garbage that they leave. Before that commit a block was held three times on each side, and the',
   'collector ran a full cycle for every few MiB; writes are now copied once, into the message that is sent, kept and sent again if need',
   'be, and reads go from the file into the message. In a row that took writing from 52 to 95 MiB/s and reading from 135 to 176 MiB/s, on',
-  'a busy machine with two cores. The collector is still the largest single entry in a profile of the process that asks: a third of its',
-  'busy time, the local disk included.',
+  'a busy machine with two cores. After it the collector was still the largest single entry in a profile of the process that asks: a',
+  'third of its busy time, its start and the local disk included.',
 ];
 const VIEWERS_TEXT = [
   '## Viewers',
   '',
   'A scripted guest, a console-gateway and the viewers, each in a process of its own. The guest scrolls text in a window of 400 x 300 on a',
   'screen of 1024 x 768, 30 times a second; viewers come by WebSocket and offer the encodings that noVNC offers. *Frames/s* is what the',
-  'viewer in the middle got, beside what the guest sent meanwhile. *Key to pixel*, on a screen that is otherwise still, is the time from a',
-  'key that one viewer sends to the change that it sees, by way of the gateway and the guest and back; the others see it, too. *CPU* is the',
-  "gateway's process while the screen scrolls, 100 for a whole processor. See `tests/bench/cluster/viewers.ts`.",
+  'viewer in the middle got, beside what the guest sent meanwhile; the two are counted a few milliseconds apart. *Key to pixel*, on a',
+  'screen that is otherwise still, is the time from a key that one viewer sends to the change that it sees, by way of the gateway and the',
+  "guest and back; the others see it, too. *CPU* is the gateway's process while the screen scrolls, 100 for a whole processor. See",
+  '`tests/bench/cluster/viewers.ts`.',
 ];
 const VIEWERS_LIMITS = [
   '### What limits viewers',
@@ -146,6 +147,6 @@ const VIEWERS_LIMITS = [
   "a desktop's encoding, 37 percent of the time is in zlib, 14 in converting pixels and 6 in finding runs (commit cac4a14).",
   '',
   'So the CPU of the whole gateway says little about the number of viewers, and may even fall: in profiles of its process during this',
-  'benchmark the garbage collector took 30 percent of the busy time with one viewer and 5 with 50, and writing to sockets, which is each',
-  "viewer's own, 2 and 14.",
+  'benchmark, taken after that commit, the garbage collector had 30 percent of the busy time (the start included) with one viewer and 5',
+  "with 50, and writing to sockets, which is each viewer's own, 2 and 14.",
 ];
