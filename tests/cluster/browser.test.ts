@@ -44,7 +44,7 @@ describe.skipIf(missing !== undefined)(
       folder = await mkdtemp(join(tmpdir(), 'tomei-browser-'));
       await mkdir(ARTEFACTS, { recursive: true });
       await buildTiny();
-      await copyTiny(folder, 'tiny');
+      await copyTiny(folder, 'tiny', { inPool: true });
       lab = await startLab({ pool: folder, port: 0 });
       api = new Api(lab.url);
       browser = await launchChromium();

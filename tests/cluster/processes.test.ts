@@ -42,7 +42,7 @@ describe.skipIf(missing !== undefined)(
       await buildTiny();
       for (const name of ['tiny', 'other']) {
         await mkdir(join(folder, name), { recursive: true });
-        await copyTiny(join(folder, name), name);
+        await copyTiny(join(folder, name), name, { inPool: true });
       }
       const [disks, controller, gateway] = await Promise.all([freePort(), freePort(), freePort()]);
       nats = await startNatsServer();
@@ -179,7 +179,7 @@ describe.skipIf(missing !== undefined)(
       await api.register('other/other.vmx', 'second');
       // Two runners of 200 MiB, and guests of 128 MiB: a third finds no room.
       await mkdir(join(folder, 'third'), { recursive: true });
-      await copyTiny(join(folder, 'third'), 'third');
+      await copyTiny(join(folder, 'third'), 'third', { inPool: true });
       await api.register('third/third.vmx', 'third');
       for (const name of ['first', 'second']) await api.power(name, 'on');
       for (const name of ['first', 'second']) await api.until(name, 'running', (g) => g.phase === 'running');

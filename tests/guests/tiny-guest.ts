@@ -1,5 +1,5 @@
 /** The tiny guest for tests: built once, by the command that people use, and copied for each use. */
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startGuest, type Guest, type StartOptions } from '@tomei/guest';
@@ -22,14 +22,21 @@ export async function buildTiny(): Promise<void> {
   if (code !== 0) throw new Error(`the tiny guest cannot be built: ${stderr.trim().split('\n').at(-1)}`);
 }
 
-/** A copy in `folder`, with a disk of its own: as built, or a copy of `disk`. */
-export async function copyTiny(folder: string, name: string, disk = join(BUILT, 'tiny.vmdk')): Promise<TinyGuest> {
+export interface CopyOptions {
+  /** Default: as built. */
+  readonly disk?: string;
+  /** Whether the copy is for a pool, which takes no links that lead out of it. */
+  readonly inPool?: boolean;
+}
+/** A copy in `folder`, with a disk of its own. */
+export async function copyTiny(folder: string, name: string, options: CopyOptions = {}): Promise<TinyGuest> {
+  const { disk = join(BUILT, 'tiny.vmdk'), inPool = false } = options;
   const at = (file: string): string => join(folder, `${name}${file}`);
   const text = await readFile(join(BUILT, 'tiny.vmx'), 'latin1');
   await copyFile(disk, at('.vmdk'));
-  // No links: a pool takes none that lead out of it.
-  await copyFile(join(BUILT, 'vmlinuz'), at('.vmlinuz'));
-  await copyFile(join(BUILT, 'initrd.gz'), at('.initrd'));
+  const place = inPool ? copyFile : symlink;
+  await place(join(BUILT, 'vmlinuz'), at('.vmlinuz'));
+  await place(join(BUILT, 'initrd.gz'), at('.initrd'));
   await writeFile(
     at('.vmx'),
     text

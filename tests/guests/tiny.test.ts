@@ -113,7 +113,7 @@ test('the next boot finds the file, shows its login on the screen too, and can b
 
 test('a guest saved in the middle of its boot goes on to the same output in a fresh process', async (context) => {
   const { snapshot, disk, output } = need(middle, context);
-  const copy = await copyTiny(folder, 'middle', disk);
+  const copy = await copyTiny(folder, 'middle', { disk });
 
   const run = await tomei('run', copy.vmx, '--restore', snapshot, '--expect', 'login: $', '--timeout', '300');
 
@@ -129,7 +129,7 @@ test('a guest saved in the middle of its boot goes on to the same output in a fr
 
 test('a guest that powers off ends the command with 0', async (context) => {
   const { snapshot, disk } = need(shell, context);
-  const copy = await copyTiny(folder, 'off', disk);
+  const copy = await copyTiny(folder, 'off', { disk });
   await using run = new Tomei(['run', copy.vmx, '--restore', snapshot]);
 
   run.type('poweroff\n');
@@ -158,7 +158,7 @@ test('a full host disk is an error for the guest, is said once, and loses nothin
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${room}`, 'tmpfs', small]);
   context.skip(mounted.status !== 0, 'a small tmpfs cannot be mounted here (needs root)');
   try {
-    const copy = await copyTiny(small, 'full', disk);
+    const copy = await copyTiny(small, 'full', { disk });
     await using console = new Console(copy.vmx, { restore: snapshot });
     console.send('echo first > /root/first; sync; echo SYNC-$((1+1))\n');
     await console.expect(/SYNC-2/);

@@ -54,7 +54,7 @@ function packageFault(file: string, workspace: string, imported: string): string
   const isPackage = WORKSPACE_LAYERS[`packages/${name}`] !== undefined;
   const isService = WORKSPACE_LAYERS[`services/${name}`] !== undefined;
   if (isService && allowed.includes(name!)) return undefined;
-  if (!isPackage) return `${SCOPE}${name} is no package of the layer table; services are imported by name only`;
+  if (!isPackage) return `${SCOPE}${name} is no package of the layer table; services are imported by lab alone`;
   if (name === 'testkit' && !isTest(file)) return `${SCOPE}testkit is for tests: nothing that ships imports it`;
   if (allowed.includes(EVERY_PACKAGE) || allowed.includes(name!)) return undefined;
   if (isTest(file) && TEST_PACKAGES.includes(name!)) return undefined;
