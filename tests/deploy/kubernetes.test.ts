@@ -29,7 +29,7 @@ const render = (): Manifest[] =>
 const moduleOf = ({ apiVersion, kind }: Manifest): string => `kubernetes-models/${apiVersion}/${kind}`;
 const title = ({ kind, metadata }: Manifest): string => `${kind} ${metadata.name}`;
 
-describe.skipIf(!hasKubectl)('deploy/k8s (kubectl is needed)', () => {
+describe.skipIf(!hasKubectl)(`deploy/k8s${hasKubectl ? '' : ' (skipped: no kubectl)'}`, () => {
   const manifests = hasKubectl ? render() : [];
   // Inside the repository, so that the compiler finds the models.
   const folder = mkdtempSync(join(import.meta.dirname, '.types-'));

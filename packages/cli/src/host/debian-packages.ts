@@ -28,6 +28,7 @@ export const DEBIAN_PACKAGES = {
     { name: 'gvncviewer', command: 'gvnccapture' },
     { name: 'vncsnapshot', command: 'vncsnapshot' },
     { name: 'chromium', command: 'chromium' },
+    { name: 'kubernetes-client', command: 'kubectl' },
   ],
 } as const satisfies Record<string, readonly DebianPackage[]>;
 
