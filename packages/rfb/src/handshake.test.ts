@@ -68,6 +68,37 @@ describe('the handshake', () => {
     expect(scene.receive('01').hex()).toBe('');
   });
 
+  const LATER = Buffer.from('later').toString('hex');
+  test.each([
+    ['003.008', hex('00 00000005') + LATER],
+    ['003.007', hex('00 00000005') + LATER],
+    ['003.003', hex('00000000 00000005') + LATER],
+  ])('of %s does not ask for a password while none is to be tried', (version, answer) => {
+    const scene = new TestScene({ password: 'secret', refusal: () => 'later' });
+    scene.hex();
+
+    expect(scene.receive(says(version)).hex()).toBe(answer);
+
+    expect(scene.endings).toEqual(['later']);
+  });
+
+  test('does not look at a password that comes when none is to be tried any more', () => {
+    const refusals: string[] = [];
+    const scene = new TestScene({ password: 'secret', refusal: () => refusals[0] });
+    scene.receive(says('003.008'), '02').hex();
+    refusals.push('later');
+
+    expect(scene.receive(RESPONSE).hex()).toBe(hex('00000001 00000005') + LATER);
+
+    expect(scene.endings).toEqual(['later']);
+  });
+
+  test('without a password refuses nobody', () => {
+    const scene = new TestScene({ refusal: () => 'later' });
+    scene.hex();
+    expect(scene.receive(says('003.008')).hex()).toBe(hex('01 01'));
+  });
+
   test('does not let a viewer do without the password', () => {
     const scene = new TestScene({ password: 'secret' });
     scene.receive(says('003.008'), '01', '01');

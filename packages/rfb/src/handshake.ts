@@ -9,6 +9,10 @@ import { CHALLENGE_BYTES, isRightResponse } from './vnc-authentication.ts';
 export interface HandshakeParts {
   readonly name: string;
   readonly password: string | undefined;
+  /** See `RfbSessionOptions.refusal`. */
+  readonly refusal?: (() => string | undefined) | undefined;
+  /** See `ViewerEvents.password`. */
+  readonly onPassword?: ((isRight: boolean) => void) | undefined;
   readonly random: (count: number) => Uint8Array;
   readonly send: (bytes: Uint8Array) => void;
   /** The picture's size when the viewer gets to know it. */
@@ -45,8 +49,8 @@ export class Handshake {
   }
 
   /**
-   * Takes steps while whole messages are there; undefined when more is needed. Throws `viewer.broken-protocol` or
-   * `viewer.wrong-password`, after the viewer was told why in the way of its version.
+   * Takes steps while whole messages are there; undefined when more is needed. Throws `viewer.broken-protocol`,
+   * `viewer.wrong-password` or `viewer.not-now`, after the viewer was told why in the way of its version.
    */
   advance(queue: ByteQueue): HandshakeResult | undefined {
     for (;;) {
@@ -77,11 +81,14 @@ export class Handshake {
     if (match === null) throw broken('something else than RFB');
     if (match[1] !== '003') {
       this.version = 8;
-      this.refuse(`RFB ${Number(match[1])} is not spoken here: use version 3.3, 3.7 or 3.8`);
+      const reason = `RFB ${Number(match[1])} is not spoken here: use version 3.3, 3.7 or 3.8`;
+      this.refuse(reason, broken(`a version that is not spoken here: ${reason}`));
     }
     const minor = Number(match[2]);
     // "Other version numbers ... should be interpreted as 3.3"; those above 3.8 are 3.8 with extensions.
     this.version = minor >= 8 ? 8 : minor === 7 ? 7 : 3;
+    const refusal = this.refusal();
+    if (refusal !== undefined) this.refuse(refusal, notNow(refusal));
     if (this.version === 3) {
       this.parts.send(new ByteWriter().u32(this.securityType).toBytes());
       this.begin();
@@ -114,7 +121,13 @@ export class Handshake {
 
   private readResponse(queue: ByteQueue): typeof NEED_MORE | undefined {
     if (!queue.has(CHALLENGE_BYTES)) return NEED_MORE;
-    if (!isRightResponse(this.parts.password!, this.challenge, queue.bytes(CHALLENGE_BYTES))) {
+    const response = queue.bytes(CHALLENGE_BYTES);
+    // Asked again: many connections may have been made before the first guess came.
+    const refusal = this.refusal();
+    if (refusal !== undefined) this.fail(notNow(refusal), refusal);
+    const isRight = isRightResponse(this.parts.password!, this.challenge, response);
+    this.parts.onPassword?.(isRight);
+    if (!isRight) {
       this.fail(new TomeiError('viewer.wrong-password', 'the viewer gave a wrong password'), 'Wrong password');
     }
     this.sendResult(RESULT_OK);
@@ -133,6 +146,10 @@ export class Handshake {
     return { shared };
   }
 
+  private refusal(): string | undefined {
+    return this.parts.password === undefined ? undefined : this.parts.refusal?.();
+  }
+
   private sendResult(result: number): void {
     this.parts.send(new ByteWriter().u32(result).toBytes());
   }
@@ -144,11 +161,11 @@ export class Handshake {
     throw error;
   }
 
-  /** No security types, and the reason. */
-  private refuse(reason: string): never {
-    this.parts.send(new Uint8Array([0]));
+  /** No security types, and the reason: RFC 6143, 7.1.2; in version 3.3 the type is a word. */
+  private refuse(reason: string, error: TomeiError): never {
+    this.parts.send(new Uint8Array(this.version === 3 ? 4 : 1));
     this.sendReason(reason);
-    throw broken(`a version that is not spoken here: ${reason}`);
+    throw error;
   }
 
   private sendReason(reason: string): void {
@@ -156,3 +173,5 @@ export class Handshake {
     this.parts.send(new ByteWriter().u32(text.length).bytes(text).toBytes());
   }
 }
+
+const notNow = (reason: string): TomeiError => new TomeiError('viewer.not-now', reason, { retryable: true });

@@ -2,4 +2,4 @@
 export { Framebuffer, type Frame, type FrameChange, type PixelRectangle } from './framebuffer.ts';
 export type { CopyRectangle, Rectangle } from './geometry.ts';
 export { RfbSession } from './session.ts';
-export type { KeyPress, PointerMove, RfbSessionOptions, ViewerEvents, ViewerSession } from './viewer.ts';
+export type { KeyPress, PointerMove, RfbSessionOptions, SentRectangle, ViewerEvents, ViewerSession } from './viewer.ts';

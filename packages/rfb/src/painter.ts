@@ -11,6 +11,7 @@ import { BY_SERVER, RESIZED, writeDesktopSize, writeExtendedDesktopSize, type Si
 import { writeExtendedKeys, writeRelativePointer } from './pseudo/qemu.ts';
 import { Region } from './region.ts';
 import { UpdateWriter } from './update-writer.ts';
+import type { SentRectangle } from './viewer.ts';
 import { ViewerDamage } from './viewer-damage.ts';
 
 /** Said once to a viewer that understands it, in an update with dots. */
@@ -23,6 +24,8 @@ export interface PainterOptions {
   readonly framebuffer: Framebuffer;
   readonly cursor: 'arrow' | 'none';
   readonly viewOnly: boolean;
+  /** See `ViewerEvents.sent`. */
+  readonly onSent?: ((rectangle: SentRectangle) => void) | undefined;
 }
 
 export class Painter {
@@ -150,6 +153,12 @@ export class Painter {
     const update = new UpdateWriter();
     if (this.capabilities.extendedDesktopSize) writeExtendedDesktopSize(update, this.size, BY_SERVER, RESIZED);
     else writeDesktopSize(update, this.size);
+    return this.finished(update);
+  }
+
+  private finished(update: UpdateWriter): Uint8Array {
+    const { onSent } = this.options;
+    if (onSent !== undefined) for (const rectangle of update.rectangles()) onSent(rectangle);
     return update.toBytes();
   }
 
@@ -167,7 +176,7 @@ export class Painter {
     for (const rectangle of due.damage) this.writeDots(update, rectangle);
     if (update.count === 0) return undefined;
     this.requested = Region.empty;
-    return update.toBytes();
+    return this.finished(update);
   }
 
   private writeDots(update: UpdateWriter, area: Rectangle): void {

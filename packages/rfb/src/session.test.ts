@@ -36,6 +36,29 @@ describe('updates', () => {
     expect(scene.hex()).toBe('');
   });
 
+  test('are told to their owner rectangle by rectangle, however many go out together', () => {
+    const scene = new TestScene().connect();
+    scene.receive(say.encodings([ids.copyRect, ids.desktopSize]), say.request(false, 0, 0, 4, 2)).hex();
+    scene.receive(say.request(true, 0, 0, 4, 2));
+    scene.rectangles.length = 0;
+    scene.framebuffer.apply({
+      width: 4,
+      height: 2,
+      copies: [{ x: 2, y: 1, width: 2, height: 1, fromX: 1, fromY: 0 }],
+      rectangles: [{ x: 0, y: 0, width: 2, height: 1, rgba: dots(2) }],
+    });
+    scene.session.pump();
+
+    expect(scene.rectangles).toEqual([
+      { encoding: 1, bytes: 12 + 4 },
+      { encoding: 0, bytes: 12 + 2 * 4 },
+    ]);
+    expect(scene.hex()).toHaveLength(2 * (4 + 16 + 20));
+    scene.framebuffer.apply({ width: 3, height: 1, copies: [], rectangles: [] });
+    scene.receive(say.request(true, 0, 0, 4, 2));
+    expect(scene.rectangles.slice(2)).toEqual([{ encoding: ids.desktopSize, bytes: 12 }]);
+  });
+
   test('wait for damage when they are incremental', () => {
     const scene = new TestScene().connect();
     scene.receive(say.request(false, 0, 0, 4, 2)).hex();

@@ -12,7 +12,7 @@ import { COLOUR_MAP_FORMAT } from './pixel-format.ts';
 import { Pointer } from './pointer.ts';
 import { BY_THIS_VIEWER, answerToResize, writeExtendedDesktopSize } from './pseudo/desktop-size.ts';
 import { UpdateWriter } from './update-writer.ts';
-import type { KeyPress, PointerMove, RfbSessionOptions, ViewerSession } from './viewer.ts';
+import type { KeyPress, PointerMove, RfbSessionOptions, SentRectangle, ViewerSession } from './viewer.ts';
 
 const SET_COLOUR_MAP_ENTRIES = 1;
 const END_OF_CONTINUOUS_UPDATES = 150;
@@ -42,8 +42,9 @@ export class RfbSession implements ViewerSession {
   constructor(options: RfbSessionOptions) {
     assert(options.password !== '', 'a VNC password is not empty');
     this.options = options;
-    const { framebuffer, name, password, random, send } = options;
-    this.handshake = new Handshake({ name, password, random, send, size: () => framebuffer });
+    const { framebuffer, name, password, refusal, random, send, on } = options;
+    const onPassword = (isRight: boolean): void => on.password?.(isRight);
+    this.handshake = new Handshake({ name, password, refusal, onPassword, random, send, size: () => framebuffer });
   }
 
   get closeReason(): string | undefined {
@@ -86,9 +87,10 @@ export class RfbSession implements ViewerSession {
     if (this.painter === undefined) {
       const result = this.handshake.advance(this.queue);
       if (result === undefined) return;
-      const { framebuffer, cursor = 'arrow', viewOnly } = this.options;
-      this.painter = new Painter({ framebuffer, cursor, viewOnly });
-      this.options.on.ready?.(result);
+      const { framebuffer, cursor = 'arrow', viewOnly, on } = this.options;
+      const onSent = on.sent && ((rectangle: SentRectangle) => on.sent?.(rectangle));
+      this.painter = new Painter({ framebuffer, cursor, viewOnly, onSent });
+      on.ready?.(result);
     }
     // A listener may have closed the session.
     while (this.reason === undefined) {

@@ -1,7 +1,7 @@
 /** For tests: a session with everything that came out of it written down. */
 import { Framebuffer } from './framebuffer.ts';
 import { RfbSession } from './session.ts';
-import type { KeyPress, PointerMove, RfbSessionOptions } from './viewer.ts';
+import type { KeyPress, PointerMove, RfbSessionOptions, SentRectangle } from './viewer.ts';
 
 export class TestScene {
   readonly framebuffer: Framebuffer;
@@ -11,6 +11,7 @@ export class TestScene {
   readonly moves: PointerMove[] = [];
   readonly texts: string[] = [];
   readonly endings: string[] = [];
+  readonly rectangles: SentRectangle[] = [];
   shared: boolean | undefined;
   canSend = true;
 
@@ -28,6 +29,7 @@ export class TestScene {
         key: (key) => void this.keys.push(key),
         pointer: (move) => void this.moves.push(move),
         cutText: (text) => void this.texts.push(text),
+        sent: (rectangle) => void this.rectangles.push(rectangle),
         closed: (why) => void this.endings.push(why),
       },
       ...options,

@@ -19,10 +19,20 @@ export interface PointerMove {
   readonly buttons: number;
 }
 
-/** Called from inside `receive` and `close`, in the order of events. Must not throw. A view-only viewer's input never gets here. */
+/** See `ViewerEvents.sent`. */
+export interface SentRectangle {
+  readonly encoding: number;
+  readonly bytes: number;
+}
+
+/** Called from inside `receive`, `pump` and `close`, in the order of events. Must not throw. A view-only viewer's input never gets here. */
 export interface ViewerEvents {
   /** The viewer is through the handshake. `shared` false: it asked to be alone, which a console does not grant. */
   ready?(viewer: { readonly shared: boolean }): void;
+  /** The viewer has answered the challenge. After a wrong answer it is gone. */
+  password?(isRight: boolean): void;
+  /** A rectangle of a picture goes out; `encoding` is its number (RFC 6143, 7.7), `bytes` its size with its head. */
+  sent?(rectangle: SentRectangle): void;
   key?(key: KeyPress): void;
   pointer?(move: PointerMove): void;
   /** Latin-1 text that the viewer's person copied. */
@@ -38,6 +48,8 @@ export interface RfbSessionOptions {
   readonly name: string;
   /** Not empty; VNC Authentication uses its first 8 bytes. Undefined: nobody is asked. */
   readonly password?: string | undefined;
+  /** Asked before a password is, and before one is looked at: a sentence for the viewer's person when none is to be tried now. */
+  readonly refusal?: () => string | undefined;
   readonly viewOnly: boolean;
   /** The local cursor of viewers that draw one: a plain arrow (default), or none since the guest draws its own. */
   readonly cursor?: 'arrow' | 'none';
