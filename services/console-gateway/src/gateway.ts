@@ -13,6 +13,7 @@ import { Screens } from './screen/screens.ts';
 import { Rounds } from './viewer/rounds.ts';
 import { Viewers } from './viewer/viewers.ts';
 import { VncPorts } from './viewer/vnc-ports.ts';
+import { WrongPasswords } from './viewer/wrong-passwords.ts';
 
 const DEFAULT_VNC_HOST = '127.0.0.1';
 
@@ -33,7 +34,8 @@ export async function startGateway(parts: ServiceParts, options: GatewayOptions 
   const watch = new GuestWatch(new GuestRecords(parts.store), parts.bus, log);
   const links = new Links({ watch, log, metrics, pace, scrollbackBytes: limits.scrollbackBytes });
   const viewers = new Viewers(limits, metrics, log);
-  const viewerParts = { links, viewers, rounds: new Rounds(), metrics, limits };
+  const wrongPasswords = new WrongPasswords(options.now ?? (() => performance.now()));
+  const viewerParts = { links, viewers, rounds: new Rounds(), metrics, limits, wrongPasswords };
   const vncHost = options.vncHost ?? DEFAULT_VNC_HOST;
   const vnc = new VncPorts(viewerParts, watch, { host: vncHost, recheckMs: pace.recheckMs }, log);
   const screens = new Screens(links, pace.screenMs);

@@ -47,7 +47,7 @@ export const createGatewayMetrics = (metrics: Metrics) => ({
   }),
   bytesByEncoding: metrics.counter<'encoding'>({
     name: 'tomei_console_encoded_bytes_total',
-    help: 'Bytes of updates of the picture sent to viewers, by the encoding of their first rectangle',
+    help: 'Bytes of rectangles of the picture sent to viewers, with their heads, by encoding',
     labelNames: ['encoding'],
   }),
   serialIn: metrics.counter({ name: 'tomei_console_serial_in_bytes_total', help: 'Bytes from serial ports of guests' }),

@@ -59,4 +59,6 @@ export interface GatewayOptions {
   readonly allowedOrigins?: readonly string[] | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly pace?: Partial<Pace> | undefined;
+  /** Milliseconds of a clock that only goes forward, for the pauses after wrong passwords. */
+  readonly now?: (() => number) | undefined;
 }

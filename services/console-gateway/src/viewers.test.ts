@@ -124,6 +124,24 @@ describe('a viewer over WebSocket', () => {
 });
 
 describe('many viewers', () => {
+  test('that guess the password have to wait, however many connections they have open; others have not', async () => {
+    const clock = { ms: 0 };
+    await start({ now: () => clock.ms });
+    const id = await rig.register({ spec: { vnc: { port: 0, password: 'secret' } } });
+    const guest = await rig.powerOn(id);
+    guest.paint(WHOLE, RED);
+    const connections = Array.from({ length: 8 }, () => rig.view(id, { password: 'guess' }));
+
+    const ends = await Promise.all(connections.map(({ client }) => client.closed));
+    const early = await rig.view(id, { password: 'secret' }).client.closed;
+
+    expect(ends.filter((why) => why === 'Wrong password')).toHaveLength(5);
+    expect(ends.filter((why) => why === 'Too many wrong passwords: try again in 10 s')).toHaveLength(3);
+    expect(early).toMatch(/^Too many wrong passwords/);
+    clock.ms += 10_000;
+    await rig.view(id, { password: 'secret' }).client.until(shows(RED));
+  });
+
   test('share one stream from the guest', async () => {
     const id = await rig.register();
     const guest = await rig.powerOn(id);

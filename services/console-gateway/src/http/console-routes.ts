@@ -99,6 +99,7 @@ export const consoleRoutes =
               guestId: guest.id,
               name: guest.name,
               password: guest.spec?.vnc?.password ?? '',
+              peer: request.socket.remoteAddress ?? '',
               viewOnly: isViewOnly(request),
             },
             webSocketWire(socket, request.socket as Socket),

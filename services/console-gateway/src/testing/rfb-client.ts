@@ -122,7 +122,9 @@ export class RfbClient {
   private *talk(): Steps {
     yield 12;
     this.write(Buffer.from('RFB 003.008\n'));
-    const types = yield (yield 1)[0]!;
+    const count = (yield 1)[0]!;
+    if (count === 0) return this.lost((yield (yield 4).readUInt32BE()).toString());
+    const types = yield count;
     const security = types.includes(SECURITY_VNC) ? SECURITY_VNC : types[0]!;
     this.write(Buffer.from([security]));
     if (security === SECURITY_VNC) this.write(responseTo(yield 16, this.options.password ?? ''));

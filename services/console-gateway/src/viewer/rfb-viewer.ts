@@ -9,6 +9,7 @@ import type { Limits } from '../options.ts';
 import { Outbox, type Wire } from './outbox.ts';
 import type { Pumped, Rounds } from './rounds.ts';
 import type { EndedBy, Viewer, Viewers } from './viewers.ts';
+import type { WrongPasswords } from './wrong-passwords.ts';
 
 /** What viewers of one gateway share. */
 export interface ViewerParts {
@@ -17,6 +18,7 @@ export interface ViewerParts {
   readonly viewers: Viewers;
   readonly metrics: GatewayMetrics;
   readonly limits: Limits;
+  readonly wrongPasswords: WrongPasswords;
 }
 export interface RfbViewerSettings {
   readonly kind: ViewerKind;
@@ -25,15 +27,16 @@ export interface RfbViewerSettings {
   readonly name: string;
   /** Empty: nobody is asked. */
   readonly password: string;
+  /** Address of the other side, for `WrongPasswords`. */
+  readonly peer: string;
   readonly viewOnly: boolean;
 }
 
 /** Besides pictures, of which there is never more than one under way: answers to what the viewer asks for. */
 const ANSWERS_BYTES = 1 << 20;
 
-/** FramebufferUpdate, and where the encoding of its first rectangle stands; the lowest byte tells those apart that have dots. */
 const FRAMEBUFFER_UPDATE = 0;
-const FIRST_ENCODING_AT = 12;
+/** RFC 6143, 7.7, and rfbproto. */
 const ENCODING_NAMES: Readonly<Record<number, string>> = { 0: 'raw', 1: 'copyrect', 7: 'tight', 16: 'zrle' };
 
 export class RfbViewer implements Viewer, Pumped, LinkViewer {
@@ -82,11 +85,17 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
 
   private begin(settings: RfbViewerSettings): void {
     if (this.isOver) return;
-    const { metrics, rounds } = this.parts;
+    const { metrics, rounds, wrongPasswords } = this.parts;
+    const { guestId, peer } = settings;
     this.session = new RfbSession({
       framebuffer: this.link.framebuffer,
       name: settings.name,
       password: settings.password === '' ? undefined : settings.password,
+      refusal: () => {
+        const why = wrongPasswords.refusal(guestId, peer);
+        if (why !== undefined) this.endedBy = 'refused';
+        return why;
+      },
       viewOnly: settings.viewOnly,
       random: randomBytes,
       send: (bytes) => {
@@ -99,6 +108,9 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
         ready: () => {
           this.isReady = true;
         },
+        sent: ({ encoding, bytes }) =>
+          metrics.bytesByEncoding.inc({ encoding: ENCODING_NAMES[encoding] ?? 'other' }, bytes),
+        password: (isRight) => wrongPasswords.tried(guestId, peer, isRight),
         key: (key) => this.pass(this.link.send({ key })),
         pointer: (pointer) => this.pass(this.link.send({ pointer })),
         closed: (why) => this.ended(why),
@@ -147,10 +159,9 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
 
   /** A session sends whole messages: RFC 6143, 7.6.1. */
   private count(message: Uint8Array): void {
-    if (message[0] !== FRAMEBUFFER_UPDATE || message.length < FIRST_ENCODING_AT + 4) return;
-    const { updatesOut, skipped, bytesByEncoding } = this.parts.metrics;
+    if (message[0] !== FRAMEBUFFER_UPDATE) return;
+    const { updatesOut, skipped } = this.parts.metrics;
     updatesOut.inc();
-    bytesByEncoding.inc({ encoding: ENCODING_NAMES[message[FIRST_ENCODING_AT + 3]!] ?? 'other' }, message.length);
     if (this.frames > 1) skipped.inc(this.frames - 1);
     this.frames = 0;
   }

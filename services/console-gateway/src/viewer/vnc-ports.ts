@@ -113,7 +113,7 @@ export class VncPorts {
     try {
       const viewer = new RfbViewer(
         this.parts,
-        { kind: 'rfb-tcp', guestId, name: guest.name, password, viewOnly: false },
+        { kind: 'rfb-tcp', guestId, name: guest.name, password, peer: socket.remoteAddress ?? '', viewOnly: false },
         socketWire(socket),
       );
       socket.on('data', (bytes) => viewer.receive(bytes));
