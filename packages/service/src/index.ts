@@ -51,6 +51,7 @@ export {
 } from './config.ts';
 export { commonConfig, type CommonConfig } from './common-config.ts';
 export { listen, opsRoutes, startOpsServer, type OpsOptions, type OpsServer } from './ops.ts';
+export { hostGuard, isLoopback, isMeantFor, listOf, type HostCheck } from './host-check.ts';
 export { NatsBus, type NatsBusOptions } from './bus/nats-bus.ts';
 export { RedisStore, type RedisStoreOptions } from './store/redis-store.ts';
 export { runService, type ServiceProgram } from './run.ts';

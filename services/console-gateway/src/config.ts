@@ -26,6 +26,10 @@ export const gatewayConfig = defineConfig({
     doc: 'Origins besides its own whose pages may open consoles, separated by commas, such as https://tomei.example.',
     default: '',
   }),
+  allowedHosts: field('TOMEI_ALLOWED_HOSTS', settings.text(), {
+    doc: 'Names by which this server is reached, separated by commas; requests for others are refused. Empty: any, or none but localhost when it serves this machine alone. Addresses are always allowed.',
+    default: '',
+  }),
   viewersPerGuest: field('TOMEI_VIEWERS_PER_GUEST', settings.whole({ min: 1, max: 10_000 }), {
     doc: 'How many viewers one guest may have, screens and serial ports together.',
     default: 100,

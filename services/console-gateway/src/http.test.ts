@@ -1,7 +1,7 @@
 /** The HTTP side: pictures, pages, headers, and the way to the controller. */
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -212,4 +212,24 @@ describe('the way to the controller', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(answers[2]!.text).toContain('tomei_console_viewers');
   });
+});
+
+test('a gateway for this machine alone answers no page that only pretends to be its own', async () => {
+  const statusFor = async (host: string, headers = {}): Promise<number | undefined> => {
+    const path = rig.url('/console/guests/nobody/rfb');
+    const asking = request(path, { headers: { host, ...headers } }).end();
+    const [response] = (await once(asking, 'response')) as [IncomingMessage];
+    asking.destroy();
+    return response.statusCode;
+  };
+  const upgrade = {
+    connection: 'upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+  };
+
+  expect(await statusFor('evil.example')).toBe(403);
+  expect(await statusFor('evil.example', upgrade)).toBe(403);
+  expect(await statusFor('localhost', upgrade)).toBe(404);
 });

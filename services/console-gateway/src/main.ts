@@ -1,6 +1,6 @@
 /** The console gateway as a program. What can be set: `node main.ts --help`. */
 import { join } from 'node:path';
-import { runService } from '@tomei/service';
+import { listOf, runService } from '@tomei/service';
 import { gatewayConfig } from './config.ts';
 import { startGateway } from './gateway.ts';
 import { startGatewayServer } from './server.ts';
@@ -16,15 +16,13 @@ await runService({
     const gateway = await startGateway(parts, {
       vncHost,
       pages: config.pages ?? BUILT_PAGES,
-      allowedOrigins: config.allowedOrigins
-        .split(',')
-        .map((origin) => origin.trim())
-        .filter((origin) => origin !== ''),
+      allowedOrigins: listOf(config.allowedOrigins),
       limits: { viewers, viewersPerGuest },
     });
     const server = await startGatewayServer(gateway, {
       host: config.httpHost,
       port: config.httpPort,
+      allowedHosts: listOf(config.allowedHosts),
       controllerUrl: config.controllerUrl,
       metrics: [parts.metrics],
     });

@@ -2,13 +2,15 @@
 import { fastifyHttpProxy } from '@fastify/http-proxy';
 import { fastify } from 'fastify';
 import { TomeiError, messageOf } from '@tomei/kit';
-import { listen, opsRoutes, troubleOf, type Metrics } from '@tomei/service';
+import { hostGuard, listen, opsRoutes, troubleOf, type Metrics } from '@tomei/service';
 import type { Gateway } from './gateway.ts';
 
 export interface GatewayServerOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** See `HostCheck`. */
+  readonly allowedHosts?: readonly string[];
   readonly controllerUrl: string;
   readonly metrics: readonly Metrics[];
 }
@@ -24,8 +26,9 @@ const CONTROLLER_HEADERS_MS = 60_000;
 
 /** Throws `service.cannot-listen`. */
 export async function startGatewayServer(gateway: Gateway, options: GatewayServerOptions): Promise<GatewayServer> {
-  const { controllerUrl, metrics } = options;
+  const { controllerUrl, metrics, host, allowedHosts = [] } = options;
   const app = fastify({ logger: false, forceCloseConnections: true, routerOptions: { maxParamLength: 500 } });
+  app.addHook('onRequest', hostGuard({ bind: host, allowed: allowedHosts }));
   await app.register(opsRoutes({ metrics, readiness: () => gateway.readiness() }));
   await app.register(fastifyHttpProxy, {
     upstream: controllerUrl,
@@ -51,7 +54,7 @@ export async function startGatewayServer(gateway: Gateway, options: GatewayServe
     },
   });
   await app.register(gateway.routes);
-  const { url } = await listen(app, options.host, options.port);
+  const { url } = await listen(app, host, options.port);
   return {
     url,
     close: async () => {

@@ -6,6 +6,10 @@ export const config = defineConfig({
     doc: 'Where the HTTP API is served: host:port.',
     default: '0.0.0.0:8005',
   }),
+  allowedHosts: field('TOMEI_ALLOWED_HOSTS', settings.text(), {
+    doc: 'Names by which this server is reached, separated by commas; requests for others are refused. Empty: any, or none but localhost when it serves this machine alone. Addresses are always allowed.',
+    default: '',
+  }),
   disks: field('TOMEI_DISKS', settings.address(), {
     doc: 'Where disk-service is, as this controller and all runners reach it.',
   }),

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { startLab, type Lab, type LabOptions } from './lab.ts';
-import { isLoopback, isMeantForLab } from './loopback.ts';
 import { makePrivateFolder } from './private-folder.ts';
 
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -95,33 +94,6 @@ describe('a lab', () => {
 
     await expect(fetch(lab.url)).rejects.toThrow();
   });
-});
-
-test.each([
-  ['127.0.0.1', true],
-  ['127.1.2.3', true],
-  ['::1', true],
-  ['localhost', true],
-  ['0.0.0.0', false],
-  ['::', false],
-  ['192.168.1.4', false],
-  ['localhost.example', false],
-  ['127.0.0.1.example', false],
-])('%s is this machine alone: %s', (host, alone) => {
-  expect(isLoopback(host)).toBe(alone);
-});
-
-test.each([
-  ['127.0.0.1:8006', true],
-  ['localhost', true],
-  ['[::1]:8006', true],
-  ['LOCALHOST:1', true],
-  ['evil.example', false],
-  ['127.0.0.1.evil.example:8006', false],
-  ['', false],
-  [undefined, false],
-])('a request for %s is meant for a lab: %s', (header, meant) => {
-  expect(isMeantForLab(header, '127.0.0.1')).toBe(meant);
 });
 
 test("the folder of sockets is this user's alone, and goes", async () => {

@@ -2,7 +2,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fastify, type FastifyInstance } from 'fastify';
+import { fastify } from 'fastify';
 import { startGateway } from '@tomei/console-gateway';
 import { messages, subjects, type Event } from '@tomei/contracts';
 import { startController } from '@tomei/controller';
@@ -12,17 +12,17 @@ import {
   MemoryBus,
   MemoryStore,
   Metrics,
+  hostGuard,
+  isLoopback,
   listen,
   opsRoutes,
   quietLog,
-  troubleOf,
   type Log,
   type RunningService,
   type ServiceParts,
 } from '@tomei/service';
 import { defaultMemoryMib, defaultVcpus, startRunner } from '@tomei/vcpu-runner';
 import { LabApi, type LabGuest } from './api.ts';
-import { isLoopback, isMeantForLab } from './loopback.ts';
 import { makePrivateFolder } from './private-folder.ts';
 
 export interface LabOptions {
@@ -135,7 +135,7 @@ class RunningLab implements Lab {
     const app = fastify({ logger: false, forceCloseConnections: true, routerOptions: { maxParamLength: 500 } });
     this.ends.push(() => app.close());
     this.started(gateway);
-    this.guard(app);
+    app.addHook('onRequest', hostGuard({ bind: host, allowed: [] }));
     await app.register(opsRoutes({ metrics: this.metrics, readiness: () => this.readiness() }));
     await app.register(controller.routes);
     await app.register(gateway.routes);
@@ -164,15 +164,6 @@ class RunningLab implements Lab {
     while (!patience.aborted && !(await api.hasRunner())) await delay(LOOK_AGAIN_MS);
     for (const guest of this.guests)
       if (powerOn === 'all' || wanted.includes(guest.vmxPath)) await api.powerOn(guest.id);
-  }
-  /** Refuses requests of pages that only pretend to be the lab's. */
-  private guard(app: FastifyInstance): void {
-    if (!isLoopback(this.host)) return;
-    app.addHook('onRequest', (request, reply, done) => {
-      if (isMeantForLab(request.headers.host, this.host)) return done();
-      const error = new TomeiError('request.denied', `this lab is reached by its address, such as ${this.url}`);
-      void reply.code(403).send({ error: troubleOf(error) });
-    });
   }
   private followEvents(): void {
     const { onEvent } = this.options;
