@@ -1,6 +1,6 @@
 /** From a `.vmx` in the pool to the record of a guest. */
 import { isUtf8 } from 'node:buffer';
-import { dirname } from 'node:path/posix';
+import { basename, dirname } from 'node:path/posix';
 import { PoolService, guestName, messages, newGuestId, type Guest, type GuestSpec, type Init } from '@tomei/contracts';
 import { TomeiError } from '@tomei/kit';
 import { rpcClient, type GuestRecords, type RpcClient } from '@tomei/service';
@@ -52,7 +52,7 @@ export async function register(
   const { spec, displayName, warnings } = await readSpec(request.vmx, pool);
   const guest = messages.Guest.make({
     id: newGuestId(),
-    name: guestName(request.name ?? displayName),
+    name: request.name === undefined ? fittingName(displayName, request.vmx) : guestName(request.name),
     createdMs: now(),
     spec,
     desired: { power: 'POWER_OFF', run: 0 },
@@ -61,6 +61,33 @@ export async function register(
   refusePortOfAnother(guest, await records.list());
   await records.create(guest);
   return { guest, warnings };
+}
+
+const MAX_NAME = 64;
+/**
+ * A name for a guest from what its `.vmx` calls itself, which VMware lets be any text; from the name of that file when nothing is left.
+ * Throws `guest.bad-name` when that has no letter or digit either.
+ */
+export function fittingName(displayName: string, vmxPath: string): string {
+  const fitted = fit(displayName) || fit(basename(vmxPath).replace(/\.vmx$/i, ''));
+  return guestName(fitted || basename(vmxPath));
+}
+function fit(text: string): string {
+  const shown = text
+    .normalize('NFC')
+    .replaceAll(/[^\p{L}\p{N} ._\-+()]+/gu, ' ')
+    .replaceAll(/ +/g, ' ')
+    .replace(/^[^\p{L}\p{N}]+/u, '');
+  return cut(shown, MAX_NAME).replace(/[^\p{L}\p{N})+]+$/u, '');
+}
+/** At most `units` of UTF-16, and no half of a character. */
+function cut(text: string, units: number): string {
+  let kept = '';
+  for (const character of text) {
+    if (kept.length + character.length > units) break;
+    kept += character;
+  }
+  return kept;
 }
 
 async function readSpec(
