@@ -135,9 +135,19 @@ describe('what is done next', () => {
       observe('GUEST_PHASE_OFF', 1, ''),
     ],
     [
-      'reset: the old run is stopped first',
+      'reset: first the old run is said to be stopping, and is not where the guest is any more',
       world(guest(on(2), running(1)), { runner: ready, runs: [seen('r1', 1, 'RUN_PHASE_RUNNING')] }),
+      observe('GUEST_PHASE_STOPPING', 2, ''),
+    ],
+    [
+      'reset: then the old run is stopped',
+      world(guest(on(2), { phase: 'GUEST_PHASE_STOPPING', run: 2 }), { runs: [seen('r1', 1, 'RUN_PHASE_RUNNING')] }),
       stop('r1', 1, 'RUN_PHASE_RUNNING'),
+    ],
+    [
+      'reset: when the old run is gone the new one is placed',
+      world(guest(on(2), { phase: 'GUEST_PHASE_STOPPING', run: 2 })),
+      { kind: 'place' },
     ],
     [
       'reset: the new run is placed when the old one is gone',

@@ -60,7 +60,7 @@ export function plan(view: View): Step | undefined {
   const current = mine.find(({ runnerId }) => runnerId === observed?.runnerId) ?? mine[0];
   // Whatever else there is of it has been replaced: its disks are fenced already, and it only takes room.
   const stray = runs.find((run) => run !== current);
-  if (stray !== undefined) return stopOf(stray);
+  if (stray !== undefined) return (current === undefined ? replacedSeen(guest, stray) : undefined) ?? stopOf(stray);
   return current === undefined ? withoutRun(view, guest) : withRun(guest, current);
 }
 
@@ -68,6 +68,13 @@ const stopOf = (run: SeenRun | undefined): Step | undefined =>
   run === undefined
     ? undefined
     : { kind: 'stop', runnerId: run.runnerId, run: run.report.run, phase: run.report.phase };
+
+/** A reset: the record still shows the run before, which is about to end; its place is given up with it. */
+function replacedSeen({ desired, observed }: Guest, { report, runnerId }: SeenRun): Step | undefined {
+  const isShown = observed?.run === report.run && observed.runnerId === runnerId && LIVE[report.phase] !== undefined;
+  if (!isShown || desired!.power !== 'POWER_ON') return undefined;
+  return { kind: 'observe', seen: { phase: 'GUEST_PHASE_STOPPING', run: desired!.run, runnerId: '', message: '' } };
+}
 
 /** The wanted run is there, or has been. */
 function withRun(guest: Guest, current: SeenRun): Step | undefined {
