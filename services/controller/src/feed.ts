@@ -19,6 +19,7 @@ export interface FeedListener {
   guest(view: GuestView): void;
   guestGone(id: string): void;
   runner(view: RunnerView): void;
+  runnerGone(id: string): void;
   /** The first whole state has been told. */
   synced(): void;
 }
@@ -72,12 +73,9 @@ export class Feed {
       const runners = this.parts.runners();
       for (const [listener, told] of this.told) {
         tell(told.guests, guests, (view) => listener.guest(view));
-        for (const id of [...told.guests.keys()]) {
-          if (guests.some((guest) => guest.id === id)) continue;
-          told.guests.delete(id);
-          listener.guestGone(id);
-        }
+        tellGone(told.guests, guests, (id) => listener.guestGone(id));
         tell(told.runners, runners, (view) => listener.runner(view));
+        tellGone(told.runners, runners, (id) => listener.runnerGone(id));
         if (!told.synced) listener.synced();
         told.synced = true;
       }
@@ -99,5 +97,18 @@ function tell<T extends { readonly id: string }>(
     if (told.get(view.id) === text) continue;
     told.set(view.id, text);
     say(view);
+  }
+}
+
+function tellGone(
+  told: Map<string, string>,
+  views: readonly { readonly id: string }[],
+  say: (id: string) => void,
+): void {
+  const there = new Set(views.map(({ id }) => id));
+  for (const id of [...told.keys()]) {
+    if (there.has(id)) continue;
+    told.delete(id);
+    say(id);
   }
 }

@@ -118,6 +118,14 @@ describe('the state of the cluster', () => {
     expect(reduce(state, { kind: 'guest-gone', id: 'z' })).toBe(state);
   });
 
+  test('a runner that left is gone', () => {
+    const runner = { id: 'r' } as RunnerView;
+    const state = after(opened, { kind: 'runner', runner }, synced);
+
+    expect(reduce(state, { kind: 'runner-gone', id: 'r' }).runners.size).toBe(0);
+    expect(reduce(state, { kind: 'runner-gone', id: 'z' })).toBe(state);
+  });
+
   test('guests are sorted as people read, and found by id before name', () => {
     const state = after(opened, tell('1', 'box 10'), tell('2', 'box 2'), tell('box 2', 'other'), synced);
 

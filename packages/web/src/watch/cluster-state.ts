@@ -25,6 +25,7 @@ export type WatchMessage =
   | { readonly kind: 'guest'; readonly guest: GuestView }
   | { readonly kind: 'guest-gone'; readonly id: string }
   | { readonly kind: 'runner'; readonly runner: RunnerView }
+  | { readonly kind: 'runner-gone'; readonly id: string }
   | { readonly kind: 'events'; readonly events: readonly EventView[] }
   | { readonly kind: 'fault'; readonly message: string };
 
@@ -60,6 +61,10 @@ export function reduce(state: ClusterState, message: WatchMessage): ClusterState
     case 'runner': {
       const runners = new Map(state.runners).set(message.runner.id, message.runner);
       return { ...state, runners, fresh: withFresh(state, 'runners', message.runner.id) };
+    }
+    case 'runner-gone': {
+      const runners = new Map(state.runners);
+      return runners.delete(message.id) ? { ...state, runners } : state;
     }
     case 'events': {
       const events = mergeEvents(state.events, message.events);

@@ -59,6 +59,7 @@ export class ClusterStore {
     };
     this.listen(source, 'guest', parseGuest, (guest) => ({ kind: 'guest', guest }));
     this.listen(source, 'guest-gone', parseGone, ({ id }) => ({ kind: 'guest-gone', id }));
+    this.listen(source, 'runner-gone', parseGone, ({ id }) => ({ kind: 'runner-gone', id }));
     this.listen(source, 'runner', parseRunner, (runner) => ({ kind: 'runner', runner }));
     this.listen(source, 'event', parseEvent, (event) => ({ kind: 'events', events: [event] }));
     source.addEventListener('synced', () => this.apply({ kind: 'synced' }));

@@ -15,6 +15,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'store.unavailable': 503,
   'store.conflict': 503,
   'bus.disconnected': 503,
+  'watch.too-many': 503,
   'peer.unavailable': 503,
   'peer.timeout': 503,
   'host.forbidden': 403,

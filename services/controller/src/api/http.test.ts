@@ -1,6 +1,7 @@
 /** The HTTP API over a real pool service and a real bus and store in memory; what people send wrongly included. */
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +20,7 @@ import {
 } from '@tomei/service';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startController, type Controller } from '../controller.ts';
+import { MOST_CLIENTS, admit, type WatchParts } from './watch.ts';
 
 const VMX = `.encoding = "UTF-8"
 displayName = "tiny"
@@ -268,6 +270,26 @@ describe('the HTTP API', () => {
       }
       return text;
     }
+
+    test('the first state of a large cluster arrives whole', async () => {
+      const records = new GuestRecords(store);
+      const message = 'x'.repeat(1_000);
+      for (let i = 0; i < 3_000; i++)
+        await records.create(messages.Guest.make({ id: `g-${i}`, name: `guest ${i}`, observed: { message } }));
+      const reader = (await open()).body!.getReader();
+
+      expect(await until(reader, /event: synced\n/)).toContain('"id":"g-999"');
+    });
+
+    test('of too many who watch the last is refused', () => {
+      const clients = new Set(Array.from({ length: MOST_CLIENTS }, () => ({}) as ServerResponse));
+
+      expect(() => admit({ clients } as WatchParts)).toThrow(
+        expect.objectContaining({ code: 'watch.too-many', retryable: true }) as Error,
+      );
+      clients.delete([...clients][0]!);
+      expect(() => admit({ clients } as WatchParts)).not.toThrow();
+    });
 
     test('all guests, synced, then what changes and what happens', async () => {
       const { id } = (await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' })).json<{ id: string }>();

@@ -18,7 +18,7 @@ import { diskView, eventView, fileView, guestView, runnerView } from '../views.t
 import { errorHandler } from './errors.ts';
 import { guard } from './guard.ts';
 import * as schemas from './schemas.ts';
-import { watch, type WatchParts } from './watch.ts';
+import { admit, watch, type WatchParts } from './watch.ts';
 
 const POOL_MS = 30_000;
 
@@ -219,13 +219,14 @@ function addState(app: App, { guests, runners, events, feed, clients }: ApiParts
       schema: {
         summary: 'State and changes as server-sent events',
         description:
-          'Events: guest (a guest, all of them at first), guest-gone ({id}), runner, synced (the first state is complete), event (with its sequence as id; Last-Event-ID goes on behind it).',
+          'Events: guest (a guest, all of them at first), guest-gone ({id}), runner, runner-gone ({id}), synced (the first state is complete), event (with its sequence as id; Last-Event-ID goes on behind it).',
         tags: ['cluster'],
       },
     },
     (request, reply) => {
       const header = request.headers['last-event-id'];
       const after = typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
+      admit({ feed, events, clients });
       reply.hijack();
       watch(reply.raw, after, { feed, events, clients });
     },
