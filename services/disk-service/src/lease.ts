@@ -5,6 +5,8 @@ import type { VmdkDisk } from '@tomei/vmdk';
 
 export interface LeaseHolder {
   readonly guestId: string;
+  /** For people; empty: not known. */
+  readonly guestName: string;
   readonly run: number;
 }
 

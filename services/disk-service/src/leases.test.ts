@@ -27,11 +27,11 @@ describe('one disk, two guests', () => {
   test('the second is told who has it, until it is given back', async () => {
     await using bench = await Bench.start();
     await bench.disk();
-    const first = await open(bench);
+    const first = await open(bench, { guestName: 'mail' });
 
     await expect(open(bench, { guestId: 'g-2' })).rejects.toMatchObject({
       code: 'disk.leased',
-      message: expect.stringContaining('guest g-1, run 1') as string,
+      message: expect.stringContaining('guest "mail" (g-1), run 1') as string,
       retryable: true,
     });
     const { leaseId, epoch } = first.lease;
@@ -203,7 +203,7 @@ describe('epochs', () => {
     await using bench = await Bench.start();
     await bench.disk();
     await open(bench);
-    expect(await kept(bench)).toEqual({ epoch: 1, since: 1, guestId: 'g-1', run: 1, held: true });
+    expect(await kept(bench)).toEqual({ epoch: 1, since: 1, guestId: 'g-1', guestName: '', run: 1, held: true });
   });
   test('go on when the service is another process, and its holder gets the disk before others', async () => {
     await using bench = await Bench.start();

@@ -12,7 +12,7 @@ import { openVmdk } from '@tomei/vmdk';
 import type { Log } from '@tomei/service';
 import { Lease, type LeaseHolder } from './lease.ts';
 import type { Located, Pool } from './pool.ts';
-import { readTenure, writeTenure, type Tenure } from './tenure.ts';
+import { GUEST_NAME_MAX, readTenure, writeTenure, type Tenure } from './tenure.ts';
 
 /** Of leases that are over, so that whoever had one is told why. */
 const ENDED_KEPT = 4096;
@@ -55,7 +55,8 @@ export class Leases {
 
   /** Throws `disk.leased`, `disk.stale-lease`, `guest.bad-id`, and what finding and opening the disk does. */
   async open(request: OpenRequest): Promise<Init<OpenResponse>> {
-    const holder = { guestId: guestId(request.guestId), run: request.run };
+    const name = request.guestName.slice(0, GUEST_NAME_MAX);
+    const holder = { guestId: guestId(request.guestId), guestName: name, run: request.run };
     const located = await this.options.pool.locate(request.path, 'disk');
     return this.inTurn(located, async (slot) => {
       if (this.closing) throw shuttingDown();
@@ -260,7 +261,8 @@ const shuttingDown = (): TomeiError =>
   });
 
 function leased(slot: Slot, holder: LeaseHolder, by: LeaseHolder): TomeiError {
-  const who = by.guestId === holder.guestId ? `run ${by.run} of this guest` : `guest ${by.guestId}, run ${by.run}`;
+  const other = by.guestName === '' ? by.guestId : `${JSON.stringify(by.guestName)} (${by.guestId})`;
+  const who = by.guestId === holder.guestId ? `run ${by.run} of this guest` : `guest ${other}, run ${by.run}`;
   const { guestId: byGuest, run } = by;
   return new TomeiError('disk.leased', `${slot.path} is in use by ${who}; power that off first`, {
     data: { path: slot.path, guestId: byGuest, run },

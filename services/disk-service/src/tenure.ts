@@ -8,12 +8,14 @@ import { TomeiError } from '@tomei/kit';
 import { poolError } from './pool-error.ts';
 import { writeStable } from './stable-file.ts';
 
+export const GUEST_NAME_MAX = 200;
 const schema = z.strictObject({
   /** The last epoch that was given; it only grows. */
   epoch: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
   /** The first epoch of this holder: since then nobody else has written. */
   since: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
   guestId: z.string().max(63),
+  guestName: z.string().max(GUEST_NAME_MAX).default(''),
   run: z.number().int().min(0).max(0xffff_ffff),
   /** False when it was given back, or ran out. */
   held: z.boolean(),

@@ -211,6 +211,8 @@ export interface OpenRequest {
   /** Of a client that comes back: the epoch that it had. It keeps its lease under a new epoch, unless somebody else has had the disk
    * since: then what it still has to write would destroy theirs, and it is refused with `disk.stale-lease`. 0: a new client. */
   readonly resumeEpoch: number;
+  /** For those who are told that the disk is in use. */
+  readonly guestName: string;
 }
 
 export interface OpenResponse {
@@ -615,6 +617,7 @@ const descriptor: object = {
                 run: { type: 'uint32', id: 3 },
                 readOnly: { type: 'bool', id: 4, protoName: 'read_only' },
                 resumeEpoch: { type: 'uint64', id: 5, protoName: 'resume_epoch' },
+                guestName: { type: 'string', id: 6, protoName: 'guest_name' },
               },
             },
             OpenResponse: {

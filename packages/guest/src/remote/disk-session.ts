@@ -298,8 +298,8 @@ export class DiskSession {
 }
 
 async function openDisk(client: Client, options: RemoteDiskOptions, resumeEpoch: number): Promise<OpenResponse> {
-  const { path, guestId, run, readOnly = false } = options;
-  return client.calls.open({ path, guestId, run, readOnly, resumeEpoch }, { deadlineMs: OPEN_DEADLINE_MS });
+  const { path, guestId, guestName, run, readOnly = false } = options;
+  return client.calls.open({ path, guestId, guestName, run, readOnly, resumeEpoch }, { deadlineMs: OPEN_DEADLINE_MS });
 }
 
 const isConnectionTrouble = (error: unknown): boolean => error instanceof TomeiError && error.code.startsWith('peer.');

@@ -13,6 +13,8 @@ export interface RemoteDiskOptions {
   /** The disk's place in the pool. */
   readonly path: string;
   readonly guestId: string;
+  /** For those who are told that the disk is in use. */
+  readonly guestName?: string;
   /** A later run of a guest takes its disks over from an earlier one. */
   readonly run: number;
   readonly readOnly?: boolean;

@@ -12,7 +12,7 @@ const placeInPool = (path: string): string => path.replace(/^\/+/, '');
 
 /** `warn` hears of a disk-service that is away, and of its return. */
 export function remoteSource(guest: RemoteGuest, warn: (text: string) => void): GuestSource {
-  const { disks: target, guestId, run, vmxPath, vmxText } = guest;
+  const { disks: target, guestId, guestName, run, vmxPath, vmxText } = guest;
   return {
     vmx: vmxPath,
     // eslint-disable-next-line @typescript-eslint/require-await -- what is thrown belongs into the promise
@@ -32,6 +32,7 @@ export function remoteSource(guest: RemoteGuest, warn: (text: string) => void): 
         throw new TomeiError(`${noun}.${what}`, message, { cause, retryable, data: { file: place } });
       }
     },
-    openDisk: (_, file) => openRemoteDisk({ target, path: placeInPool(file.path), guestId, run, onWarning: warn }),
+    openDisk: (_, file) =>
+      openRemoteDisk({ target, path: placeInPool(file.path), guestId, guestName, run, onWarning: warn }),
   };
 }
