@@ -39,8 +39,6 @@ export function hostGuard(check: HostCheck): onRequestHookHandler {
     const why = isLoopback(check.bind)
       ? 'this server is reached by its address, such as http://127.0.0.1, or as localhost'
       : 'this server is not reached by that name: add it to TOMEI_ALLOWED_HOSTS';
-    // Nobody reads from a connection that was to become a WebSocket: it would stay open for ever, and hold up the server's end.
-    if (request.headers.upgrade !== undefined) reply.raw.once('finish', () => request.raw.socket.destroySoon());
     void reply
       .code(403)
       .header('cache-control', 'no-store')

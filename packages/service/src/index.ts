@@ -56,3 +56,4 @@ export { NatsBus, type NatsBusOptions } from './bus/nats-bus.ts';
 export { RedisStore, type RedisStoreOptions } from './store/redis-store.ts';
 export { runService, type ServiceProgram } from './run.ts';
 export { GuestRecords } from './guests.ts';
+export { closeRefusedUpgrades } from './upgrades.ts';

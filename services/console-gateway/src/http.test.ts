@@ -214,6 +214,24 @@ describe('the way to the controller', () => {
   });
 });
 
+test.each(['/', '/nothing/here.png', '/api/v1/guests', '/console/guests/nobody/rfb', '/healthz'])(
+  'an upgrade of %s that is refused leaves no connection behind',
+  async (path) => {
+    const headers = {
+      connection: 'upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+    };
+    const asking = request(rig.url(path), { headers }).end();
+    const [response] = (await once(asking, 'response')) as [IncomingMessage];
+    response.resume();
+
+    // The gateway closes it; whoever asked does nothing.
+    await once(response.socket, 'close');
+  },
+);
+
 test('a gateway for this machine alone answers no page that only pretends to be its own', async () => {
   const statusFor = async (host: string, headers = {}): Promise<number | undefined> => {
     const path = rig.url('/console/guests/nobody/rfb');

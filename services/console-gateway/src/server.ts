@@ -2,7 +2,7 @@
 import { fastifyHttpProxy } from '@fastify/http-proxy';
 import { fastify } from 'fastify';
 import { TomeiError, messageOf } from '@tomei/kit';
-import { hostGuard, listen, opsRoutes, troubleOf, type Metrics } from '@tomei/service';
+import { closeRefusedUpgrades, hostGuard, listen, opsRoutes, troubleOf, type Metrics } from '@tomei/service';
 import type { Gateway } from './gateway.ts';
 
 export interface GatewayServerOptions {
@@ -29,6 +29,7 @@ export async function startGatewayServer(gateway: Gateway, options: GatewayServe
   const { controllerUrl, metrics, host, allowedHosts = [] } = options;
   const app = fastify({ logger: false, forceCloseConnections: true, routerOptions: { maxParamLength: 500 } });
   app.addHook('onRequest', hostGuard({ bind: host, allowed: allowedHosts }));
+  app.addHook('onResponse', closeRefusedUpgrades);
   await app.register(opsRoutes({ metrics, readiness: () => gateway.readiness() }));
   await app.register(fastifyHttpProxy, {
     upstream: controllerUrl,

@@ -12,6 +12,7 @@ import {
   MemoryBus,
   MemoryStore,
   Metrics,
+  closeRefusedUpgrades,
   hostGuard,
   isLoopback,
   listen,
@@ -136,6 +137,7 @@ class RunningLab implements Lab {
     this.ends.push(() => app.close());
     this.started(gateway);
     app.addHook('onRequest', hostGuard({ bind: host, allowed: [] }));
+    app.addHook('onResponse', closeRefusedUpgrades);
     await app.register(opsRoutes({ metrics: this.metrics, readiness: () => this.readiness() }));
     await app.register(controller.routes);
     await app.register(gateway.routes);
