@@ -22,7 +22,7 @@ export interface DiskConfig {
   readonly controller: number;
   readonly unit: number;
   readonly kind: 'disk' | 'cdrom';
-  /** Absent for a CD-ROM drive with nothing in it. */
+  /** Absent for a CD-ROM drive with nothing in it, which `startConnected` = FALSE says too. */
   readonly file?: FileReference;
   readonly mode: DiskMode;
   /** Whether writes survive power-off: false for the nonpersistent modes and for CD-ROMs. */
@@ -133,6 +133,7 @@ function readDisk(at: Slot, values: Values, problems: Problems): DiskConfig | un
     problems.error('vmx.missing-key', entry, `${slot} is present, but ${slot}.fileName is not set`);
     return undefined;
   }
+  if (cdrom && values.boolean(`${slot}.startConnected`) === false) return { ...base, kind: 'cdrom', persistent: false };
   const persistent = !cdrom && !mode.endsWith('nonpersistent');
   return { ...base, kind: cdrom ? 'cdrom' : 'disk', persistent, ...(file === undefined ? {} : { file }) };
 }

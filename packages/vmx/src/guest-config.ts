@@ -3,8 +3,12 @@
  * Keys that VMware knows and this program has no use for (there are hundreds) are let through.
  */
 import { basename } from 'node:path';
+import { readCpuid, type CpuidConfig } from './cpuid.ts';
 import { readDisks, type DiskConfig } from './disks.ts';
 import type { VmxFile } from './dictionary.ts';
+import { readFloppies, type FloppyConfig } from './floppies.ts';
+import { readNetworks, type NetworkConfig } from './ethernet.ts';
+import { readBootOrder, type BootDevice } from './firmware.ts';
 import { Problems, type VmxProblem } from './problem.ts';
 import { readVnc, type VncConfig } from './remote-display.ts';
 import { readSerialPorts, type SerialConfig } from './serial.ts';
@@ -38,10 +42,18 @@ export interface GuestConfig {
   readonly vcpus: number;
   /** Present disks and CD-ROMs, ordered ide, sata, scsi, nvme, each by controller and unit. */
   readonly disks: readonly DiskConfig[];
+  /** Present floppy drives, A: before B:; absent when there are none. */
+  readonly floppies?: readonly FloppyConfig[];
   /** Present serial ports, by number. */
   readonly serialPorts: readonly SerialConfig[];
+  /** Present network cards, by number; absent when there are none. */
+  readonly networks?: readonly NetworkConfig[];
   /** Absent: the firmware boots from a disk. */
   readonly boot?: KernelConfig;
+  /** `bios.bootOrder`; absent: the firmware's own. */
+  readonly bootOrder?: readonly BootDevice[];
+  /** `cpuid.*`: what CPUID tells otherwise; absent when nothing. */
+  readonly cpuid?: readonly CpuidConfig[];
   /** `tomei.paravirt`; `kvm` when absent. */
   readonly paravirt: ParavirtMode;
   /** `vmi.present`: whether the guest finds the VMI option ROM. */
@@ -74,9 +86,12 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
   const values = new Values(vmx, problems, directory);
   checkTomeiKeys(vmx, problems);
   const boot = readKernel(values, problems);
+  const bootOrder = readBootOrder(values, problems);
   const vnc = readVnc(values, problems);
+  const displayName = values.text('displayName') ?? basename(vmx.fileName).replace(/\.vmx$/i, '');
+  const networks = readNetworks(values, problems, { name: `${displayName}/${basename(vmx.fileName)}` });
   const config: GuestConfig = {
-    displayName: values.text('displayName') ?? basename(vmx.fileName).replace(/\.vmx$/i, ''),
+    displayName,
     guestOS: values.text('guestOS') ?? 'other',
     memoryMiB: readMemory(values, problems),
     vcpus: readVcpus(values, problems),
@@ -85,7 +100,19 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
     paravirt: values.word('tomei.paravirt', PARAVIRT_MODES) ?? 'kvm',
     vmi: values.boolean('vmi.present') ?? false,
   };
-  return { ...config, ...(boot === undefined ? {} : { boot }), ...(vnc === undefined ? {} : { vnc }) };
+  const cards = networks.length === 0 ? {} : { networks };
+  const cpuid = readCpuid(vmx, problems);
+  const floppies = readFloppies(values, problems);
+  const drives = floppies.length === 0 ? {} : { floppies };
+  return {
+    ...config,
+    ...cards,
+    ...drives,
+    ...(cpuid.length === 0 ? {} : { cpuid }),
+    ...(boot === undefined ? {} : { boot }),
+    ...(bootOrder === undefined ? {} : { bootOrder }),
+    ...(vnc === undefined ? {} : { vnc }),
+  };
 }
 
 function readMemory(values: Values, problems: Problems): number {

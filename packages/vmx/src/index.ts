@@ -20,7 +20,11 @@ export {
   type GuestConfig,
   type KernelConfig,
 } from './guest-config.ts';
+export { type CpuidConfig } from './cpuid.ts';
 export { DISK_MODES, type DiskBus, type DiskConfig, type DiskMode } from './disks.ts';
+export { BOOT_DEVICES, type BootDevice } from './firmware.ts';
+export { FLOPPY_TYPES, type FloppyConfig } from './floppies.ts';
+export { NETWORK_CARDS, type NetworkConfig, type NetworkDevice } from './ethernet.ts';
 export { VNC_DEFAULT_PORT, type VncConfig } from './remote-display.ts';
 export { SERIAL_PORTS, SERIAL_TYPES, type SerialConfig, type SerialType } from './serial.ts';
 export { PARAVIRT_MODES, TOMEI_KEYS, type ParavirtMode } from './tomei-keys.ts';
