@@ -356,6 +356,37 @@ describe('the limit of CS', () => {
   });
 });
 
+describe('a base of CS within a page', () => {
+  const BASED = SELECTOR.free;
+  const BASE = FUNCTION + 0xc10;
+  const jumpTo = (selector: number, offset: number): number[] => [0xea, ...le32(offset), selector, 0];
+  beforeEach(() => t.descriptor(BASED, BASE, 0xffff, SMALL_CODE & ~ATTRIBUTE.granular));
+
+  it('lets its first page be decoded once, and run in loops', () => {
+    // MOV CX,100 ; INC AX ; LOOP -3 ; JMP $+1000h-5 (the next page) ; there: HLT
+    t.put(BASE, 0xb9, 100, 0, 0x40, 0xe2, 0xfd, 0xe9, 0xf7, 0x0f).put(BASE + 0x1000, HLT);
+    const before = t.processor.code.counts.decoded;
+    t.execute(...jumpTo(BASED, 0));
+    const { decoded } = t.processor.code.counts;
+    expect(decoded - before).toBeGreaterThanOrEqual(6);
+    t.cpu.setSegment(CS, SELECTOR.code, 0, 0xffffffff, FLAT.code);
+    t.run(AT.code);
+
+    expect([t.register(EAX), t.cpu.get('eip'), t.processor.code.counts.decoded]).toEqual([200, 0x1001, decoded]);
+  });
+  it('does not let a jump reach what lies before it', () => {
+    // JMP -16 with 32-bit operands: EIP FFFFFFF6h is beyond the limit, though the byte lies in the page.
+    t.put(BASE - 10, HLT).put(BASE, 0x66, 0xe9, ...le32(-16));
+    expect(t.execute(...jumpTo(BASED, 0)).exception).toMatchObject({ vector: EXCEPTION.GP, eip: 0 });
+  });
+  it('wraps IP within the segment for 16-bit code', () => {
+    // JMP -13: IP FFF6h, in the last page, of which CS has a part.
+    t.put(BASE, 0xe9, ...le32(-13).slice(0, 2)).put(BASE + 0xfff6, 0x40, HLT);
+    t.execute(...jumpTo(BASED, 0));
+    expect([t.register(EAX), t.cpu.get('eip')]).toEqual([1, 0xfff8]);
+  });
+});
+
 describe('the same frame under other addresses', () => {
   it('runs with EIP of where it is executed', () => {
     t.page(ALIAS, FUNCTION, ALL).enablePaging();
@@ -461,6 +492,35 @@ describe('when there is no more room', () => {
     small.execute(...CALL(AT.code, FUNCTION), NOP, NOP, 0x43);
 
     expect([small.register(ECX), small.register(EBX)]).toEqual([1, 2]);
+  });
+});
+
+describe('an instruction that is patched before each run', () => {
+  it('is decoded anew, and in the end it alone', () => {
+    const patched = new TestProcessor({}),
+      { counts } = patched.processor.code,
+      rest = Array.from({ length: 40 }, () => NOP);
+    patched.put(FUNCTION, ...MOV_EAX(0), ...rest, HLT);
+    let decoded = 0;
+    for (let i = 1; i <= 200; i++) {
+      if (i === 101) decoded = counts.decoded;
+      patched.put(FUNCTION + 1, i);
+      patched.run(FUNCTION);
+      expect(patched.register(EAX)).toBe(i);
+    }
+    expect(counts.decoded - decoded).toBeLessThan(100 * 3);
+  });
+  it('leaves a page that runs no more to be plain memory', () => {
+    const patched = new TestProcessor({}),
+      { code } = patched.processor;
+    patched.put(FUNCTION, ...MOV_EAX(0), HLT);
+    for (let i = 1; i <= 100; i++) {
+      patched.put(FUNCTION + 1, i);
+      patched.run(FUNCTION);
+    }
+    expect(code.hasCode(FUNCTION)).toBe(true);
+    for (let i = 0; i < 100; i++) patched.put(FUNCTION + 1, i);
+    expect(code.hasCode(FUNCTION)).toBe(false);
   });
 });
 

@@ -7,15 +7,22 @@ import { CS, EXCEPTION } from '../isa/build.ts';
 import { MAX_LENGTH, type Decoder, type Instruction, type NoInstruction } from '../isa/decode.ts';
 import { ATTRIBUTE, GUEST_FAULT, type Cpu } from './cpu.ts';
 import { CrossingCache } from './crossing-cache.ts';
-import { PSEUDO, RECORD, RECORD_BYTES } from './interpreter/record.ts';
+import type { CompiledCode, RegionEntry } from './compiled-code.ts';
+import { PSEUDO, PSEUDO_COUNT, RECORD, RECORD_BYTES } from './interpreter/record.ts';
 import { RecordWriter } from './interpreter/lower.ts';
-import { CODE_TLB_ENTRIES, SCRATCH_RECORDS } from './layout.ts';
+import { CODE_TLB_ENTRIES, LEAVING_RECORDS, SCRATCH_RECORDS } from './layout.ts';
 import type { CodeWatcher, Mmu } from './mmu.ts';
 
 /** Bytes of one page map: an i32 for each offset. */
 export const PAGE_MAP_BYTES = 4096 * 4;
 /** A run is cut after this many instructions, so that decoding stays close to what executes. */
 const RUN_LIMIT = 64;
+/** A write of more bytes fills a page with something else. */
+const LONG_WRITE = 32;
+/** A page that was dropped this often has instructions that are patched. */
+const DROPS_OF_PATCHED = 64;
+/** A page that is written this often between two instructions decoded in it is no code any more. */
+const MOST_HITS = 64;
 /** No run starts with less room than this. */
 const RUN_ROOM = (RUN_LIMIT * 2 + 2) * RECORD_BYTES;
 
@@ -30,11 +37,21 @@ export interface CodeCachePlan {
   readonly recordBytes: number;
 }
 
+/** Who is asked before an instruction runs (core/debug-registers.ts). */
+export interface CodeStops {
+  /** Whether some instruction in the page of a linear address is watched. */
+  hasCode(linear: number): boolean;
+  /** Raises when it is the one at `linear`; those of the guest count when `guests`. */
+  check(linear: number, guests: boolean): void;
+}
+
 interface CodePage {
   /** Page maps for CS.D = 0 and 1; 0 = none yet. */
   readonly maps: [number, number];
   /** Which bytes have been decoded: one bit each. */
   readonly decoded: Uint8Array;
+  /** Writes to decoded bytes since something was decoded. */
+  hits: number;
 }
 
 export class CodeCache implements CodeWatcher {
@@ -46,14 +63,32 @@ export class CodeCache implements CodeWatcher {
   private readonly i32: Int32Array;
   private readonly pages = new Map<number, CodePage>();
   private readonly marked = new Uint8Array(1 << 20);
+  /**
+   * For threads that translate, by guest-physical page: where the map of its 32-bit code lies (0 = none), and how often what was decoded
+   * there has been forgotten.
+   */
+  readonly directory = {
+    maps: new Uint32Array(new SharedArrayBuffer(4 << 20)),
+    generations: new Uint32Array(new SharedArrayBuffer(4 << 20)),
+  };
+  /** How often each page was dropped, up to DROPS_OF_PATCHED. */
+  private readonly drops = new Uint8Array(1 << 20);
   private readonly crossings: CrossingCache;
   /** Code TLB entries that are not empty: the index of each one's tag. */
   private readonly tlbSlots = new Uint32Array(CODE_TLB_ENTRIES);
   private tlbUsed = 0;
+  /** By the place of the entry: whether its page is global, so that it outlives a load of CR3. */
+  private readonly tlbGlobal = new Uint8Array(CODE_TLB_ENTRIES);
   private mapsUsed = 0;
   /** Maps of pages that were dropped: all zero. */
   private freeMaps: number[] = [];
   private recordsUsed = 0;
+  /** Set by the compiler. */
+  compiled: CompiledCode = { dropped: () => undefined };
+  /** Set by the processor. */
+  stops: CodeStops = { hasCode: () => false, check: () => {} };
+  /** The record whose place a stop has taken, and what was there. */
+  private stopped = { at: 0, handler: 0 };
   private readonly fetched = new Uint8Array(MAX_LENGTH + 1);
   /** Decoded instructions, pages dropped, whole flushes: for --stats. */
   readonly counts = { decoded: 0, invalidations: 0, flushes: 0, crossings: 0 };
@@ -68,14 +103,16 @@ export class CodeCache implements CodeWatcher {
     this.crossings = new CrossingCache(cpu, mmu);
     cpu.set('codeTlb', plan.codeTlb);
     mmu.code = this;
-    mmu.onFlush = () => this.flushTlb();
   }
 
   hasCode(address: number): boolean {
     return this.marked[address >>> 12] !== 0;
   }
 
-  /** Drops a page when one of the written bytes was decoded. */
+  /**
+   * Drops a page when one of the written bytes was decoded. A page that runs again each time it was dropped keeps what was not
+   * written from then on; when it is written and written and runs no more it is data.
+   */
   written(address: number, length: number): void {
     for (let page = address >>> 12; page <= (address + length - 1) >>> 12; page++) {
       const code = this.marked[page] === 0 ? undefined : this.pages.get(page);
@@ -84,15 +121,36 @@ export class CodeCache implements CodeWatcher {
         last = Math.min(address + length - 1, page * 4096 + 4095) & 0xfff;
       for (let i = first; i <= last; i++) {
         if ((code.decoded[i >> 3]! & (1 << (i & 7))) !== 0) {
-          this.drop(page, code);
+          const isPatch = this.drops[page]! >= DROPS_OF_PATCHED && last - i < LONG_WRITE && ++code.hits <= MOST_HITS;
+          if (isPatch) this.forgetInstructions(page, code, i, last);
+          else this.drop(page, code);
           break;
         }
+      }
+    }
+  }
+  /** Programs that patch an instruction before they come to it, as boot loaders do for each call of the BIOS, keep the rest. */
+  private forgetInstructions(page: number, code: CodePage, first: number, last: number): void {
+    this.counts.invalidations++;
+    this.compiled.dropped(page);
+    this.directory.generations[page]!++;
+    for (const map of code.maps) {
+      if (map === 0) continue;
+      for (let offset = Math.max(0, first - MAX_LENGTH + 1); offset <= last; offset++) {
+        const record = this.i32[(map >> 2) + offset]!;
+        if (record === 0) continue;
+        // Whoever runs into the record looks its address up again.
+        this.cpu.data.setUint16(record + RECORD.handler, PSEUDO.lookup, true);
+        this.i32[(map >> 2) + offset] = 0;
       }
     }
   }
   /** Forgets a page, so that it is plain memory again; if it runs once more it is decoded once more. */
   private drop(page: number, code: CodePage): void {
     this.counts.invalidations++;
+    this.compiled.dropped(page);
+    // The maps may serve other pages from now on.
+    this.keepInTlb((slot) => !code.maps.includes(this.i32[slot + 1]!));
     for (const map of code.maps) {
       if (map === 0) continue;
       for (let i = map >> 2, end = i + 4096; i < end; i++) {
@@ -104,10 +162,24 @@ export class CodeCache implements CodeWatcher {
       }
       this.freeMaps.push(map);
     }
+    this.drops[page] = code.hits > MOST_HITS ? 0 : Math.min(DROPS_OF_PATCHED, this.drops[page]! + 1);
     this.pages.delete(page);
     this.marked[page] = 0;
-    // The maps may serve other pages from now on.
-    this.flushTlb();
+    this.directory.maps[page] = 0;
+    this.directory.generations[page]!++;
+  }
+
+  /**
+   * Guest-physical addresses are something else than before (memory appeared, went, or cannot be written any more): what was
+   * decoded and translated there is forgotten. Code that is executing there is left after the current instruction.
+   */
+  forgetRange(address: number, size: number): void {
+    const first = Math.floor(address / 4096),
+      end = Math.ceil((address + size) / 4096);
+    // Few pages have code, and a range may be the whole address space.
+    for (const [page, code] of this.pages) if (page >= first && page < end) this.drop(page, code);
+    this.mmu.flush(true);
+    this.cpu.set('exit', 1);
   }
 
   /** Forgets everything decoded. What is executing is left after the current instruction: nobody watches its bytes any more. */
@@ -117,18 +189,43 @@ export class CodeCache implements CodeWatcher {
   }
   private forget(): void {
     this.counts.flushes++;
+    this.compiled.dropped(-1);
     this.cpu.u8.fill(0, this.plan.maps, this.plan.maps + this.mapsUsed * PAGE_MAP_BYTES);
-    for (const page of this.pages.keys()) this.marked[page] = 0;
+    for (const page of this.pages.keys()) {
+      this.marked[page] = 0;
+      this.directory.maps[page] = 0;
+      this.directory.generations[page]!++;
+    }
     this.pages.clear();
     this.mapsUsed = 0;
     this.freeMaps = [];
     this.recordsUsed = 0;
     this.mmu.flush(true); // pages may be writable again
   }
-  private flushTlb(): void {
-    // Few entries are in use between two flushes, and filling shared memory is slow.
-    for (let i = 0; i < this.tlbUsed; i++) this.i32[this.tlbSlots[i]!] = 0;
-    this.tlbUsed = 0;
+  flushed(all: boolean): void {
+    let kept = 0;
+    for (let i = 0; i < this.tlbUsed; i++) {
+      const slot = this.tlbSlots[i]!;
+      if (!all && this.tlbGlobal[this.tlbPlace(slot)] !== 0) this.tlbSlots[kept++] = slot;
+      else this.i32[slot] = 0;
+    }
+    this.tlbUsed = kept;
+  }
+  invalidated(page: number, pages: number): void {
+    this.keepInTlb((slot) => ((this.i32[slot]! >>> 12) - page) >>> 0 >= pages);
+  }
+  private tlbPlace(slot: number): number {
+    return (slot - (this.plan.codeTlb >> 2)) >> 1;
+  }
+  /** Empties all entries of the code TLB but those to keep. Few are in use, and filling shared memory is slow. */
+  private keepInTlb(keep: (slot: number) => boolean): void {
+    let kept = 0;
+    for (let i = 0; i < this.tlbUsed; i++) {
+      const slot = this.tlbSlots[i]!;
+      if (keep(slot)) this.tlbSlots[kept++] = slot;
+      else this.i32[slot] = 0;
+    }
+    this.tlbUsed = kept;
   }
 
   private get isBig(): boolean {
@@ -139,13 +236,15 @@ export class CodeCache implements CodeWatcher {
   resolve(eip: number): number {
     eip >>>= 0;
     const { cpu, plan } = this;
-    if (eip > cpu.get('codeLimit')) cpu.raise(EXCEPTION.GP, 0);
     const linear = (cpu.segment(CS, 'base') + eip) >>> 0;
-    const physical = this.mmu.translate(linear, false, cpu.get('cpl') === 3);
+    const watched = this.stops.hasCode(linear);
+    if (watched) this.stops.check(linear, true);
+    if (eip > cpu.get('codeLimit')) cpu.raise(EXCEPTION.GP, 0);
+    const physical = this.mmu.translateFetch(linear, cpu.get('cpl') === 3);
     if (physical < 0) throw GUEST_FAULT;
     const pageEip = (eip - (linear & 0xfff)) | 0;
-    // Where CS begins or ends within the page, or the bytes are a device's, nothing is kept.
-    const whole = pageEip >>> 0 < cpu.get('codeBound');
+    // Where CS ends within the page, a breakpoint lies in it, or the bytes are a device's, nothing is kept.
+    const whole = (pageEip + cpu.get('codeSkew')) >>> 0 <= cpu.get('codeBound') && !watched;
     cpu.set('pageEip', pageEip);
     if (!whole || cpu.physical.hostPage(physical) === 0) {
       cpu.set('pageMap', plan.emptyMap);
@@ -156,6 +255,7 @@ export class CodeCache implements CodeWatcher {
     cpu.set('pageMap', map);
     const slot = (plan.codeTlb >> 2) + (((linear >>> 12) & (CODE_TLB_ENTRIES - 1)) << 1);
     if (this.i32[slot] === 0) this.tlbSlots[this.tlbUsed++] = slot;
+    this.tlbGlobal[this.tlbPlace(slot)] = this.mmu.isGlobal(linear) ? 1 : 0;
     this.i32[slot] = (linear & ~0xfff) | cpu.get('codeKey');
     this.i32[slot + 1] = map;
     const known = this.i32[(map >> 2) + (linear & 0xfff)]!;
@@ -172,12 +272,14 @@ export class CodeCache implements CodeWatcher {
       code = undefined;
     }
     if (code === undefined) {
-      code = { maps: [0, 0], decoded: new Uint8Array(512) };
+      code = { maps: [0, 0], decoded: new Uint8Array(512), hits: 0 };
       this.pages.set(page, code);
       this.marked[page] = 1;
       this.mmu.protectCode(page * 4096);
     }
-    return (code.maps[which] = this.freeMaps.pop() ?? this.plan.maps + this.mapsUsed++ * PAGE_MAP_BYTES);
+    const map = (code.maps[which] = this.freeMaps.pop() ?? this.plan.maps + this.mapsUsed++ * PAGE_MAP_BYTES);
+    if (big) this.directory.maps[page] = map;
+    return map;
   }
 
   /** Decodes from a guest-physical address to the next transfer, known instruction or page end. */
@@ -190,6 +292,7 @@ export class CodeCache implements CodeWatcher {
     }
     const code = this.pages.get(physical >>> 12)!,
       page = cpu.physical.hostPage(physical);
+    code.hits = 0;
     const bytes = cpu.u8.subarray(page, page + 4096);
     const first = plan.records + this.recordsUsed;
     let at = first,
@@ -236,7 +339,7 @@ export class CodeCache implements CodeWatcher {
         return insn;
       }
       const at = (linear + n) >>> 0;
-      const physical = this.mmu.translate(at, false, user);
+      const physical = this.mmu.translateFetch(at, user);
       if (physical < 0) throw GUEST_FAULT;
       // As far as this page goes, then see whether that is enough.
       const until = Math.min(MAX_LENGTH, n + 4096 - (at & 0xfff), limit - eip + 1);
@@ -273,14 +376,107 @@ export class CodeCache implements CodeWatcher {
     if (roomy && this.crossings.load(linear, this.isBig, first)) return first;
     return this.scratch(eip, linear, PSEUDO.lookup, roomy);
   }
-  /** A scratch record that runs one instruction and leaves. Sets pageEip and pageMap. 0 or GUEST_FAULT as `resolve`. */
-  single(eip: number): number {
+  /**
+   * A scratch record that runs one instruction and leaves. Sets pageEip and pageMap. 0 or GUEST_FAULT as `resolve`. With `resumed`,
+   * EFLAGS.RF holds back the guest's breakpoints.
+   */
+  single(eip: number, resumed = false): number {
     const { cpu } = this;
-    if (eip > cpu.get('codeLimit')) cpu.raise(EXCEPTION.GP, 0);
     const linear = (cpu.segment(CS, 'base') + eip) >>> 0;
+    if (this.stops.hasCode(linear)) this.stops.check(linear, !resumed);
+    if (eip > cpu.get('codeLimit')) cpu.raise(EXCEPTION.GP, 0);
     cpu.set('pageEip', (eip - (linear & 0xfff)) | 0);
     cpu.set('pageMap', this.plan.emptyMap);
     return this.scratch(eip, linear, PSEUDO.exit);
+  }
+  /**
+   * The record for `eip` as `resolve`, where a run that leaves at its first transfer also leaves after `count` instructions.
+   * `unstop` takes that back.
+   */
+  stopAfter(eip: number, count: number): number {
+    const first = this.instructionRecord(this.resolve(eip)),
+      { data } = this.cpu;
+    let at = first;
+    for (let n = 0; ; at += RECORD_BYTES) {
+      const handler = data.getUint16(at + RECORD.handler, true);
+      if (n === count) {
+        this.stopped = { at, handler };
+        data.setUint16(at + RECORD.handler, PSEUDO.exit, true);
+        return first;
+      }
+      if (handler >= PSEUDO_COUNT) n++;
+      else if (handler !== PSEUDO.address16) return first;
+    }
+  }
+  /** The record of the instruction itself where a map leads to compiled code. */
+  private instructionRecord(record: number): number {
+    const { data } = this.cpu;
+    const isRegion = data.getUint16(record + RECORD.handler, true) === PSEUDO.region;
+    return isRegion ? data.getUint32(record + RECORD.immediate2, true) : record;
+  }
+
+  /** The guest-physical address of a record that a map leads to; -1 when it is none, or none of 32-bit code. */
+  addressOf(record: number): number {
+    const { cpu } = this,
+      map = cpu.get('pageMap'),
+      offset = cpu.data.getUint16(record + RECORD.pageOffset, true);
+    if (map === this.plan.emptyMap || this.i32[(map >> 2) + offset] !== record) return -1;
+    const physical = this.mmu.translateFetch((cpu.get('pageEip') + offset) >>> 0, cpu.get('cpl') === 3);
+    return this.pages.get(physical >>> 12)?.maps[1] === map ? physical : -1;
+  }
+  /**
+   * Has control that lands on decoded 32-bit code at `physical` enter compiled code: `index` in the table of regions, for a mode of
+   * COMPILED. Undefined when there is no such code any more, or no room for a record.
+   */
+  enterRegion(physical: number, index: number, mode: number): RegionEntry | undefined {
+    const page = physical >>> 12,
+      offset = physical & 0xfff,
+      map = this.pages.get(page)?.maps[1] ?? 0;
+    if (map === 0 || this.recordsUsed + RECORD_BYTES > this.plan.recordBytes) return undefined;
+    const at = (map >> 2) + offset,
+      instruction = this.i32[at]!,
+      { data } = this.cpu;
+    if (instruction === 0 || data.getUint16(instruction + RECORD.handler, true) === PSEUDO.region) return undefined;
+    const record = this.plan.records + this.recordsUsed;
+    this.recordsUsed = this.writer.pseudo(record, PSEUDO.region, offset, index) - this.plan.records;
+    data.setInt32(record + RECORD.immediate2, instruction, true);
+    data.setInt32(record + RECORD.displacement, mode, true);
+    this.i32[at] = record;
+    return { page, offset, record, instruction };
+  }
+  /** The record that control landing on 32-bit code at a guest-physical address goes on with. */
+  recordAt(physical: number): number | undefined {
+    const map = this.pages.get(physical >>> 12)?.maps[1] ?? 0;
+    return map === 0 ? undefined : this.i32[(map >> 2) + (physical & 0xfff)];
+  }
+  /** Takes back what `enterRegion` did, before anything is forgotten. */
+  leaveRegion({ page, offset, record, instruction }: RegionEntry): void {
+    const map = this.pages.get(page)!.maps[1];
+    this.i32[(map >> 2) + offset] = instruction;
+    this.cpu.data.setUint16(record + RECORD.handler, PSEUDO.lookup, true);
+    // It may get hot once more.
+    this.cpu.data.setUint16(instruction + RECORD.landings, 0, true);
+  }
+
+  unstop(): void {
+    const { at, handler } = this.stopped,
+      { data } = this.cpu;
+    // The page may have been dropped since.
+    if (at !== 0 && data.getUint16(at + RECORD.handler, true) === PSEUDO.exit)
+      data.setUint16(at + RECORD.handler, handler, true);
+    this.stopped = { at: 0, handler: 0 };
+  }
+  /**
+   * For handlers that cannot leave: a copy of their record, so that going on from it ends the run. EIP behind it is the next
+   * instruction's.
+   */
+  leaveAfter(record: number): number {
+    const { u8, data, base } = this.cpu,
+      copy = base + LEAVING_RECORDS;
+    u8.copyWithin(copy, record, record + RECORD_BYTES);
+    const next = data.getUint16(copy + RECORD.pageOffset, true) + data.getUint8(copy + RECORD.length);
+    this.writer.pseudo(copy + RECORD_BYTES, PSEUDO.exit, next);
+    return copy;
   }
   /** The instruction at `eip`, for the oracle and traces. */
   instructionAt(eip: number): Instruction | NoInstruction {

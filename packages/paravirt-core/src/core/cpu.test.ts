@@ -1,7 +1,8 @@
 /** The processor's state: flags in two words, what follows from a mode, reset, save and restore. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CS, EAX, EDX, EFLAGS, SS } from '../isa/build.ts';
-import { CR0, CR4, FAMILY_MODEL_STEPPING, GUEST_FAULT, STATUS_MASK, dplOf } from './cpu.ts';
+import { CR0, CR4, GUEST_FAULT, STATUS_MASK, dplOf } from './cpu.ts';
+import { FAMILY_MODEL_STEPPING } from './cpuid.ts';
 import { CODE_KEY, OFFSET, TLB, UNIT } from './layout.ts';
 import { AT, FLAT, TestProcessor } from './test-processor.ts';
 
@@ -65,14 +66,18 @@ describe('what follows from a mode', () => {
     expect(t.cpu.get('unitDenied')).toBe(denied);
   });
   it.each([
-    [0xffffffff, 0xfffff001],
-    [0xfff, 1],
-    [0xffe, 0],
-    [0x1fff, 0x1001],
-    [0, 0],
-  ])('with a limit of %i whole pages of code begin below %i', (limit, bound) => {
-    t.cpu.setSegment(CS, 8, 0, limit, FLAT.code);
-    expect([t.cpu.get('codeBound'), t.cpu.get('codeLimit')]).toEqual([bound, limit]);
+    ['a flat segment', 0, 0xffff_ffff, 0xffff_f000, true],
+    ['a limit that ends with the page', 0, 0x1fff, 0x1000, true],
+    ['a limit a byte before that', 0, 0x1ffe, 0x1000, false],
+    ['a limit within the first page', 0, 0xffe, 0, false],
+    ['a base within the page', 0x7c00, 0xffff, -0xc00, true],
+    ['a base and a limit within the page', 0x7c00, 0x3fe, -0xc00, false],
+    ['a page in which EIP wraps', 0x7c00, 0xffff_ffff, -0xc00, false],
+    ['the page before that', 0x7c00, 0xffff_ffff, -0x1c00, true],
+  ])('%s: whether a page of code is one as a whole', (_, base, limit, pageEip, whole) => {
+    t.cpu.setSegment(CS, 8, base, limit, FLAT.code);
+    expect((pageEip + t.cpu.get('codeSkew')) >>> 0 <= t.cpu.get('codeBound')).toBe(whole);
+    expect(t.cpu.get('codeLimit')).toBe(limit);
   });
   it('SS.B says how much of ESP counts', () => {
     t.cpu.setSegment(SS, 0x10, 0, 0xffff, 0x93);

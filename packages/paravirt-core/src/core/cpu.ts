@@ -1,14 +1,16 @@
 /** One processor: its state in linear memory, seen from TypeScript, and what follows from a change of mode. */
-import { CS, EFLAGS, SS } from '../isa/build.ts';
+import { CS, DS, EFLAGS, ES, SS } from '../isa/build.ts';
+import { FAMILY_MODEL_STEPPING } from './cpuid.ts';
 import {
   CODE_KEY,
+  COMPILED,
   OFFSET,
   SEGMENT,
+  SEGMENT_BYTES,
   STATE_BYTES,
   TLB,
   UNIT,
   cpuBlock,
-  segmentOffset,
   type FieldName,
 } from './layout.ts';
 import type { PhysicalMap } from './physical.ts';
@@ -41,6 +43,9 @@ export const CR4 = {
   OSXMMEXCPT: 1024,
 } as const;
 
+/** IA32_EFER bits (SDM vol. 3, 2.2.1). */
+export const EFER = { SCE: 1, LME: 0x100, LMA: 0x400, NXE: 0x800 } as const;
+
 /** Thrown by services once the fault is recorded in the processor's state; never leaves the core. */
 export const GUEST_FAULT = Symbol('guest fault');
 
@@ -48,12 +53,22 @@ export const GUEST_FAULT = Symbol('guest fault');
 export interface CpuBus {
   portRead(port: number, width: 1 | 2 | 4): number;
   portWrite(port: number, width: 1 | 2 | 4, value: number): void;
+  /** Many accesses of one port in a row, for string instructions; returns the bytes that were moved, perhaps none. */
+  portReadBlock?(port: number, width: 1 | 2 | 4, into: Uint8Array): number;
+  portWriteBlock?(port: number, width: 1 | 2 | 4, from: Uint8Array): number;
   memoryRead(address: number, width: 1 | 2 | 4): number;
   memoryWrite(address: number, width: 1 | 2 | 4, value: number): void;
   /** The interrupt controller's acknowledge cycle: a vector. */
   acknowledgeInterrupt(): number;
   /** The time stamp counter, before the guest's own offset. */
   timestamp(): bigint;
+  /**
+   * Whether an access may be made now. False when it is not known what time it is: the fault by which the instruction is done once
+   * more is recorded then. For what guests poll with; the accesses themselves unwind, which is slow.
+   */
+  isTimeExact?(): boolean;
+  /** How many accesses of a port in a row find the same board, where time is work: the next alarm is behind them. */
+  blockRoom?(): number;
   /** IA32_APIC_BASE was written. */
   apicBase(value: number): void;
   /**
@@ -65,6 +80,11 @@ export interface CpuBus {
 
 /** A fault that is none: the instruction is tried again after interrupts have been looked at. */
 export const HOLD = 0x100;
+/** The same, for an access outside of the processor: the instruction is done once more by itself, at its exact time. */
+export const STEP = 0x101;
+/** An instruction breakpoint of the guest (#DB as a fault that does not set RF), and one of a debugger outside of it. */
+export const BREAKPOINT = 0x102;
+export const STOP = 0x103;
 
 /** Bits of a segment's `attributes`: the descriptor's bits 8..23 moved to 0 (SDM vol. 3, figure 3-8). */
 export const ATTRIBUTE = {
@@ -80,6 +100,11 @@ export const ATTRIBUTE = {
   big: 0x4000,
   granular: 0x8000,
 } as const;
+const SEGMENT_WORDS = SEGMENT_BYTES / 4;
+/** Segments of real-address mode: 64 KiB of writable data, CS as well (SDM vol. 3, table 10-1). */
+const REAL_LIMIT = 0xffff,
+  REAL_ATTRIBUTES = 0x93,
+  VIRTUAL_ATTRIBUTES = 0xf3;
 export const dplOf = (attributes: number): number => (attributes >> 5) & 3;
 
 export class Cpu {
@@ -90,10 +115,17 @@ export class Cpu {
   readonly i32: Int32Array;
   readonly u8: Uint8Array;
   readonly data: DataView;
+  /** Where general and segment registers begin, as indices of `i32`: every event reads many of them. */
+  private readonly registersAt: number;
+  private readonly segmentsAt: number;
   /** Kept outside the guest's view of time: what WRMSR to IA32_TIME_STAMP_COUNTER added. */
   timestampOffset = 0n;
   /** Called when CPL, paging or a TLB-relevant bit changes; the MMU and the code cache listen. */
   onModeChange: () => void = () => {};
+  /** Cleared where each instruction has to be looked at: compiled code is not entered then. */
+  private compiledAllowed = true;
+  /** Called at reset, so that what is kept elsewhere is as after power-on too. */
+  onReset: () => void = () => {};
 
   constructor(memory: WebAssembly.Memory, index: number, physical: PhysicalMap, bus: CpuBus) {
     this.memory = memory;
@@ -103,6 +135,8 @@ export class Cpu {
     this.i32 = new Int32Array(memory.buffer);
     this.u8 = new Uint8Array(memory.buffer);
     this.data = new DataView(memory.buffer);
+    this.registersAt = (this.base + OFFSET.gpr) >> 2;
+    this.segmentsAt = (this.base + OFFSET.segments) >> 2;
   }
 
   /** A 32-bit field, unsigned. */
@@ -113,14 +147,14 @@ export class Cpu {
     this.i32[(this.base + OFFSET[field]) >> 2] = value;
   }
   getRegister(index: number): number {
-    return this.i32[(this.base + OFFSET.gpr + index * 8) >> 2]! >>> 0;
+    return this.i32[this.registersAt + index * 2]! >>> 0;
   }
   setRegister(index: number, value: number): void {
-    this.i32[(this.base + OFFSET.gpr + index * 8) >> 2] = value;
+    this.i32[this.registersAt + index * 2] = value;
   }
   /** A part of a segment register, unsigned. */
   segment(index: number, part: keyof typeof SEGMENT): number {
-    return this.i32[(this.base + segmentOffset(index) + SEGMENT[part]) >> 2]! >>> 0;
+    return this.i32[this.segmentsAt + index * SEGMENT_WORDS + SEGMENT[part] / 4]! >>> 0;
   }
 
   /** Records an exception; it is delivered when the instruction has been left. */
@@ -135,8 +169,13 @@ export class Cpu {
     throw GUEST_FAULT;
   }
 
+  /** Protected mode proper: neither real-address nor virtual-8086 mode. */
   get isProtected(): boolean {
-    return (this.get('cr0') & CR0.PE) !== 0;
+    return (this.get('cr0') & CR0.PE) !== 0 && (this.get('systemFlags') & EFLAGS.VM) === 0;
+  }
+  /** EFLAGS.VM, which is clear outside of protected mode's tasks. */
+  get isVirtual8086(): boolean {
+    return (this.get('systemFlags') & EFLAGS.VM) !== 0;
   }
 
   /** EFLAGS as one word. */
@@ -173,7 +212,7 @@ export class Cpu {
 
   /** Loads a segment register's visible and hidden parts without any check. */
   setSegment(index: number, selector: number, base: number, limit: number, attributes: number): void {
-    const at = (this.base + segmentOffset(index)) >> 2;
+    const at = this.segmentsAt + index * SEGMENT_WORDS;
     this.i32[at + SEGMENT.selector / 4] = selector & 0xffff;
     this.i32[at + SEGMENT.base / 4] = base;
     this.i32[at + SEGMENT.limit / 4] = limit;
@@ -181,14 +220,34 @@ export class Cpu {
     this.i32[at + SEGMENT.readBound / 4] = boundOf(limit, attributes, false);
     this.i32[at + SEGMENT.writeBound / 4] = boundOf(limit, attributes, true);
     if (index === SS) this.set('stackMask', (attributes & ATTRIBUTE.big) !== 0 ? -1 : 0xffff);
+    if (index < CS || index === SS || index === DS) this.refreshCompiledMode();
     if (index === CS) {
       this.set('codeLimit', limit);
-      this.set('codeBound', Math.max(0, (limit >>> 0) - 4094));
+      // Where EIP itself wraps within a page, its last byte says nothing: the first one has to do then.
+      const wraps = limit >>> 0 >= 0xffff_f000 && (base & 0xfff) !== 0;
+      this.set('codeSkew', wraps ? 0 : 4095);
+      this.set('codeBound', wraps ? limit - 4095 : limit);
       this.refreshMode();
     }
   }
+  /**
+   * Loads a segment register as real-address or virtual-8086 mode does. In the former the base follows the selector, limit and
+   * size stay what they were, so that segments made large in protected mode remain so (SDM vol. 3, 9.9.2 and 20.1.1). What a null
+   * selector closed opens again.
+   */
+  setRealSegment(index: number, selector: number): void {
+    if (this.isVirtual8086) return this.setVirtualSegment(index, selector);
+    const attributes = this.segment(index, 'attributes');
+    const limit = attributes === 0 ? REAL_LIMIT : this.segment(index, 'limit');
+    const size = attributes & (ATTRIBUTE.big | ATTRIBUTE.granular);
+    this.setSegment(index, selector, selector << 4, limit, size | REAL_ATTRIBUTES);
+  }
+  /** Loads a segment register as virtual-8086 mode does: 64 KiB at selector * 16, of DPL 3 (SDM vol. 3, 20.2.1). */
+  setVirtualSegment(index: number, selector: number): void {
+    this.setSegment(index, selector, selector << 4, REAL_LIMIT, VIRTUAL_ATTRIBUTES);
+  }
   setSelector(index: number, selector: number): void {
-    this.i32[(this.base + segmentOffset(index)) >> 2] = selector & 0xffff;
+    this.i32[this.segmentsAt + index * SEGMENT_WORDS] = selector & 0xffff;
   }
   setCpl(cpl: number): void {
     this.set('cpl', cpl);
@@ -196,9 +255,10 @@ export class Cpu {
   }
   /** Recomputes what handlers read instead of CPL, CS.D and CR0. */
   refreshMode(): void {
-    const user = this.get('cpl') === 3;
+    const user = this.get('cpl') === 3,
+      cr0 = this.get('cr0');
     // With alignment checking on, every access has to be looked at: no TLB entry has this bit.
-    const alignmentChecked = user && (this.get('cr0') & CR0.AM) !== 0 && (this.get('systemFlags') & EFLAGS.AC) !== 0;
+    const alignmentChecked = user && (cr0 & CR0.AM) !== 0 && (this.get('systemFlags') & EFLAGS.AC) !== 0;
     this.set('accessRead', alignmentChecked ? TLB.never : user ? TLB.userRead : TLB.supervisorRead);
     this.set(
       'codeKey',
@@ -206,12 +266,35 @@ export class Cpu {
         (user ? CODE_KEY.user : 0) |
         ((this.segment(CS, 'attributes') & ATTRIBUTE.big) !== 0 ? CODE_KEY.big : 0),
     );
-    const cr0 = this.get('cr0'),
-      cr4 = this.get('cr4');
     const off = (cr0 & (CR0.EM | CR0.TS)) !== 0;
     let denied = off ? UNIT.x87 | UNIT.mmx | UNIT.sse | UNIT.fxsr : 0;
-    if ((cr4 & CR4.OSFXSR) === 0) denied |= UNIT.sse;
+    if ((this.get('cr4') & CR4.OSFXSR) === 0) denied |= UNIT.sse;
     this.set('unitDenied', denied);
+    this.refreshCompiledMode();
+  }
+  /** Whether compiled code may be entered at all. */
+  allowCompiled(allowed: boolean): void {
+    if (allowed === this.compiledAllowed) return;
+    this.compiledAllowed = allowed;
+    this.refreshCompiledMode();
+  }
+  private refreshCompiledMode(): void {
+    const usable =
+      this.compiledAllowed &&
+      (this.get('accessRead') & TLB.never) === 0 &&
+      this.get('stackMask') === 0xffff_ffff &&
+      (this.get('codeKey') & CODE_KEY.big) !== 0 &&
+      this.isFlat(DS) &&
+      this.isFlat(ES) &&
+      this.isFlat(SS) &&
+      this.segment(CS, 'base') === 0 &&
+      this.segment(CS, 'limit') === 0xffff_ffff;
+    this.set('compiledMode', usable ? COMPILED.flat | (this.get('cpl') === 3 ? COMPILED.user : 0) : 0);
+  }
+  /** Whether a data segment is all of the linear address space, to be read and written. */
+  private isFlat(index: number): boolean {
+    const at = this.segmentsAt + index * SEGMENT_WORDS;
+    return this.i32[at + SEGMENT.base / 4] === 0 && this.i32[at + SEGMENT.writeBound / 4] === WHOLE_BOUND;
   }
 
   /** Power-on state (SDM vol. 3, table 10-1), except that the caller decides where execution starts. */
@@ -224,8 +307,8 @@ export class Cpu {
     this.set('cr0', CR0.ET | CR0.NW | CR0.CD);
     this.eflags = 2;
     this.setRegister(2, FAMILY_MODEL_STEPPING);
-    for (let i = 0; i < 6; i++) this.setSegment(i, 0, 0, 0xffff, i === CS ? 0x9b : 0x93);
-    this.setSegment(CS, 0xf000, 0xffff0000, 0xffff, 0x9b);
+    for (let i = 0; i < 6; i++) this.setSegment(i, 0, 0, REAL_LIMIT, REAL_ATTRIBUTES);
+    this.setSegment(CS, 0xf000, 0xffff0000, REAL_LIMIT, REAL_ATTRIBUTES);
     this.setSegment(6, 0, 0, 0xffff, 0x82);
     this.setSegment(7, 0, 0, 0xffff, 0x8b);
     this.set('gdtLimit', 0xffff);
@@ -237,6 +320,7 @@ export class Cpu {
     // Registers hold +0 and are not empty; FNINIT makes them so (SDM vol. 3, table 10-1).
     this.set('fpuTags', 0);
     this.set('mxcsr', 0x1f80);
+    this.onReset();
     this.refreshMode();
     this.onModeChange();
   }
@@ -255,8 +339,8 @@ export class Cpu {
   }
 }
 
-/** What CPUID.1:EAX and EDX after reset say: family 6, model 13, stepping 8 (the last 32-bit-only line with SSE2, so that kernels expect no more than is there). */
-export const FAMILY_MODEL_STEPPING = 0x06d8;
+/** `boundOf` a segment of 4 GiB. */
+const WHOLE_BOUND = (0xffff_ffff - 14) | 0;
 export const STATUS_MASK = 0x8d5;
 const EFLAGS_IMPLEMENTED =
   EFLAGS.TF |

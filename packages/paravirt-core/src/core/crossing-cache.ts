@@ -31,8 +31,8 @@ export class CrossingCache {
   load(linear: number, big: boolean, at: number): boolean {
     const known = this.places[(linear >>> 12) % PLACES];
     if (known === undefined || known.linear !== linear || known.big !== big) return false;
-    const first = this.mmu.readableHost(linear),
-      second = this.mmu.readableHost((linear + 4096) & ~0xfff);
+    const first = this.mmu.executableHost(linear),
+      second = this.mmu.executableHost((linear + 4096) & ~0xfff);
     if (first === 0 || second === 0) return false;
     const { u8 } = this.cpu,
       inFirst = 4096 - (linear & 0xfff);

@@ -86,7 +86,7 @@ describe('the plan of a memory', () => {
       [code.records, code.recordBytes],
     ]),
     [plan.videoMemory, plan.videoMemoryBytes],
-    [plan.ram, plan.ramBytes],
+    [plan.ram, plan.ramBytes + plan.stagingBytes],
   ] as [number, number][];
 
   it('gives everything whole pages of its own, behind the processors’ blocks', () => {

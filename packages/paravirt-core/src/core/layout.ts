@@ -36,22 +36,29 @@ const entries = [
   ['interruptPending', 4],
   ['stackMask', 4],
   ['codeLimit', 4],
-  ['codeBound', 4], // a page of code that begins at an EIP below this lies within CS as a whole
+  ['codeSkew', 4], // a page of code is executed as a whole where the EIP of its first byte plus this...
+  ['codeBound', 4], // ...is not above this, unsigned: CS ends behind it, and may begin within it
   ['cpl', 4],
   ['cr0', 4],
   ['cr2', 4],
   ['cr3', 4],
   ['cr4', 4],
+  ['efer', 4],
+  ['pdpte', 8, 4], // the page-directory-pointer entries as CR3 was loaded (PAE)
   ['fault', 4], // 1: an exception waits to be delivered
   ['faultVector', 4],
   ['faultCode', 4], // -1: none
   ['exit', 4], // not 0: leave after this instruction
   ['halted', 4],
+  ['monitor', 4], // what MONITOR and MWAIT have begun: see MONITOR
+  ['nmi', 4], // NMI bits
+  ['debugTraps', 4], // DR6 bits of traps that come behind the current instruction
   ['shadow', 4], // one more instruction runs before interrupts are looked at (STI, MOV SS)
   ['pollBudget', 4], // string iterations until the next look at interrupts
   ['accessRead', 4], // the TLB bit that allows reading: 1 at CPL 0..2, 4 at CPL 3
   ['unitDenied', 4], // UNIT bits that may not be used now
   ['codeKey', 4], // what a code TLB tag must carry in its low bits
+  ['compiledMode', 4], // the mode that compiled code may be made for now: see COMPILED
   ['pageEip', 4], // EIP of the first byte of the page that is executing
   ['pageMap', 4], // its map from page offset to record
   ['instructionsLeft', 4],
@@ -102,10 +109,16 @@ export const OFFSET: Readonly<Record<FieldName, number>> = placed.offset;
 export const STATE_BYTES = placed.size;
 /** Where the scratch records of single steps and page-crossing instructions lie in the block. */
 export const SCRATCH_RECORDS = 3072;
+/** Where the record of an instruction lies after which the run is left. */
+export const LEAVING_RECORDS = SCRATCH_RECORDS + 512;
 
 export const segmentOffset = (index: number): number => OFFSET.segments + index * SEGMENT_BYTES;
 /** Values of `shadow`: STI holds back interrupts for one instruction, MOV SS and POP SS debug traps as well. */
 export const SHADOW = { none: 0, interrupts: 1, stack: 2 } as const;
+/** Bits of `nmi`: one waits to be delivered; none is until the next IRET (SDM vol. 3, 6.7.1). */
+export const NMI = { pending: 1, blocked: 2 } as const;
+/** Values of `monitor`: armed; waiting in MWAIT; waiting, and an interrupt ends that though IF is clear. */
+export const MONITOR = { none: 0, armed: 1, waiting: 2, waitingMasked: 3 } as const;
 /** Units of `unitDenied`. */
 export const UNIT = { x87: 1, mmx: 2, sse: 4, fxsr: 8 } as const;
 /** The unit that a row's trait names. 'sse-mmx' is closed whenever SSE is. */
@@ -119,11 +132,24 @@ export const UNIT_OF = {
 } as const;
 
 /** Bits of a data TLB entry; the rest is (host address - linear address) of the page. 0 = nothing known. */
-export const TLB = { supervisorRead: 1, supervisorWrite: 2, userRead: 4, userWrite: 8, global: 16, never: 32 } as const;
+export const TLB = {
+  supervisorRead: 1,
+  supervisorWrite: 2,
+  userRead: 4,
+  userWrite: 8,
+  global: 16,
+  never: 32,
+  noExecute: 128,
+} as const;
 /** One i32 for each of the 2^20 pages. */
 export const TLB_BYTES = 4 << 20;
 /** Code TLB: entries of {tag, address of the page's map}, direct-mapped by linear page. */
 export const CODE_TLB_ENTRIES = 1024;
 export const CODE_TLB_BYTES = CODE_TLB_ENTRIES * 8;
+/**
+ * Bits of `compiledMode`: 32-bit code, with CS, DS, ES and SS over all 4 GiB and nothing that must be looked at instruction by
+ * instruction. 0 = none: compiled code is not entered.
+ */
+export const COMPILED = { flat: 1, user: 2 } as const;
 /** Low bits of a code TLB tag. */
 export const CODE_KEY = { valid: 1, user: 2, big: 4 } as const;

@@ -1,16 +1,15 @@
 /**
- * Memory as the processor reaches it: segment checks, 32-bit paging with 4 KiB and 4 MiB pages, the TLB, and the slow path of
- * every access (SDM vol. 3, chapters 4 and 5). Handlers do the fast path themselves and come here when the TLB says no.
+ * Memory as the processor reaches it: segment checks, the TLB, and the slow path of every access (SDM vol. 3, chapters 4 and 5).
+ * Handlers do the fast path themselves and come here when the TLB says no; `paging.ts` has the page walk.
  */
 import { EXCEPTION, SS } from '../isa/build.ts';
 import { ATTRIBUTE, CR0, CR4, GUEST_FAULT, type Cpu } from './cpu.ts';
 import { OFFSET, SEGMENT, SEGMENT_BYTES, TLB, segmentOffset } from './layout.ts';
+import { PageWalker } from './paging.ts';
 
-/** Page-fault error code (SDM vol. 3, figure 4-12). */
-const PF = { present: 1, write: 2, user: 4, reserved: 8 } as const;
-/** Paging-structure entry bits (SDM vol. 3, tables 4-4 to 4-6). */
-const PTE = { P: 1, W: 2, U: 4, A: 0x20, D: 0x40, PS: 0x80, G: 0x100 } as const;
 const PAGES = 1 << 20;
+/** `Mmu.reach`: the access is a write. */
+export const REACH_WRITE = 0x100;
 
 /** Who is told when memory that holds decoded code is written. */
 export interface CodeWatcher {
@@ -18,6 +17,17 @@ export interface CodeWatcher {
   hasCode(address: number): boolean;
   /** Bytes were written: drop what was decoded from them. */
   written(address: number, length: number): void;
+  /** Translations were forgotten: those of global pages only when `all`. */
+  flushed(all: boolean): void;
+  /** The translations of `pages` pages from a linear page on were forgotten. */
+  invalidated(page: number, pages: number): void;
+}
+
+/** Who is told of data accesses to certain pages (core/debug-registers.ts). */
+export interface DataWatcher {
+  /** The TLB bits that the page of a linear address may have. */
+  rightsOf(linear: number): number;
+  accessed(linear: number, bytes: number, write: boolean): void;
 }
 
 export class Mmu {
@@ -27,11 +37,17 @@ export class Mmu {
   private readonly filled = new Uint32Array(PAGES);
   private readonly isFilled = new Uint8Array(PAGES);
   private filledCount = 0;
-  /** 4 MiB of linear addresses that a large page translates: the TLB holds them in parts, INVLPG forgets all of them. */
+  /**
+   * Guest-physical page of each entry, for those who have to know which page it is and not only where it lies. Other threads may read it.
+   */
+  readonly frames = new Uint32Array(new SharedArrayBuffer(PAGES * 4));
+  /** 4 MiB of linear addresses with a large page in them: the TLB holds those in parts, INVLPG forgets all of them. */
   private readonly isLarge = new Uint8Array(PAGES >> 10);
-  code: CodeWatcher = { hasCode: () => false, written: () => {} };
-  /** Told about every flush, so that the code TLB follows; a page number, or null for all. */
-  onFlush: (linear: number | null) => void = () => {};
+  private anyLarge = false;
+  readonly walker: PageWalker;
+  code: CodeWatcher = { hasCode: () => false, written: () => {}, flushed: () => {}, invalidated: () => {} };
+  /** Set while some data is watched. */
+  watch: DataWatcher | undefined;
   /** Page walks, for --stats. */
   walks = 0;
 
@@ -39,6 +55,10 @@ export class Mmu {
     this.cpu = cpu;
     this.entries = new Int32Array(cpu.memory.buffer, tlbAddress, PAGES);
     cpu.set('tlb', tlbAddress);
+    this.walker = new PageWalker(cpu, {
+      read32: (address) => cpu.bus.memoryRead(address, 4),
+      set32: (address, bits) => this.setPhysical32(address, bits),
+    });
   }
 
   // --- TLB
@@ -55,18 +75,43 @@ export class Mmu {
       }
     }
     this.filledCount = kept;
-    if (kept === 0) this.isLarge.fill(0);
-    this.onFlush(null);
+    if (kept === 0 && this.anyLarge) {
+      this.isLarge.fill(0);
+      this.anyLarge = false;
+    }
+    this.code.flushed(all);
   }
-  /** Forgets the page of a linear address, be it of 4 KiB or 4 MiB, and global or not. */
+  /** Forgets the page of a linear address, be it a large one or not, and global or not. */
   invalidate(linear: number): void {
     const region = linear >>> 22;
-    if (this.isLarge[region] === 0) this.entries[linear >>> 12] = 0;
-    else {
+    if (this.isLarge[region] === 0) {
+      this.entries[linear >>> 12] = 0;
+      this.code.invalidated(linear >>> 12, 1);
+    } else {
+      // The whole region, though with PAE a page is half of it: more may always be forgotten.
       this.entries.fill(0, region << 10, (region + 1) << 10);
       this.isLarge[region] = 0;
+      this.code.invalidated(region << 10, 1 << 10);
     }
-    this.onFlush(linear);
+  }
+  /**
+   * Loads CR3 as MOV to it and task switches do: with PAE the four page-directory-pointer entries come along, and #GP(0) when
+   * they have reserved bits set. Global pages stay known.
+   */
+  loadPageTables(cr3: number): void {
+    const { cpu } = this;
+    const pae = (cpu.get('cr4') & CR4.PAE) !== 0 && (cpu.get('cr0') & CR0.PG) !== 0;
+    if (pae && !this.walker.loadPointers(cr3)) cpu.raise(EXCEPTION.GP, 0);
+    cpu.set('cr3', cr3);
+    this.flush(false);
+  }
+  /** Whether the TLB has the page of a linear address as a global one. */
+  isGlobal(linear: number): boolean {
+    return (this.entries[linear >>> 12]! & TLB.global) !== 0;
+  }
+  /** Has the next access to a page walk the tables: its rights in the TLB are to be other ones. */
+  forget(linear: number): void {
+    this.entries[linear >>> 12] = 0;
   }
   /** Code was decoded from a guest-physical page: writes to it must come here from now on. */
   protectCode(physicalPage: number): void {
@@ -80,12 +125,17 @@ export class Mmu {
   }
   private fill(linear: number, physical: number, rights: number): void {
     const host = this.cpu.physical.hostPage(physical);
-    if (host === 0) return;
+    if (host === 0) {
+      this.entries[linear >>> 12] = 0;
+      return;
+    }
     let allowed = rights;
     if (!this.cpu.physical.isWritable(physical) || this.code.hasCode(physical))
       allowed &= ~(TLB.supervisorWrite | TLB.userWrite);
+    if (this.watch !== undefined) allowed &= this.watch.rightsOf(linear) | TLB.noExecute;
     const page = linear >>> 12;
     this.entries[page] = (host - (page << 12)) | allowed;
+    this.frames[page] = physical >>> 12;
     if (this.isFilled[page] === 0) {
       this.isFilled[page] = 1;
       this.filled[this.filledCount++] = page;
@@ -94,20 +144,18 @@ export class Mmu {
 
   // --- translation
 
-  private readPhysical32(address: number): number {
+  /** Sets bits of a paging-structure entry in one access, so that nothing which others write meanwhile is lost. */
+  private setPhysical32(address: number, bits: number): void {
     const host = this.cpu.physical.hostPage(address);
-    if (host !== 0) return this.cpu.i32[(host + (address & 0xfff)) >>> 2]! >>> 0;
-    return this.cpu.bus.memoryRead(address, 4);
-  }
-  private writePhysical32(address: number, value: number): void {
-    const host = this.cpu.physical.hostPage(address);
-    if (host === 0) this.cpu.bus.memoryWrite(address, 4, value);
+    if (host === 0) this.cpu.bus.memoryWrite(address, 4, (this.cpu.bus.memoryRead(address, 4) | bits) >>> 0);
     else if (this.cpu.physical.isWritable(address)) {
-      this.cpu.i32[(host + (address & 0xfff)) >>> 2] = value;
+      Atomics.or(this.cpu.i32, (host + (address & 0xfff)) >>> 2, bits);
       if (this.code.hasCode(address)) this.code.written(address, 4);
     }
   }
+  /** Records #PF. The entry that was used, if there was one, is forgotten (SDM vol. 3, 4.10.4.1). */
   private pageFault(linear: number, code: number): number {
+    if (this.entries[linear >>> 12] !== 0) this.invalidate(linear);
     this.cpu.set('cr2', linear);
     this.cpu.setFault(EXCEPTION.PF, code);
     return -1;
@@ -115,49 +163,33 @@ export class Mmu {
 
   /**
    * Linear to guest-physical for one access, with rights checked, accessed and dirty bits set, and the TLB filled.
-   * What comes out has passed the A20 gate. Returns -1 after recording #PF.
+   * What comes out has passed the A20 gate, and may lie above 4 GiB. Returns -1 after recording #PF.
    */
-  translate(linear: number, write: boolean, user: boolean): number {
-    const { cpu } = this;
+  translate(linear: number, write: boolean, user: boolean, fetch = false): number {
+    const { cpu, walker } = this;
     linear >>>= 0;
-    const cr0 = cpu.get('cr0');
-    const lines = cpu.physical.addressMask;
-    if ((cr0 & CR0.PG) === 0) {
-      const physical = (linear & lines) >>> 0;
+    if ((cpu.get('cr0') & CR0.PG) === 0) {
+      const physical = (linear & cpu.physical.addressMask) >>> 0;
       this.fill(linear, physical, TLB.supervisorRead | TLB.supervisorWrite | TLB.userRead | TLB.userWrite);
       return physical;
     }
     this.walks++;
-    const denied = (write ? PF.write : 0) | (user ? PF.user : 0);
-    const directoryAt = (((cpu.get('cr3') & ~0xfff) + ((linear >>> 22) << 2)) & lines) >>> 0;
-    const pde = this.readPhysical32(directoryAt);
-    if ((pde & PTE.P) === 0) return this.pageFault(linear, denied);
-    const cr4 = cpu.get('cr4'),
-      large = (pde & PTE.PS) !== 0 && (cr4 & CR4.PSE) !== 0;
-    // Bits 21:13 of a 4 MiB entry are reserved without PSE-36 (SDM vol. 3, table 4-4).
-    if (large && (pde & 0x003fe000) !== 0) return this.pageFault(linear, denied | PF.present | PF.reserved);
-    const entryAt = large ? directoryAt : (((pde & ~0xfff) + (((linear >>> 12) & 0x3ff) << 2)) & lines) >>> 0;
-    const entry = large ? pde : this.readPhysical32(entryAt);
-    if ((entry & PTE.P) === 0) return this.pageFault(linear, denied);
-    const both = large ? pde : pde & entry;
-    const userOk = (both & PTE.U) !== 0,
-      writable = (both & PTE.W) !== 0,
-      supervisorWrites = writable || (cr0 & CR0.WP) === 0;
-    if ((user && !userOk) || (write && !(user ? writable : supervisorWrites)))
-      return this.pageFault(linear, denied | PF.present);
-    if (!large && (pde & PTE.A) === 0) this.writePhysical32(directoryAt, pde | PTE.A);
-    const marks = PTE.A | (write ? PTE.D : 0);
-    if ((entry & marks) !== marks) this.writePhysical32(entryAt, entry | marks);
-    const dirty = write || (entry & PTE.D) !== 0;
-    const frame = large ? (entry & 0xffc00000) | (linear & 0x3fffff) : (entry & ~0xfff) | (linear & 0xfff);
-    const physical = (frame & lines) >>> 0;
-    let rights = TLB.supervisorRead | (userOk ? TLB.userRead : 0);
-    if (dirty && supervisorWrites) rights |= TLB.supervisorWrite;
-    if (dirty && writable && userOk) rights |= TLB.userWrite;
-    if ((entry & PTE.G) !== 0 && (cr4 & CR4.PGE) !== 0) rights |= TLB.global;
-    if (large) this.isLarge[linear >>> 22] = 1;
-    this.fill(linear, physical, rights);
+    if (!walker.walk(linear, write, user, fetch)) return this.pageFault(linear, walker.errorCode);
+    if (walker.large) {
+      this.isLarge[linear >>> 22] = 1;
+      this.anyLarge = true;
+    }
+    const { physical } = walker;
+    this.fill(linear, physical, walker.rights);
     return physical;
+  }
+
+  /** Where the next instruction byte lies, as `translate`, by the TLB if that knows the page. */
+  translateFetch(linear: number, user: boolean): number {
+    const entry = this.entries[linear >>> 12]!;
+    if ((entry & (user ? TLB.userRead : TLB.supervisorRead)) !== 0 && (entry & TLB.noExecute) === 0)
+      return this.frames[linear >>> 12]! * 4096 + (linear & 0xfff);
+    return this.translate(linear, false, user, true);
   }
 
   // --- linear accesses of 1, 2, 4 bytes; throw GUEST_FAULT
@@ -171,6 +203,7 @@ export class Mmu {
     linear >>>= 0;
     const host = this.known(linear, bytes, user ? TLB.userRead : TLB.supervisorRead);
     if (host !== 0) return this.readHost(host, bytes);
+    this.watch?.accessed(linear, bytes, false);
     if ((linear & 0xfff) + bytes <= 4096) return this.readPhysical(this.must(linear, false, user), bytes);
     // Both pages are translated before any byte is read: it may be a device's.
     const first = this.must(linear, false, user),
@@ -186,6 +219,7 @@ export class Mmu {
     // The right to write is there for plain memory only: no device, no decoded code.
     const host = this.known(linear, bytes, user ? TLB.userWrite : TLB.supervisorWrite);
     if (host !== 0) return this.writeHost(host, bytes, value);
+    this.watch?.accessed(linear, bytes, true);
     if ((linear & 0xfff) + bytes <= 4096) return this.writePhysical(this.must(linear, true, user), bytes, value);
     const last = (linear + bytes - 1) >>> 0;
     const first = this.must(linear, true, user),
@@ -220,6 +254,27 @@ export class Mmu {
     if (!this.cpu.physical.isWritable(address)) return;
     this.writeHost(host + (address & 0xfff), bytes, value);
     if (this.code.hasCode(address)) this.code.written(address, bytes);
+  }
+
+  /**
+   * For compiled code: where `bytes` at a linear address lie in linear memory, if that is plain memory within one page which may be
+   * accessed so. 0 = let the interpreter do this instruction, which finds out why, or does what has to be done. `how` is the number of
+   * bytes, and REACH_WRITE if they will be written.
+   */
+  reach(linear: number, how: number): number {
+    linear >>>= 0;
+    const { cpu } = this,
+      write = (how & REACH_WRITE) !== 0,
+      bytes = how & ~REACH_WRITE;
+    if ((linear & 0xfff) + bytes > 4096) return 0;
+    const user = this.isUser,
+      bit = (user ? TLB.userRead : TLB.supervisorRead) << (write ? 1 : 0);
+    if (this.translate(linear, write, user) < 0) {
+      cpu.set('fault', 0);
+      return 0;
+    }
+    // Accessed and dirty bits may lie in a page of code.
+    return (this.entries[linear >>> 12]! & bit) === 0 || cpu.get('exit') !== 0 ? 0 : this.known(linear, bytes, bit);
   }
 
   // --- segments
@@ -303,10 +358,46 @@ export class Mmu {
     return 0;
   }
 
-  /** Where a linear address lies in linear memory if the TLB allows reading it now; 0 otherwise. */
-  readableHost(linear: number): number {
+  // --- the same for handlers, which look at the recorded fault themselves: unwinding from a page fault costs more than delivering it
+
+  /** `readMemory`, or 0 with a fault recorded. */
+  handlerRead(segmentAddress: number, offset: number, bytes: number): number {
+    const linear = this.within(segmentAddress, offset, bytes, false);
+    if (linear < 0) return this.readMemory(segmentAddress, offset, bytes);
+    this.watch?.accessed(linear, bytes, false);
+    const physical = this.translate(linear, false, this.isUser);
+    return physical < 0 ? 0 : this.readPhysical(physical, bytes as 4);
+  }
+  /** `readForUpdate`, likewise. */
+  handlerUpdate(segmentAddress: number, offset: number, bytes: number): number {
+    const linear = this.within(segmentAddress, offset, bytes, true);
+    if (linear >= 0 && this.translate(linear, true, this.isUser) < 0) return 0;
+    return this.readForUpdate(segmentAddress, offset, bytes);
+  }
+  /** `writeMemory`, likewise. */
+  handlerWrite(segmentAddress: number, offset: number, bytes: number, value: number): number {
+    const linear = this.within(segmentAddress, offset, bytes, true);
+    if (linear < 0) return this.writeMemory(segmentAddress, offset, bytes, value);
+    this.watch?.accessed(linear, bytes, true);
+    const physical = this.translate(linear, true, this.isUser);
+    if (physical >= 0) this.writePhysical(physical, bytes as 4, value);
+    return 0;
+  }
+  /** The linear address of an access of up to 4 bytes within one page that the TLB does not allow; -1 for all others. */
+  private within(segmentAddress: number, offset: number, bytes: number, write: boolean): number {
+    if (bytes > 4) return -1;
+    const linear = this.checkSegment(segmentAddress, offset >>> 0, bytes, write);
+    this.alignmentChecked(linear, bytes);
+    const bit = (this.isUser ? TLB.userRead : TLB.supervisorRead) << (write ? 1 : 0);
+    return (linear & 0xfff) + bytes > 4096 || (this.entries[linear >>> 12]! & bit) !== 0 ? -1 : linear;
+  }
+
+  /** Where a linear address lies in linear memory if the TLB allows executing it now; 0 otherwise. */
+  executableHost(linear: number): number {
     const entry = this.entries[linear >>> 12]!;
-    return (entry & this.cpu.get('accessRead')) === 0 ? 0 : ((entry & ~0xfff) + linear) >>> 0;
+    return (entry & this.cpu.get('accessRead')) === 0 || (entry & TLB.noExecute) !== 0
+      ? 0
+      : ((entry & ~0xfff) + linear) >>> 0;
   }
   /** Where `bytes` at an offset lie in linear memory if they can be reached at once (one page, memory, rights); 0 otherwise. */
   hostOf(segment: number, offset: number, write: boolean): number {

@@ -4,6 +4,7 @@
  * translated code do is held against this.
  */
 import {
+  CS,
   EXCEPTION,
   type Build,
   type MemoryType,
@@ -122,6 +123,10 @@ export class OracleBuild implements Build<OracleValue> {
   setStatusFlags(image: OracleValue): void {
     this.cpu.setStatusFlags(number(image));
   }
+  keepFlags(): () => void {
+    const image = this.statusFlags();
+    return () => this.setStatusFlags(image);
+  }
   /** SDM vol. 2, appendix B, table B-10. */
   condition(code: number): OracleValue {
     const [c, p, z, s, o] = (['C', 'P', 'Z', 'S', 'O'] as const).map((flag) => this.flag(flag) === 1) as [
@@ -211,7 +216,7 @@ export class OracleBuild implements Build<OracleValue> {
   }
   service(name: string, ...args: OracleValue[]): OracleValue {
     // Moving whole runs is the interpreter's shortcut; here every element is moved by itself.
-    if (name === 'bulkMove' || name === 'bulkStore') return 0;
+    if (name === 'bulkMove' || name === 'bulkStore' || name === 'bulkIn' || name === 'bulkOut') return 0;
     const service = this.services[name];
     if (service === undefined) throw new Error(`the core has no service '${name}'`);
     const [a = 0, b = 0, c = 0, d = 0] = args.map(number);
@@ -234,12 +239,13 @@ export class OracleBuild implements Build<OracleValue> {
   poll(): void {
     const left = (this.cpu.get('pollBudget') - 1) | 0;
     this.cpu.set('pollBudget', left);
-    if (left < 0) throw LEAVE;
+    if (left < 0 || this.cpu.get('exit') !== 0) throw LEAVE;
   }
 
   /** The checks that come before the semantics: privilege, availability of the unit (SDM vol. 3, 2.5 and 5.9). */
   prologue(): void {
     const { row } = this.insn.form;
+    if (row.protectedOnly === true && !this.cpu.isProtected) this.raise(EXCEPTION.UD);
     if (row.cpl0 === true && this.cpu.get('cpl') !== 0) this.raise(EXCEPTION.GP, 0);
     if (row.unit !== undefined) {
       const mask = UNIT_OF[row.unit];
@@ -248,6 +254,17 @@ export class OracleBuild implements Build<OracleValue> {
       if (waits && (this.cpu.get('fpuStatus') & 0x80) !== 0) this.service('reportFpuError');
     }
     if (row.transfers === true) this.cpu.set('eip', this.next);
+  }
+  /** What the x87 unit remembers of an instruction (SDM vol. 1, 8.1.8); its opcode only when an unmasked exception waits. */
+  recordPointers(): void {
+    const { cpu, insn } = this;
+    cpu.set('fpuIp', cpu.get('eip'));
+    cpu.set('fpuCs', cpu.segment(CS, 'selector'));
+    if (insn.memory !== null) {
+      cpu.set('fpuDp', number(this.effectiveOffset()));
+      cpu.set('fpuDs', cpu.segment(insn.memory.segment, 'selector'));
+    }
+    if ((cpu.get('fpuStatus') & 0x80) !== 0) cpu.set('fpuOpcode', insn.opcode & 0x7ff);
   }
   /** Where control goes: the jump's target, what a service set, or the next instruction. */
   finish(): void {
@@ -334,6 +351,8 @@ export class OracleBuild implements Build<OracleValue> {
       case 'reg':
       case 'opreg':
         return this.registerOperand(size, insn.reg);
+      case 'xmm0':
+        return this.wideOperand(spec, 0);
       case 'fixed':
         return this.registerOperand(size, spec.register!);
       case 'imm':
@@ -414,7 +433,7 @@ export class OracleBuild implements Build<OracleValue> {
       isMemory: true,
       read: () => {
         const value = this.read('operand', offset, type, spec.access === 'rw');
-        return vector && type === 'u32' ? BigInt.asUintN(32, BigInt(value)) : value;
+        return vector && typeof value === 'number' ? BigInt.asUintN(32, BigInt(value)) : value;
       },
       write: (v) => this.store('operand', offset, type, v),
       offset: () => offset,

@@ -4,7 +4,7 @@
  */
 import type { Instruction } from '../isa/decode.ts';
 import { EXCEPTION } from '../isa/build.ts';
-import { elementSizeOf } from '../isa/forms.ts';
+import { elementSizeOf, recordsPointers } from '../isa/forms.ts';
 import { repeated } from '../isa/repeat.ts';
 import type { CodeCache } from './code-cache.ts';
 import { GUEST_FAULT } from './cpu.ts';
@@ -52,7 +52,7 @@ class OracleEngine implements Engine {
     } catch (thrown) {
       if (thrown !== GUEST_FAULT && thrown !== LEAVE) throw thrown;
       cpu.set('eip', eip);
-      return thrown === LEAVE ? RUN.exit : RUN.fault;
+      return thrown === LEAVE ? RUN.restart : RUN.fault;
     }
   }
   private execute(insn: Instruction): void {
@@ -62,6 +62,7 @@ class OracleEngine implements Engine {
     const operands = build.operands();
     if (form.row.repeat === undefined) form.row.semantics(build, ...operands);
     else repeated(build, form, elementSizeOf(form), () => form.row.semantics(build, ...operands));
+    if (recordsPointers(form.row)) build.recordPointers();
     build.finish();
   }
 }

@@ -5,6 +5,11 @@ import { PAGE_MAP_BYTES, type CodeCachePlan } from './code-cache.ts';
 const WASM_PAGE = 65536;
 const MAP_COUNT = 2048;
 const RECORD_AREA = 48 << 20;
+/** Room for the BIOS: the largest that SeaBIOS is built in, with as much to spare. */
+export const ROM_BYTES = 512 << 10;
+
+/** What devices share for data between the I/O side and their registers (`Host.staging`). */
+export const STAGING_BYTES = 256 << 10;
 
 export interface MemoryPlan {
   readonly cpus: readonly { readonly tlb: number; readonly code: CodeCachePlan }[];
@@ -13,6 +18,10 @@ export interface MemoryPlan {
   /** Guest-physical 0. */
   readonly ram: number;
   readonly ramBytes: number;
+  /** Staging memory lies directly behind RAM: one window shows the I/O side both. */
+  readonly stagingBytes: number;
+  /** `ROM_BYTES` of firmware. */
+  readonly rom: number;
   readonly wasmPages: number;
 }
 
@@ -39,10 +48,11 @@ export function planMemory(options: { processors: number; ramBytes: number; vide
     },
   }));
   const videoMemory = take(videoMemoryBytes),
-    ram = take(ramBytes);
+    ram = take(ramBytes + STAGING_BYTES),
+    rom = take(ROM_BYTES);
   const wasmPages = Math.ceil(at / WASM_PAGE);
   if (wasmPages > 65536) throw new RangeError(`a guest of ${ramBytes} bytes does not fit into 4 GiB`);
-  return { cpus, videoMemory, videoMemoryBytes, ram, ramBytes, wasmPages };
+  return { cpus, videoMemory, videoMemoryBytes, ram, ramBytes, stagingBytes: STAGING_BYTES, rom, wasmPages };
 }
 
 /** The shared memory of a plan, zeroed. */

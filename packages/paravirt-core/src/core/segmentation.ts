@@ -82,7 +82,7 @@ export class Segmentation {
     const { cpu } = this;
     selector &= 0xffff;
     if (!cpu.isProtected) {
-      cpu.setSegment(index, selector, selector << 4, cpu.segment(index, 'limit'), 0x93);
+      cpu.setRealSegment(index, selector);
       return;
     }
     if (index === SS) return this.loadStack(selector, cpu.get('cpl'));

@@ -32,8 +32,10 @@ describe('control registers', () => {
   });
   it('CR4 refuses bits that this processor does not have', () => {
     expect(faultOf(...mov(CR4.PSE | CR4.PGE | CR4.OSFXSR), ...TO_CR4)).toBe('none');
-    expect(faultOf(...mov(CR4.PAE), ...TO_CR4)).toBe(REFUSED);
-    expect(faultOf(...mov(CR4.VME), ...TO_CR4)).toBe(REFUSED);
+    expect(faultOf(...mov(CR4.PAE | CR4.MCE | CR4.PCE | CR4.DE | CR4.TSD | CR4.OSXMMEXCPT), ...TO_CR4)).toBe('none');
+    // VMXE, SMXE, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP and PKE are somebody else's.
+    for (const bit of [11, 13, 14, 16, 17, 18, 20, 21, 22, 31])
+      expect(faultOf(...mov((1 << bit) >>> 0), ...TO_CR4)).toBe(REFUSED);
   });
   it('LMSW sets PE and never clears it', () => {
     t.execute(...mov(0x0a), 0x0f, 0x01, 0xf0);
@@ -137,10 +139,11 @@ describe('identity', () => {
     expect(new TextDecoder().decode(Uint8Array.from([b, d, c].flatMap(le32)))).toBe('GenuineIntel');
     expect(last).toBeGreaterThan(1);
   });
-  it('offers only what there is: no PAE, no virtual-8086 extensions, no hypervisor', () => {
+  it('offers only what there is: no long mode, no hyper-threading, no hypervisor', () => {
     const [, , c, d] = cpuid(1) as [number, number, number, number];
-    expect([d & (1 << 6), d & (1 << 1), c >>> 31]).toEqual([0, 0, 0]);
-    for (const bit of [0, 3, 4, 5, 8, 11, 13, 15, 23, 24, 25, 26]) expect(d & (1 << bit)).not.toBe(0);
+    expect([d & (1 << 28), c >>> 31, cpuid(0x8000_0001)[3]! & (1 << 29)]).toEqual([0, 0, 0]);
+    for (const bit of [0, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 19, 23, 24, 25, 26])
+      expect(d & (1 << bit)).not.toBe(0);
   });
   it('brand leaves are text', () => {
     const text = [0x80000002, 0x80000003, 0x80000004].flatMap((leaf) => cpuid(leaf).flatMap(le32));
@@ -159,8 +162,35 @@ describe('model-specific registers', () => {
       expect([t.register(EAX), t.register(EDX)]).toEqual([value, 0]);
     }
   });
+  it('those of features that are left out are #GP, and so are the CR4 bits', () => {
+    const plain = new TestProcessor({ without: ['NX', 'MTRR', 'PAT', 'MCA', 'PAE', 'PGE'] });
+    const refused = (...program: readonly number[]): boolean => {
+      plain.reset();
+      return plain.execute(...program).exception?.vector === EXCEPTION.GP;
+    };
+    for (const msr of [0xc000_0080, 0xfe, 0x2ff, 0x250, 0x200, 0x277, 0x179, 0x400])
+      expect([msr, refused(0xb9, ...le32(msr), 0x0f, 0x32)]).toEqual([msr, true]);
+    for (const bit of [CR4.PAE, CR4.PGE]) expect(refused(...mov(bit), ...TO_CR4)).toBe(true);
+  });
+  it('are as after power-on at a reset', () => {
+    t.execute(0xb9, ...le32(0x2ff), 0xb8, ...le32(0xc06), 0x31, 0xd2, 0x0f, 0x30);
+    const { msrs } = t.processor.system;
+    const before = msrs.read(0x2ff);
+    msrs.apicBase = 0xfee0_0000;
+    t.reset();
+    expect([before, msrs.read(0x2ff), msrs.apicBase]).toEqual([0xc06n, 0n, 0xfee0_0900]);
+  });
+  it('go through a saved state', () => {
+    const { msrs } = t.processor.system;
+    msrs.write(0x277, 0x0006_0606_0606_0606n);
+    msrs.write(0x20f, 0xf_fff0_0800n);
+    const state = msrs.save();
+    msrs.reset();
+    msrs.restore(state);
+    expect([msrs.read(0x277), msrs.read(0x20f), msrs.save()]).toEqual([0x0006_0606_0606_0606n, 0xf_fff0_0800n, state]);
+  });
   it('unknown ones are #GP, read and written', () => {
-    expect(faultOf(0xb9, ...le32(0xc000_0080), 0x0f, 0x32)).toBe(REFUSED);
+    expect(faultOf(0xb9, ...le32(0xc000_0081), 0x0f, 0x32)).toBe(REFUSED);
     expect(faultOf(0xb9, ...le32(0x9999), 0x0f, 0x30)).toBe(REFUSED);
   });
   it('the time stamp can be set, and goes on from there', () => {

@@ -1,6 +1,10 @@
 /** When MMX and SSE instructions may run at all: CR0, CR4, pending x87 exceptions, MXCSR (SDM vol. 3, 2.5, 12.1, 13.1). */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { EXCEPTION } from '../isa/build.ts';
+import { DS, EDI, EXCEPTION } from '../isa/build.ts';
+import { encode } from '../isa/encode.ts';
+import { FormTable } from '../isa/forms.ts';
+import { families } from '../isa/index.ts';
+import type { Form } from '../isa/model.ts';
 import { ensureNumerics } from '../numerics/build.ts';
 import { createLeaves } from '../numerics/leaves.ts';
 import { CR0, CR4, type CpuBus } from './cpu.ts';
@@ -127,6 +131,87 @@ describe('MMX and SSE', () => {
 
   it.each(named(NEITHER))('%s asks nobody', (_, code) => {
     expect(faultOf(code, { cr0: CR0.EM | CR0.TS, cr4: 0 })).toBeUndefined();
+  });
+});
+
+/**
+ * The unit of an instruction by what its operands are, not by what the table says of it (SDM vol. 3, 2.5, 12.1, 13.1 and 24.25.3; vol. 2, the
+ * instructions' lists of exceptions).
+ */
+type Unit = 'x87' | 'x87-control' | 'wait' | 'fxsr' | 'mmx' | 'sse' | 'both' | 'none';
+function unitOf({ memory, row: { family, mnemonic, operands } }: Form): Unit {
+  if (mnemonic === 'fwait') return 'wait';
+  if (/^fx(save|rstor)$/.test(mnemonic)) return 'fxsr';
+  if (family.startsWith('x87'))
+    return /^fn(init|clex|stcw|stsw|stenv|save)$|^f(neni|ndisi|nsetpm)$/.test(mnemonic) ? 'x87-control' : 'x87';
+  if (/^(ldmxcsr|stmxcsr)$/.test(mnemonic)) return 'sse';
+  if (mnemonic === 'emms') return 'mmx';
+  const isMmx = operands.some(({ kind }) => kind === 'mm' || kind === 'mmreg' || (kind === 'mmrm' && !memory)),
+    isXmm = operands.some(({ kind }) => kind.startsWith('xmm'));
+  if (isXmm) return isMmx ? 'both' : 'sse';
+  return operands.some(({ kind }) => kind.startsWith('mm')) ? 'mmx' : 'none';
+}
+interface Conditions {
+  readonly em: boolean;
+  readonly ts: boolean;
+  readonly mp: boolean;
+  readonly osfxsr: boolean;
+  readonly waiting: boolean;
+  readonly lock: boolean;
+}
+/** The first exception, by priority: what the decoder refuses, what CR0 and CR4 close, what waits (SDM vol. 3, table 6-2). */
+function expected(unit: Unit, { em, ts, mp, osfxsr, waiting, lock }: Conditions): number | undefined {
+  if (lock) return UD;
+  if (unit === 'none') return undefined;
+  if (unit === 'wait') return ts && mp ? NM : waiting ? MF : undefined;
+  if (unit === 'fxsr') return em || ts ? NM : undefined;
+  if (unit.startsWith('x87')) return em || ts ? NM : waiting && unit === 'x87' ? MF : undefined;
+  if (em || (unit !== 'mmx' && !osfxsr)) return UD;
+  if (ts) return NM;
+  return waiting && unit !== 'sse' ? MF : undefined;
+}
+const FAMILIES = new Set(
+  families
+    .flat()
+    .filter(({ unit }) => unit !== undefined)
+    .map(({ family }) => family),
+);
+const OTHERS = /^(popcnt|crc32|prefetch\w*|movnti|[lms]fence|clflush|monitor|pause)$/;
+
+describe('in every state of CR0 and CR4, with what waits and with LOCK', () => {
+  const forms = new FormTable(families.flat()).forms.filter(
+    ({ row, size }) => (row.unit !== undefined || FAMILIES.has(row.family) || OTHERS.test(row.mnemonic)) && size === 32,
+  );
+  const memory = { segment: DS, base: EDI, index: -1, scale: 0, displacement: 0, addressSize: 32 } as const;
+  const states = Array.from({ length: 64 }, (_, n): Conditions => {
+    const bit = (at: number): boolean => (n & (1 << at)) !== 0;
+    return { em: bit(0), ts: bit(1), mp: bit(2), osfxsr: bit(3), waiting: bit(4), lock: bit(5) };
+  });
+  const byFamily = Map.groupBy(forms, ({ row }) => row.family);
+
+  it('every unit is met', () => {
+    const units: readonly Unit[] = ['x87', 'x87-control', 'wait', 'fxsr', 'mmx', 'sse', 'both', 'none'];
+    expect(new Set(forms.map(unitOf))).toEqual(new Set(units));
+    expect(forms.filter(({ row }) => OTHERS.test(row.mnemonic)).length).toBeGreaterThan(12);
+  });
+  it.each([...byFamily.keys()])('%s', (family) => {
+    const wrong: string[] = [];
+    for (const form of byFamily.get(family)!)
+      for (const state of states) {
+        const { em, ts, mp, osfxsr, waiting, lock } = state;
+        const code = encode(form, { reg: 1, rm: 2, ...(form.memory ? { memory } : {}) });
+        const got = faultOf([...(lock ? [0xf0] : []), ...code], {
+          cr0: CR0.NE | (em ? CR0.EM : 0) | (ts ? CR0.TS : 0) | (mp ? CR0.MP : 0),
+          cr4: CR4.OSXMMEXCPT | (osfxsr ? CR4.OSFXSR : 0),
+          ...(waiting ? { status: PENDING } : {}),
+        });
+        const wanted = expected(unitOf(form), state);
+        if (got !== wanted)
+          wrong.push(
+            `${form.row.mnemonic} ${form.row.encoding}${form.memory ? ' m' : ''} ${JSON.stringify(state)}: ${got}, not ${wanted}`,
+          );
+      }
+    expect(wrong.slice(0, 10)).toEqual([]);
   });
 });
 

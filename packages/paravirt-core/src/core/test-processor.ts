@@ -5,6 +5,7 @@
 import { CS, DS, ES, ESP, EXCEPTION, FS, GS, SS } from '../isa/build.ts';
 import type { CodeCachePlan } from './code-cache.ts';
 import { ATTRIBUTE, CR0, type Cpu, type CpuBus } from './cpu.ts';
+import type { Feature } from './cpuid.ts';
 import { compileInterpreter, type Leaf } from './interpreter/engine.ts';
 import { TR } from './layout.ts';
 import { PhysicalMap } from './physical.ts';
@@ -109,6 +110,10 @@ export interface Delivered {
 export interface TestOptions {
   /** The oracle, or a translating engine; the interpreter when missing. */
   readonly engine?: ProcessorOptions['engine'];
+  /** Is told how much was done; time is work then. */
+  readonly timekeeper?: ProcessorOptions['timekeeper'];
+  /** Features to leave out. */
+  readonly without?: readonly Feature[];
   /** Parts of the code cache made small. */
   readonly code?: Partial<Pick<CodeCachePlan, 'mapCount' | 'recordBytes'>>;
 }
@@ -122,7 +127,7 @@ export class TestProcessor {
   readonly view: DataView;
   private tablesUsed = 0;
 
-  constructor({ engine, code }: TestOptions = {}) {
+  constructor({ engine, code, without, timekeeper }: TestOptions = {}) {
     const whole = planMemory({ processors: 1, ramBytes: RAM_BYTES, videoMemoryBytes: 0 });
     const plan = { ...whole, cpus: whole.cpus.map((c) => ({ ...c, code: { ...c.code, ...code } })) };
     const memory = allocateMemory(plan),
@@ -134,7 +139,9 @@ export class TestProcessor {
       physical,
       bus,
       leaves: noLeaves(),
+      ...(without === undefined ? {} : { system: { without } }),
       ...(engine === undefined ? {} : { engine }),
+      ...(timekeeper === undefined ? {} : { timekeeper }),
     });
     this.cpu = this.processor.cpu;
     this.ram = new Uint8Array(memory.buffer, plan.ram, RAM_BYTES);

@@ -17,7 +17,6 @@ const GATE = {
   trap: 0xef,
   interrupt16: 0xe6,
   trap16: 0xe7,
-  task: 0xe5,
   call: 0xec,
   ofSystem: 0x8e,
   absent: 0x6e,
@@ -84,7 +83,6 @@ describe('what delivery checks', () => {
   const error = (external = 0): number => VECTOR * 8 + 2 + external;
   it.each([
     ['a gate that is not present is #NP', GATE.absent, NP],
-    ['a task gate is #GP', GATE.task, GP],
     ['a call gate is #GP', GATE.call, GP],
     ['an empty entry is #GP', 0, GP],
   ])('%s, naming the vector', (_, type, vector) => {
@@ -281,7 +279,7 @@ describe('far calls and returns', () => {
   it.each([
     ['code of another privilege', SELECTOR.userCode, GP, SELECTOR.userCode & ~3],
     ['data', SELECTOR.data, GP, SELECTOR.data],
-    ['a TSS, as long as there are no hardware tasks', SELECTOR.tss, GP, SELECTOR.tss],
+    ['the TSS of the task that runs', SELECTOR.tss, GP, SELECTOR.tss],
     ['a null selector', 0, GP, 0],
   ])('to %s are #GP and push nothing', (_, selector, vector, code) => {
     expect(t.execute(...callFar(selector, TARGET)).exception).toEqual({ vector, code, eip: AT.code });
@@ -354,6 +352,26 @@ describe('real-address mode', () => {
     t.put(0x310, HLT);
     t.execute(...INT);
     expect([t.cpu.get('eip'), t.view.getUint16(AT.stack - 6, true)]).toEqual([0x311, AT.code]);
+  });
+  it('a stack without room shuts the processor down: no exception has any either', () => {
+    t.cpu.setRegister(ESP, 1);
+    expect(t.execute(0x50).reason).toBe('triple-fault'); // PUSH AX
+    expect([t.processor.delivered[EXCEPTION.SS], t.processor.delivered[EXCEPTION.DF]]).toEqual([1, 1]);
+  });
+  it('the stack wraps from 0 to FFFEh, and the upper half of ESP stays', () => {
+    t.cpu.setRegister(ESP, 0x1234_0000);
+    t.execute(0x50);
+    expect(t.register(ESP)).toBe(0x1234_fffe);
+  });
+  it('limits of protected mode stay through loads, and what a null selector closed opens', () => {
+    t.cpu.setSegment(DS, 0x10, 0, 0xffffffff, 0xc093);
+    t.cpu.setSegment(ES, 0, 0, 0, 0);
+    t.put(0x12_0000, 0x77);
+    // XOR AX,AX ; MOV DS,AX ; MOV ES,AX ; MOV EBX,120000h ; MOV AL,[EBX]
+    t.execute(0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0x66, 0xbb, ...le32(0x12_0000), 0x67, 0x8a, 0x03);
+    expect([t.register(EAX), t.cpu.segment(DS, 'limit'), t.cpu.segment(ES, 'limit')]).toEqual([
+      0x77, 0xffffffff, 0xffff,
+    ]);
   });
   it('code that runs off the end of its 64 KiB is #GP', () => {
     t.view.setUint32(GP * 4, 0x310, true);

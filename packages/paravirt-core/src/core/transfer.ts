@@ -1,158 +1,99 @@
-/** Far transfers, gates, interrupt delivery and return (SDM vol. 3, chapters 5.8 and 6; vol. 2: CALL JMP RET IRET INT SYSENTER). */
+/** Far transfers, gates, and returns (SDM vol. 3, chapter 5.8; vol. 2: CALL JMP RET IRET INT SYSENTER). */
 import { CS, ECX, EDX, EFLAGS, ESP, EXCEPTION, SS } from '../isa/build.ts';
-import { ATTRIBUTE, dplOf, type Cpu } from './cpu.ts';
-import { TR } from './layout.ts';
+import { CodeSegments } from './code-segments.ts';
+import { ATTRIBUTE, CR0, dplOf, type Cpu } from './cpu.ts';
+import { Delivery, type EventKind } from './delivery.ts';
+import { Landing } from './landing.ts';
 import type { Mmu } from './mmu.ts';
 import { rplOf, type Descriptor, type Segmentation } from './segmentation.ts';
+import type { Stack } from './stack.ts';
+import { Tasks } from './tasks.ts';
+import { Virtual8086 } from './virtual-8086.ts';
 
-/** Why an event is delivered: software interrupts check the gate's DPL, external ones set EXT, faults push RF. */
-export type EventKind = 'fault' | 'trap' | 'software' | 'external';
+export type { EventKind } from './delivery.ts';
 
-/** A stack being pushed to or popped from, before it is committed. */
-class Stack {
-  esp: number;
-  private readonly mmu: Mmu;
-  private readonly base: number;
-  private readonly limit: number;
-  private readonly attributes: number;
-  private readonly mask: number;
-  private readonly user: boolean;
-  private readonly overflow: () => never;
-
-  constructor(
-    mmu: Mmu,
-    part: { base: number; limit: number; attributes: number },
-    esp: number,
-    user: boolean,
-    overflow: () => never,
-  ) {
-    this.mmu = mmu;
-    this.base = part.base;
-    this.limit = part.limit;
-    this.attributes = part.attributes;
-    this.mask = (part.attributes & ATTRIBUTE.big) !== 0 ? 0xffffffff : 0xffff;
-    this.esp = esp;
-    this.user = user;
-    this.overflow = overflow;
-  }
-  private at(offset: number, bytes: number): number {
-    const last = offset + bytes - 1;
-    const down = (this.attributes & (ATTRIBUTE.code | ATTRIBUTE.expandDown)) === ATTRIBUTE.expandDown;
-    const inside = down ? offset > this.limit && last <= this.mask : last <= this.limit;
-    if (!inside) this.overflow();
-    return (this.base + offset) >>> 0;
-  }
-  private moved(by: number): number {
-    return ((this.esp & ~this.mask) | ((this.esp + by) & this.mask)) >>> 0;
-  }
-  push(bytes: 2 | 4, value: number): void {
-    const next = this.moved(-bytes);
-    this.mmu.writeLinear(this.at((next & this.mask) >>> 0, bytes), bytes, value, this.user);
-    this.esp = next;
-  }
-  pop(bytes: 2 | 4): number {
-    const value = this.mmu.readLinear(this.at((this.esp & this.mask) >>> 0, bytes), bytes, this.user);
-    this.esp = this.moved(bytes);
-    return value;
-  }
-  skip(bytes: number): void {
-    this.esp = this.moved(bytes);
-  }
-}
+/** How an INT was encoded: INT n is what virtual-8086 mode virtualizes; INT1 asks no gate for its DPL. */
+export type InterruptForm = 'n' | '1' | '3';
+const CALL_GATE = { narrow: 4, wide: 12 } as const;
 
 export class Transfers {
-  /** A software interrupt was executed: it cleared TF, so no single-step trap follows it. */
+  /** A software interrupt was executed, or another task begun: it cleared TF, so no single-step trap follows it. */
   interrupted = false;
+  readonly tasks: Tasks;
+  readonly virtual: Virtual8086;
+  readonly landing: Landing;
   private readonly cpu: Cpu;
-  private readonly mmu: Mmu;
   private readonly segments: Segmentation;
+  private readonly codes: CodeSegments;
+  private readonly delivery: Delivery;
 
   constructor(cpu: Cpu, mmu: Mmu, segments: Segmentation) {
     this.cpu = cpu;
-    this.mmu = mmu;
     this.segments = segments;
+    this.codes = new CodeSegments(cpu, mmu, segments);
+    this.landing = new Landing(cpu);
+    this.tasks = new Tasks(cpu, mmu, segments, this.landing);
+    this.virtual = new Virtual8086(cpu, mmu, segments, this.codes);
+    const { codes, tasks, virtual } = this;
+    this.delivery = new Delivery({ cpu, mmu, segments, codes, tasks, virtual });
   }
 
-  private stack(): Stack {
-    const { cpu } = this;
-    const part = {
-      base: cpu.segment(SS, 'base'),
-      limit: cpu.segment(SS, 'limit'),
-      attributes: cpu.segment(SS, 'attributes'),
-    };
-    return new Stack(this.mmu, part, cpu.getRegister(ESP), cpu.get('cpl') === 3, () =>
-      cpu.raise(EXCEPTION.SS, this.segments.external),
-    );
+  /** Delivers an event; see `Delivery.deliver`. */
+  deliver(vector: number, kind: EventKind, errorCode: number): void {
+    this.delivery.deliver(vector, kind, errorCode);
   }
-  private checkEip(eip: number, limit: number): void {
-    if (eip >>> 0 > limit >>> 0) this.cpu.raise(EXCEPTION.GP, this.segments.external);
+  /** INT n, INT3, INTO, INT1. On entry cpu.eip is the return address. */
+  softwareInterrupt(vector: number, form: InterruptForm): void {
+    const done = form === 'n' && this.cpu.isVirtual8086 && this.virtual.interrupt(vector);
+    if (!done) this.delivery.deliver(vector, form === '1' ? 'trap' : 'software', -1);
+    this.interrupted = true;
   }
-  /** The last that can fault before registers change: EIP within its segment, accessed bits of what will be loaded. */
-  private settle(code: Descriptor, eip: number, stack?: Descriptor): void {
-    this.checkEip(eip, code.limit);
-    this.segments.touch(code);
-    if (stack !== undefined) this.segments.touch(stack);
-  }
-  /** CS with a privilege level in its RPL. */
-  private commitCode(d: Descriptor, cpl: number, eip: number): void {
-    this.cpu.set('cpl', cpl);
-    this.segments.commit(CS, d, (d.selector & 0xfffc) | cpl);
-    this.cpu.set('eip', eip);
-  }
-  private isNull(selector: number): boolean {
-    return (selector & 0xfffc) === 0;
-  }
-  private present(d: Descriptor): void {
-    if ((d.attributes & ATTRIBUTE.present) === 0) this.segments.fail(EXCEPTION.NP, d.selector);
-  }
-  /** A code segment that a direct far JMP or CALL may name (SDM vol. 3, 5.8.1). */
-  private checkDirectCode(d: Descriptor): void {
-    const cpl = this.cpu.get('cpl'),
-      dpl = dplOf(d.attributes);
-    const legal = (d.attributes & ATTRIBUTE.conforming) !== 0 ? dpl <= cpl : rplOf(d.selector) <= cpl && dpl === cpl;
-    if (!legal) this.segments.fail(EXCEPTION.GP, d.selector);
-    this.present(d);
-  }
-  private isCode(d: Descriptor): boolean {
-    return (d.attributes & ATTRIBUTE.s) !== 0 && (d.attributes & ATTRIBUTE.code) !== 0;
-  }
+
   private target(selector: number): Descriptor {
-    if (this.isNull(selector)) this.cpu.raise(EXCEPTION.GP, 0);
+    if (this.codes.isNull(selector)) this.cpu.raise(EXCEPTION.GP, 0);
     return this.segments.read(selector);
+  }
+  private changeTask(d: Descriptor, cause: 'jump' | 'call'): void {
+    this.tasks.transfer(d, cause);
+    this.taskChanged();
+  }
+  private taskChanged(): void {
+    this.interrupted = true;
+    this.flagsChanged();
+    this.checkVirtualInterrupt();
+  }
+  private checkVirtualInterrupt(): void {
+    if (this.virtual.interruptWaits) this.landing.at(this.cpu.get('eip'), () => this.cpu.raise(EXCEPTION.GP, 0));
   }
 
   jumpFar(selector: number, offset: number): void {
-    const { cpu } = this;
-    if (!cpu.isProtected) return this.realJump(selector, offset);
+    const { cpu, codes } = this;
+    if (!cpu.isProtected) return codes.enterReal(selector, offset);
     const d = this.target(selector);
-    if (this.isCode(d)) {
-      this.checkDirectCode(d);
-      this.settle(d, offset);
-      return this.commitCode(d, cpu.get('cpl'), offset);
+    if (codes.isCode(d)) {
+      codes.checkDirect(d);
+      codes.settle(d, offset);
+      return codes.commit(d, cpu.get('cpl'), offset);
     }
+    if (this.tasks.isTask(d)) return this.changeTask(d, 'jump');
     const gate = this.callGate(d);
-    const code = this.gateCode(gate.selector);
+    const code = codes.ofGate(gate.selector);
     const dpl = dplOf(code.attributes),
       conforming = (code.attributes & ATTRIBUTE.conforming) !== 0;
     if (conforming ? dpl > cpu.get('cpl') : dpl !== cpu.get('cpl')) this.segments.fail(EXCEPTION.GP, gate.selector);
-    this.present(code);
-    this.settle(code, gate.offset);
-    this.commitCode(code, cpu.get('cpl'), gate.offset);
-  }
-  private realJump(selector: number, offset: number): void {
-    this.checkEip(offset, this.cpu.get('codeLimit'));
-    this.cpu.setSegment(CS, selector, selector << 4, this.cpu.segment(CS, 'limit'), this.cpu.segment(CS, 'attributes'));
-    this.cpu.set('eip', offset);
+    codes.present(code);
+    codes.settle(code, gate.offset);
+    codes.commit(code, cpu.get('cpl'), gate.offset);
   }
 
-  /** The call gate that a system descriptor is; task gates and TSSs come with hardware tasks and raise #GP until then. */
+  /** The call gate that a system descriptor is. */
   private callGate(d: Descriptor): { selector: number; offset: number; parameters: number; bytes: 2 | 4 } {
     const type = d.attributes & 0x1f;
-    if (type !== 0x0c && type !== 0x04) this.segments.fail(EXCEPTION.GP, d.selector);
+    if (type !== CALL_GATE.wide && type !== CALL_GATE.narrow) this.segments.fail(EXCEPTION.GP, d.selector);
     if (Math.max(this.cpu.get('cpl'), rplOf(d.selector)) > dplOf(d.attributes))
       this.segments.fail(EXCEPTION.GP, d.selector);
-    this.present(d);
-    const big = type === 0x0c;
+    this.codes.present(d);
+    const big = type === CALL_GATE.wide;
     return {
       selector: d.low >>> 16,
       offset: big ? ((d.low & 0xffff) | (d.high & 0xffff0000)) >>> 0 : d.low & 0xffff,
@@ -160,65 +101,47 @@ export class Transfers {
       bytes: big ? 4 : 2,
     };
   }
-  private gateCode(selector: number): Descriptor {
-    if (this.isNull(selector)) this.cpu.raise(EXCEPTION.GP, this.segments.external);
-    const code = this.segments.read(selector);
-    if (!this.isCode(code) || dplOf(code.attributes) > this.cpu.get('cpl')) this.segments.fail(EXCEPTION.GP, selector);
-    return code;
-  }
-  /** SS:ESP of an inner ring, from the TSS (SDM vol. 3, 5.8.5). */
-  private innerStack(cpl: number): { d: Descriptor; stack: Stack } {
-    const { cpu, mmu } = this;
-    const base = cpu.segment(TR, 'base'),
-      limit = cpu.segment(TR, 'limit'),
-      big = (cpu.segment(TR, 'attributes') & 8) !== 0;
-    const at = big ? 4 + cpl * 8 : 2 + cpl * 4;
-    if (at + (big ? 5 : 3) > limit) this.segments.fail(EXCEPTION.TS, cpu.segment(TR, 'selector'));
-    const esp = mmu.readLinear((base + at) >>> 0, big ? 4 : 2, false);
-    const selector = mmu.readLinear((base + at + (big ? 4 : 2)) >>> 0, 2, false);
-    const d = this.segments.readStack(selector, cpl, EXCEPTION.TS);
-    return { d, stack: new Stack(mmu, d, esp, cpl === 3, () => this.segments.fail(EXCEPTION.SS, selector)) };
-  }
 
   /** `size` is the operand size of a direct call; a gate brings its own. On entry cpu.eip is the return address. */
   callFar(selector: number, offset: number, size: number): void {
-    const { cpu } = this;
+    const { cpu, codes } = this;
     const returnTo = cpu.get('eip'),
       oldCs = cpu.segment(CS, 'selector'),
       bytes = size === 16 ? 2 : 4;
     if (!cpu.isProtected) {
-      const stack = this.stack();
-      this.checkEip(offset, cpu.get('codeLimit'));
+      const stack = codes.stack();
+      codes.checkEip(offset, cpu.get('codeLimit'));
       stack.push(bytes, oldCs);
       stack.push(bytes, returnTo);
-      cpu.setRegister(ESP, stack.esp);
-      return this.realJump(selector, offset);
+      stack.commit(cpu);
+      return codes.enterReal(selector, offset);
     }
     const d = this.target(selector);
-    if (this.isCode(d)) {
-      this.checkDirectCode(d);
-      const stack = this.stack();
+    if (codes.isCode(d)) {
+      codes.checkDirect(d);
+      const stack = codes.stack();
       stack.push(bytes, oldCs);
       stack.push(bytes, returnTo);
-      this.settle(d, offset);
-      cpu.setRegister(ESP, stack.esp);
-      return this.commitCode(d, cpu.get('cpl'), offset);
+      codes.settle(d, offset);
+      stack.commit(cpu);
+      return codes.commit(d, cpu.get('cpl'), offset);
     }
+    if (this.tasks.isTask(d)) return this.changeTask(d, 'call');
     const gate = this.callGate(d),
-      code = this.gateCode(gate.selector);
-    this.present(code);
+      code = codes.ofGate(gate.selector);
+    codes.present(code);
     const dpl = dplOf(code.attributes),
       cpl = cpu.get('cpl');
     if ((code.attributes & ATTRIBUTE.conforming) !== 0 || dpl === cpl) {
-      const stack = this.stack();
+      const stack = codes.stack();
       stack.push(gate.bytes, oldCs);
       stack.push(gate.bytes, returnTo);
-      this.settle(code, gate.offset);
-      cpu.setRegister(ESP, stack.esp);
-      return this.commitCode(code, cpl, gate.offset);
+      codes.settle(code, gate.offset);
+      stack.commit(cpu);
+      return codes.commit(code, cpl, gate.offset);
     }
-    const outer = this.stack(),
-      inner = this.innerStack(dpl);
+    const outer = codes.stack(),
+      inner = codes.innerStack(dpl);
     const oldSs = cpu.segment(SS, 'selector'),
       oldEsp = cpu.getRegister(ESP);
     const parameters = Array.from({ length: gate.parameters }, () => outer.pop(gate.bytes));
@@ -227,44 +150,32 @@ export class Transfers {
     for (const parameter of parameters.reverse()) inner.stack.push(gate.bytes, parameter);
     inner.stack.push(gate.bytes, oldCs);
     inner.stack.push(gate.bytes, returnTo);
-    this.settle(code, gate.offset, inner.d);
+    codes.settle(code, gate.offset, inner.d);
     this.segments.commit(SS, inner.d);
-    cpu.setRegister(ESP, inner.stack.esp);
-    this.commitCode(code, dpl, gate.offset);
+    inner.stack.commit(cpu);
+    codes.commit(code, dpl, gate.offset);
   }
 
   returnFar(size: number, release: number): void {
-    const { cpu } = this,
+    const { cpu, codes } = this,
       bytes = size === 16 ? 2 : 4,
-      stack = this.stack();
+      stack = codes.stack();
     const eip = stack.pop(bytes),
       selector = stack.pop(bytes) & 0xffff;
     if (!cpu.isProtected) {
-      this.checkEip(eip, cpu.get('codeLimit'));
+      codes.enterReal(selector, eip);
       stack.skip(release);
-      cpu.setRegister(ESP, stack.esp);
-      return this.realJump(selector, eip);
+      return stack.commit(cpu);
     }
-    const code = this.returnCode(selector);
+    const code = codes.ofReturn(selector);
     if (rplOf(selector) === cpu.get('cpl')) {
-      this.settle(code, eip);
+      codes.settle(code, eip);
       stack.skip(release);
-      cpu.setRegister(ESP, stack.esp);
-      return this.commitCode(code, cpu.get('cpl'), eip);
+      stack.commit(cpu);
+      return codes.commit(code, cpu.get('cpl'), eip);
     }
     stack.skip(release);
     this.returnOutward(code, eip, stack, bytes, release);
-  }
-  private returnCode(selector: number): Descriptor {
-    if (this.isNull(selector)) this.cpu.raise(EXCEPTION.GP, 0);
-    const d = this.segments.read(selector),
-      rpl = rplOf(selector),
-      dpl = dplOf(d.attributes);
-    const conforming = (d.attributes & ATTRIBUTE.conforming) !== 0;
-    if (!this.isCode(d) || rpl < this.cpu.get('cpl') || (conforming ? dpl > rpl : dpl !== rpl))
-      this.segments.fail(EXCEPTION.GP, selector);
-    this.present(d);
-    return d;
   }
   private returnOutward(code: Descriptor, eip: number, stack: Stack, bytes: 2 | 4, release: number): void {
     const { cpu } = this,
@@ -272,8 +183,8 @@ export class Transfers {
     const esp = stack.pop(bytes),
       ss = stack.pop(bytes) & 0xffff;
     const d = this.segments.readStack(ss, cpl);
-    this.settle(code, eip, d);
-    this.commitCode(code, cpl, eip);
+    this.codes.settle(code, eip, d);
+    this.codes.commit(code, cpl, eip);
     this.segments.commit(SS, d);
     const wide = (d.attributes & ATTRIBUTE.big) !== 0;
     cpu.setRegister(ESP, wide ? esp + release : (cpu.getRegister(ESP) & 0xffff0000) | ((esp + release) & 0xffff));
@@ -281,32 +192,41 @@ export class Transfers {
   }
 
   returnInterrupt(size: number): void {
-    const { cpu } = this,
+    const { cpu, codes, virtual } = this,
       bytes = size === 16 ? 2 : 4,
-      system = cpu.get('systemFlags');
-    // Nested tasks and virtual-8086 mode are not there yet.
-    if (cpu.isProtected && (system & EFLAGS.NT) !== 0) this.cpu.raise(EXCEPTION.GP, 0);
-    const stack = this.stack();
+      isVirtual = cpu.isVirtual8086;
+    if (isVirtual) virtual.checkReturn(size);
+    else if ((cpu.get('systemFlags') & EFLAGS.NT) !== 0 && cpu.isProtected) {
+      this.tasks.return();
+      return this.taskChanged();
+    }
+    const stack = codes.stack();
     const eip = stack.pop(bytes),
       selector = stack.pop(bytes) & 0xffff,
       flags = stack.pop(bytes);
     if (!cpu.isProtected) {
-      this.checkEip(eip, cpu.get('codeLimit'));
-      cpu.setRegister(ESP, stack.esp);
-      this.realJump(selector, eip);
-      return this.loadFlags(flags, bytes, 0);
+      codes.checkEip(eip, cpu.get('codeLimit'));
+      if (isVirtual) virtual.acceptFlags(flags, size);
+      codes.enterReal(selector, eip);
+      stack.commit(cpu);
+      return this.loadFlags(flags, bytes, cpu.get('cpl'));
     }
     const cpl = cpu.get('cpl');
-    if (bytes === 4 && (flags & EFLAGS.VM) !== 0 && cpl === 0) this.cpu.raise(EXCEPTION.GP, 0);
-    const code = this.returnCode(selector);
+    if (bytes === 4 && (flags & EFLAGS.VM) !== 0 && cpl === 0) {
+      virtual.enter(eip, selector, flags, () => stack.pop(4));
+      this.flagsChanged();
+      return this.checkVirtualInterrupt();
+    }
+    const code = codes.ofReturn(selector);
     if (rplOf(selector) === cpl) {
-      this.settle(code, eip);
-      cpu.setRegister(ESP, stack.esp);
-      this.commitCode(code, cpl, eip);
+      codes.settle(code, eip);
+      stack.commit(cpu);
+      codes.commit(code, cpl, eip);
     } else this.returnOutward(code, eip, stack, bytes, 0);
     this.loadFlags(flags, bytes, cpl);
+    this.checkVirtualInterrupt();
   }
-  /** EFLAGS from the stack as seen from a privilege level (SDM vol. 2, IRET and POPF). */
+  /** EFLAGS from the stack as seen from a privilege level (SDM vol. 2, IRET). */
   private loadFlags(flags: number, bytes: 2 | 4, cpl: number): void {
     const { cpu } = this,
       system = cpu.get('systemFlags'),
@@ -315,25 +235,32 @@ export class Transfers {
     if (bytes === 4) mask |= EFLAGS.RF | EFLAGS.AC | EFLAGS.ID;
     if (cpl <= iopl) mask |= EFLAGS.IF;
     if (cpl === 0) mask |= EFLAGS.IOPL;
+    if (cpl === 0 && bytes === 4 && cpu.isProtected) mask |= EFLAGS.VIF | EFLAGS.VIP;
     cpu.setStatusFlags(flags);
-    cpu.set('systemFlags', (system & ~mask) | (flags & mask) | 2);
-    this.flagsChanged();
+    const next = (system & ~mask) | (flags & mask) | 2;
+    cpu.set('systemFlags', next);
+    // What CPL and CS decide was refreshed with them; AC is all that may be new.
+    if (((system ^ next) & EFLAGS.AC) !== 0) cpu.refreshMode();
+    this.leaveIfDue();
   }
   /** IF, TF or AC may have changed: leave when that matters. */
   flagsChanged(): void {
+    this.leaveIfDue();
+    this.cpu.refreshMode();
+  }
+  private leaveIfDue(): void {
     const { cpu } = this,
       system = cpu.get('systemFlags');
-    const matters =
+    const due =
       ((system & EFLAGS.IF) !== 0 && cpu.get('interruptPending') !== 0) || (system & (EFLAGS.TF | EFLAGS.AC)) !== 0;
-    if (matters) cpu.set('exit', 1);
-    cpu.refreshMode();
+    if (due) cpu.set('exit', 1);
   }
 
   /** SYSENTER and SYSEXIT (SDM vol. 2). */
   enterSystem(): void {
     const { cpu } = this,
       selector = cpu.get('sysenterCs');
-    if (!cpu.isProtected || (selector & 0xfffc) === 0) cpu.raise(EXCEPTION.GP, 0);
+    if ((cpu.get('cr0') & CR0.PE) === 0 || this.codes.isNull(selector)) cpu.raise(EXCEPTION.GP, 0);
     cpu.set('systemFlags', cpu.get('systemFlags') & ~(EFLAGS.VM | EFLAGS.IF));
     cpu.set('cpl', 0);
     cpu.setSegment(CS, selector & 0xfffc, 0, 0xffffffff, 0xc09b);
@@ -344,73 +271,11 @@ export class Transfers {
   exitSystem(): void {
     const { cpu } = this,
       selector = cpu.get('sysenterCs');
-    if (!cpu.isProtected || (selector & 0xfffc) === 0) cpu.raise(EXCEPTION.GP, 0);
+    if (!cpu.isProtected || this.codes.isNull(selector)) cpu.raise(EXCEPTION.GP, 0);
     cpu.set('cpl', 3);
     cpu.setSegment(CS, (selector + 16) | 3, 0, 0xffffffff, 0xc0fb);
     cpu.setSegment(SS, (selector + 24) | 3, 0, 0xffffffff, 0xc0f3);
     cpu.setRegister(ESP, cpu.getRegister(ECX));
     cpu.set('eip', cpu.getRegister(EDX));
-  }
-
-  /**
-   * Delivers an event through the IDT (SDM vol. 3, 6.12) or, in real mode, the vector table. cpu.eip is what is pushed.
-   * Throws GUEST_FAULT with the next fault recorded when delivery itself fails.
-   */
-  deliver(vector: number, kind: EventKind, errorCode: number): void {
-    const { cpu, mmu } = this;
-    if (!cpu.isProtected) return this.deliverReal(vector);
-    this.segments.external = kind === 'software' ? 0 : 1;
-    const error = (vector * 8 + 2) | this.segments.external;
-    if (vector * 8 + 7 > cpu.get('idtLimit')) cpu.raise(EXCEPTION.GP, error);
-    const at = (cpu.get('idtBase') + vector * 8) >>> 0;
-    const low = mmu.readLinear(at, 4, false),
-      high = mmu.readLinear((at + 4) >>> 0, 4, false);
-    const type = (high >>> 8) & 0x1f;
-    // Task gates (type 5) come with hardware tasks.
-    if (![6, 7, 14, 15].includes(type)) cpu.raise(EXCEPTION.GP, error);
-    if (kind === 'software' && ((high >>> 13) & 3) < cpu.get('cpl')) cpu.raise(EXCEPTION.GP, error);
-    if ((high & 0x8000) === 0) cpu.raise(EXCEPTION.NP, error);
-    const bytes = type >= 14 ? 4 : 2,
-      selector = low >>> 16;
-    const eip = bytes === 4 ? ((low & 0xffff) | (high & 0xffff0000)) >>> 0 : low & 0xffff;
-    const code = this.gateCode(selector),
-      dpl = dplOf(code.attributes),
-      cpl = cpu.get('cpl');
-    this.present(code);
-    const inner = (code.attributes & ATTRIBUTE.conforming) === 0 && dpl < cpl;
-    const flags = (cpu.eflags | (kind === 'fault' ? EFLAGS.RF : 0)) >>> 0;
-    let stack: Stack;
-    let ss: Descriptor | undefined;
-    if (inner) {
-      ({ d: ss, stack } = this.innerStack(dpl));
-      stack.push(bytes, cpu.segment(SS, 'selector'));
-      stack.push(bytes, cpu.getRegister(ESP));
-    } else stack = this.stack();
-    stack.push(bytes, flags);
-    stack.push(bytes, cpu.segment(CS, 'selector'));
-    stack.push(bytes, cpu.get('eip'));
-    if (errorCode >= 0) stack.push(bytes, errorCode);
-    this.settle(code, eip, ss);
-    if (ss !== undefined) {
-      cpu.set('cpl', dpl);
-      this.segments.commit(SS, ss);
-    }
-    cpu.setRegister(ESP, stack.esp);
-    this.commitCode(code, inner ? dpl : cpl, eip);
-    const cleared = EFLAGS.TF | EFLAGS.NT | EFLAGS.RF | EFLAGS.VM | ((type & 1) === 0 ? EFLAGS.IF : 0);
-    cpu.set('systemFlags', cpu.get('systemFlags') & ~cleared);
-    this.segments.external = 0;
-  }
-  private deliverReal(vector: number): void {
-    const { cpu, mmu } = this;
-    if (vector * 4 + 3 > cpu.get('idtLimit')) cpu.raise(EXCEPTION.GP);
-    const entry = mmu.readLinear((cpu.get('idtBase') + vector * 4) >>> 0, 4, false),
-      stack = this.stack();
-    stack.push(2, cpu.eflags);
-    stack.push(2, cpu.segment(CS, 'selector'));
-    stack.push(2, cpu.get('eip'));
-    cpu.setRegister(ESP, stack.esp);
-    cpu.set('systemFlags', cpu.get('systemFlags') & ~(EFLAGS.TF | EFLAGS.IF | EFLAGS.AC));
-    this.realJump(entry >>> 16, entry & 0xffff);
   }
 }

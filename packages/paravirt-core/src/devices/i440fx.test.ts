@@ -12,6 +12,7 @@ function bridges() {
   board.add(piix3, {}, { slot: 1 });
   board.add(pic8259, {});
   board.reset();
+  signals.length = 0;
   const select = (slot: number, register: number): void =>
     board.portWrite(0xcf8, 4, 0x8000_0000 + slot * 2048 + (register & 0xfc));
   return {

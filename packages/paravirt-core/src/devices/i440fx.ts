@@ -1,7 +1,7 @@
 /**
  * The two bridges of a PC of 1996: the host bridge (Intel 82441FX datasheet, 290549) at 00:00.0 and the ISA bridge
- * (Intel 82371SB "PIIX3" datasheet, 290550) at 00:01.0. The shadow and system management registers are stored and can be asked
- * for; the interrupt router's registers are followed by the PCI bus.
+ * (Intel 82371SB "PIIX3" datasheet, 290550) at 00:01.0. The machine follows the shadow registers (signal 'shadow'); those of
+ * system management are only stored. The interrupt router's registers are followed by the PCI bus.
  */
 import { pod, u8 } from '@tomei/kit';
 import { defineDevice, typed, type PciFunction, type PciSlot, type PortClaim } from '../machine/device.ts';
@@ -13,6 +13,7 @@ const SUBSYSTEM = 0x1100;
 
 /** Programmable attribute map, 3.2.17, and system management RAM control, 3.2.20. */
 const PAM0 = 0x59;
+const PAM_REGISTERS = 7;
 const SMRAM = 0x72;
 const SMRAM_AT_START = 0x02;
 
@@ -30,7 +31,7 @@ export const i440fxHost = defineDevice({
   summary: 'PCI host bridge, place it in slot 0',
   config: typed<Record<string, never>>({}),
   state: pod({}),
-  attach() {
+  attach({ host }) {
     let slot: PciSlot | undefined;
     const attribute = (register: number, high: boolean): number => {
       const value = slot?.config(PAM0 + register, 1) ?? 0;
@@ -53,10 +54,14 @@ export const i440fxHost = defineDevice({
         revision: 2,
         bars: [],
         specific: {
-          ...Object.fromEntries(Array.from({ length: 7 }, (_, i) => [PAM0 + i, 0])),
+          ...Object.fromEntries(Array.from({ length: PAM_REGISTERS }, (_, i) => [PAM0 + i, 0])),
           [SMRAM]: SMRAM_AT_START,
         },
+        configured: (offset, width) => {
+          if (offset < PAM0 + PAM_REGISTERS && offset + width > PAM0) host.signal('shadow', 0);
+        },
       } satisfies PciFunction as PciFunction,
+      settle: () => host.signal('shadow', 0),
       /** How 0xC0000..0xFFFFF is shadowed: twelve areas of 16 KiB and one of 64 KiB. */
       shadow: (): ShadowArea[] => [
         ...Array.from({ length: 12 }, (_, i) =>

@@ -1,8 +1,15 @@
 /** Every device there is: one line each, by the kind that snapshots and documents name it by. */
+import { piix4Pm } from './acpi-pm.ts';
 import { coprocessorError } from './coprocessor-error.ts';
 import { debugExit } from './debug-exit.ts';
 import { debugcon } from './debugcon.ts';
+import { e1000 } from './e1000/e1000.ts';
+import { dma8237 } from './dma8237.ts';
+import { fdc82077 } from './floppy/fdc82077.ts';
+import { fwCfg } from './fw-cfg.ts';
+import { hpet } from './hpet.ts';
 import { i440fxHost, piix3 } from './i440fx.ts';
+import { piixIde } from './ide/piix-ide.ts';
 import { ioapic } from './ioapic.ts';
 import { lapic } from './lapic.ts';
 import { pic8259 } from './pic8259.ts';
@@ -14,13 +21,20 @@ import { vga } from './vga.ts';
 import { virtioBlock } from './virtio/block.ts';
 
 export const devices = [
+  ['acpi-pm', piix4Pm],
   ['coprocessor-error', coprocessorError],
   ['debug-exit', debugExit],
   ['debugcon', debugcon],
+  ['dma8237', dma8237],
+  ['e1000', e1000],
+  ['fdc82077', fdc82077],
+  ['fw-cfg', fwCfg],
+  ['hpet', hpet],
   ['i440fx-host', i440fxHost],
   ['ioapic', ioapic],
   ['lapic', lapic],
   ['pic8259', pic8259],
+  ['piix-ide', piixIde],
   ['piix3', piix3],
   ['pit8254', pit8254],
   ['ps2', ps2],

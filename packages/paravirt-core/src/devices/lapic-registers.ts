@@ -36,6 +36,9 @@ export const SVR_WRITABLE = 0x3ff;
 /** Local vector table (11.5.1). */
 export const LVT_MASKED = 1 << 16;
 export const LVT_PERIODIC = 1 << 17;
+/** LINT0 and LINT1 alone: a level is awaited; remote IRR says that one was taken and not ended, and cannot be written. */
+export const LVT_LEVEL = 1 << 15;
+export const LVT_REMOTE_IRR = 1 << 14;
 export const LVT_MODE = 7 << 8;
 export const LVT_MODE_FIXED = 0 << 8;
 export const LVT_MODE_NMI = 4 << 8;

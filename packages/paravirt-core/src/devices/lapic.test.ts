@@ -85,6 +85,22 @@ describe('lapic', () => {
     expect([board.interruptRequested, local.parts.base()]).toEqual([false, 0xfee0_0900]);
   });
 
+  it('is where IA32_APIC_BASE puts it, before everything else', () => {
+    const { board, local, read, signals } = machine();
+    local.parts.setBase(0xfec0_0900); // over the I/O APIC
+    expect([board.memoryRead(0xfec0_0030, 4), read(0x30)]).toEqual([R.VERSION, 0xffff_ffff]);
+    expect([local.parts.page(), local.parts.base()]).toEqual([{ base: 0xfec0_0000, size: 4096 }, 0xfec0_0900]);
+    const saved = board.save();
+
+    local.parts.setBase(0xf_fee0_0900);
+    expect([board.memoryRead(0xf_fee0_0030, 4), board.memoryRead(0xfec0_0030, 4)]).toEqual([R.VERSION, 0]);
+    board.restore(saved);
+    expect(board.memoryRead(0xfec0_0030, 4)).toBe(R.VERSION);
+    board.reset();
+    expect([read(0x30), local.parts.base()]).toEqual([R.VERSION, 0xfee0_0900]);
+    expect(signals).toEqual(Array(4).fill(['apic-moved', 0]));
+  });
+
   it('turns LINT pins into fixed interrupts and NMIs', () => {
     const { board, wire, startPic, enable, write, local, signals } = machine();
     startPic();
@@ -96,6 +112,46 @@ describe('lapic', () => {
     expect([board.acknowledge(), signals]).toEqual([0x41, []]);
     local.parts.localPin(1, true);
     expect(signals).toEqual([['nmi', 0]]);
+  });
+
+  it('takes a level at a pin once until it is ended, and again while it lasts', () => {
+    const { board, enable, write, read, local } = machine();
+    const served = (): number => (board.interruptRequested ? board.acknowledge() : -1);
+    enable();
+    write(0x360, 0x8052);
+
+    local.parts.localPin(1, true);
+    expect([served(), served(), read(0x360)]).toEqual([0x52, -1, 0xc052]);
+    write(R.APIC_EOI, 0);
+    expect(served()).toBe(0x52);
+    local.parts.localPin(1, false);
+    write(R.APIC_EOI, 0);
+    expect([served(), read(0x360)]).toEqual([-1, 0x8052]);
+    write(0x360, 0x1_8052);
+    local.parts.localPin(1, true);
+    expect(served()).toBe(-1);
+    write(0x360, 0x8052);
+    expect(served()).toBe(0x52);
+  });
+
+  it('resets by INIT, but not by what is for others or ends an INIT', () => {
+    const { write, signals } = machine();
+    const send = (low: number, destination = 0): void => {
+      write(R.APIC_ICR_HIGH, destination << 24);
+      write(R.APIC_ICR_LOW, low);
+    };
+
+    send(0xc_4500);
+    send(0x0_4500, 1);
+    send(0x0_8500);
+    send(0x0_4608);
+    expect(signals).toEqual([]);
+    send(0x0_4500);
+    send(0x8_4400);
+    expect(signals).toEqual([
+      ['reset', 0],
+      ['nmi', 0],
+    ]);
   });
 
   it('counts down once, at the divided rate', () => {
@@ -228,7 +284,7 @@ deviceBattery(lapic, {
   },
   actions: [
     ({ parts }, random) => parts.localPin(random.next(2) === 0 ? 0 : 1, random.next(2) === 0),
-    ({ parts }, random) => parts.setBase(random.next(2) * 0x800),
+    ({ parts }, random) => parts.setBase((random.next(2) === 0 ? 0xfee0_0000 : 0xd000_0000) + random.next(2) * 0x800),
     ({ parts }) => [parts.base(), parts.taskPriority(), parts.passesExternal()],
     ({ parts }, random) =>
       parts.apicMessage({

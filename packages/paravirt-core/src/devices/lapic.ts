@@ -1,8 +1,9 @@
 /**
- * The local APIC of a processor in xAPIC mode (Intel SDM vol. 3, chapter 11), at its usual address; moving it by
- * IA32_APIC_BASE is not supported. The 8259 pair's INTR arrives at LINT0: it reaches the processor while the APIC is disabled
+ * The local APIC of a processor in xAPIC mode (Intel SDM vol. 3, chapter 11), wherever IA32_APIC_BASE
+ * puts it. The 8259 pair's INTR arrives at LINT0: it reaches the processor while the APIC is disabled
  * or LINT0 is unmasked in ExtINT mode, which is how a PC's firmware leaves it ("virtual wire mode", MP 1.4, 3.6.2.2).
- * INIT and start-up messages have nobody to act on in a machine of one processor and are taken without effect.
+ * INIT resets the machine, as there is one processor; start-up messages find no processor that waits for them, and system
+ * management interrupts no such mode. Neither has an effect.
  */
 import { array, nested, pod, u16, u32, u8, whole } from '@tomei/kit';
 import { defineDevice, typed, type ApicMessage } from '../machine/device.ts';
@@ -19,6 +20,8 @@ const BROADCAST = 0xff;
 const DFR_FLAT = 0xf;
 const LVT_RESET = R.LVT_MASKED;
 const LINT0_RESET = R.LVT_MODE_EXTINT;
+
+const isPin = (entry: number): boolean => entry === R.LINT0 || entry === R.LINT1;
 
 const lapicState = pod({
   base: whole(R.LAPIC_BASE + R.BASE_ENABLED + R.BASE_BOOT_PROCESSOR),
@@ -43,7 +46,11 @@ const lapicState = pod({
 })
   .check((s) => s.dfr < 16 || "field 'dfr' is over 15")
   .check((s) => s.id < 512 || "field 'id' is over 511")
-  .check((s) => s.lvt.every((entry, i) => (entry & ~R.LVT_WRITABLE[i]!) === 0) || "field 'lvt' has reserved bits set");
+  .check(
+    (s) =>
+      s.lvt.every((entry, i) => (entry & ~(R.LVT_WRITABLE[i]! | (isPin(i) ? R.LVT_REMOTE_IRR : 0))) === 0) ||
+      "field 'lvt' has reserved bits set",
+  );
 
 export const lapic = defineDevice({
   kind: 'lapic',
@@ -82,9 +89,20 @@ export const lapic = defineDevice({
       R.setVector(state.tmr, vector, level);
       update();
     };
+    const awaitsLevel = (lvt: number): boolean =>
+      (lvt & (R.LVT_LEVEL | R.LVT_MODE)) === (R.LVT_LEVEL | R.LVT_MODE_FIXED);
+    /** A pin whose entry awaits a level: taken once until it is ended (11.5.1, "Remote IRR Flag"). */
+    const serveLevel = (entry: number): void => {
+      const lvt = state.lvt[entry]!;
+      const ready = awaitsLevel(lvt) && (lvt & (R.LVT_MASKED | R.LVT_REMOTE_IRR)) === 0 && enabled();
+      if (!ready || (state.pins & (1 << (entry - R.LINT0))) === 0) return;
+      state.lvt[entry] = lvt | R.LVT_REMOTE_IRR;
+      accept(lvt & 0xff, true);
+    };
     const localInterrupt = (entry: number): void => {
       const lvt = state.lvt[entry]!;
       if ((lvt & R.LVT_MASKED) !== 0) return;
+      if (isPin(entry) && awaitsLevel(lvt)) return serveLevel(entry);
       const mode = entry === R.TIMER || entry === R.ERROR ? R.LVT_MODE_FIXED : lvt & R.LVT_MODE;
       if (mode === R.LVT_MODE_FIXED) accept(lvt & 0xff, false);
       else if (mode === R.LVT_MODE_NMI && globallyEnabled()) host.signal('nmi', id());
@@ -110,7 +128,15 @@ export const lapic = defineDevice({
       const vector = R.highestVector(state.isr);
       if (vector < 0) return;
       R.setVector(state.isr, vector, false);
-      if (R.hasVector(state.tmr, vector)) host.apicEoi(vector);
+      if (R.hasVector(state.tmr, vector)) {
+        for (const entry of [R.LINT0, R.LINT1]) {
+          const lvt = state.lvt[entry]!;
+          if ((lvt & R.LVT_REMOTE_IRR) === 0 || (lvt & 0xff) !== vector) continue;
+          state.lvt[entry] = lvt & ~R.LVT_REMOTE_IRR;
+          serveLevel(entry);
+        }
+        host.apicEoi(vector);
+      }
       update();
     };
 
@@ -191,7 +217,9 @@ export const lapic = defineDevice({
     const writeLvt = (entry: number, value: number): void => {
       const wasPeriodic = isPeriodic();
       const masked = enabled() ? 0 : R.LVT_MASKED;
-      state.lvt[entry] = (value & R.LVT_WRITABLE[entry]!) | masked;
+      const remote = isPin(entry) && awaitsLevel(value) ? state.lvt[entry]! & R.LVT_REMOTE_IRR : 0;
+      state.lvt[entry] = (value & R.LVT_WRITABLE[entry]!) | masked | remote;
+      if (isPin(entry)) serveLevel(entry);
       if (entry !== R.TIMER) return;
       // A periodic count that becomes one-shot ends with its present round: counted afresh from where it stands.
       if (wasPeriodic && !isPeriodic()) setDivide(state.timer, host.clock.now(), state.timer.divide, true);
@@ -251,21 +279,39 @@ export const lapic = defineDevice({
       if (state.timer.due !== null && state.timer.due <= host.clock.now()) expire();
     };
 
+    /** Where its registers are; of no size while the guest has it disabled (11.4.3), when what lies below is seen. */
+    const page = (): { base: number; size: number } => ({
+      base: state.base - (state.base % R.LAPIC_SIZE),
+      size: globallyEnabled() ? R.LAPIC_SIZE : 0,
+    });
+    let placed = page();
+    const place = (): void => {
+      const now = page();
+      if (now.base === placed.base && now.size === placed.size) return;
+      placed = now;
+      host.memoryMoved();
+      host.signal('apic-moved', 0);
+    };
+
     return {
       memory: [
         {
-          base: R.LAPIC_BASE,
-          size: R.LAPIC_SIZE,
+          get base() {
+            return placed.base;
+          },
+          get size() {
+            return placed.size;
+          },
+          first: true,
           // Registers are 32 bits wide on 16-byte boundaries; other accesses are undefined (11.4.1.2).
           read(offset: number, width: number) {
             catchUp();
-            if (!globallyEnabled()) return 2 ** (8 * width) - 1;
             if ((offset & 0x0c) !== 0) return 0;
             return Math.floor(read(offset & 0xff0) / 2 ** (8 * (offset & 3))) % 2 ** (8 * width);
           },
           write(offset: number, width: number, value: number) {
             catchUp();
-            if (globallyEnabled() && width === 4 && (offset & 0x0f) === 0) write(offset, value);
+            if (width === 4 && (offset & 0x0f) === 0) write(offset, value);
           },
         },
       ],
@@ -283,19 +329,25 @@ export const lapic = defineDevice({
           if (!enabled()) return false;
           accept(message.vector & 0xff, message.level);
         } else if (message.mode === 'nmi') host.signal('nmi', id());
+        else if (message.mode === 'init') host.signal('reset', 0);
         return true;
       },
       localPin(pin: 0 | 1, level: boolean) {
         const bit = 1 << pin;
         const rises = level && (state.pins & bit) === 0;
         state.pins = level ? state.pins | bit : state.pins & ~bit;
-        if (rises) localInterrupt(pin === 0 ? R.LINT0 : R.LINT1);
+        if (!rises) return;
+        // While the APIC is disabled by IA32_APIC_BASE the pins are INTR and NMI (11.4.3).
+        if (pin === 1 && !globallyEnabled()) host.signal('nmi', id());
+        else localInterrupt(pin === 0 ? R.LINT0 : R.LINT1);
       },
       passesExternal: () => !enabled() || (state.lvt[R.LINT0]! & (R.LVT_MASKED | R.LVT_MODE)) === R.LVT_MODE_EXTINT,
       /** IA32_APIC_BASE as the processor reads and writes it. */
       base: () => state.base,
       setBase(value: number) {
-        state.base = R.LAPIC_BASE + (value & (R.BASE_ENABLED | R.BASE_BOOT_PROCESSOR));
+        const flags = value % R.LAPIC_SIZE;
+        state.base = value - flags + (flags & (R.BASE_ENABLED | R.BASE_BOOT_PROCESSOR));
+        place();
         update();
       },
       /** The task priority, bits 7:4, as CR8 shows it. */
@@ -304,7 +356,10 @@ export const lapic = defineDevice({
         state.tpr = (value & 0x0f) << 4;
         update();
       },
+      /** The page of its registers. */
+      page: () => placed,
       settle() {
+        place();
         settleAlarm();
         update();
       },

@@ -114,6 +114,12 @@ export function nextRise(c: Counter, now: number): number | null {
   return rise > now ? rise : null;
 }
 
+/** What the counter divides its clock by while OUT goes up and down for ever; 0 while it does not. A count that waits counts. */
+export function frequencyDivisor(c: Counter): number {
+  const count = Math.max(2, c.pending === 0 ? c.count : c.pending);
+  return isPeriodic(c) && c.gate && c.loadedAt !== null ? count : 0;
+}
+
 /** What the counting element holds, as the guest reads it. */
 function value(c: Counter, now: number): number {
   const ticks = Math.max(0, elapsed(c, now));

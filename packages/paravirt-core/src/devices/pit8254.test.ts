@@ -1,9 +1,9 @@
 import { ManualClock, ms, seconds, us } from '@tomei/kit';
 import { describe, expect, it } from 'vitest';
 import { deviceBattery } from '../machine/battery.ts';
-import { Board } from '../machine/board.ts';
+import { backend, Board } from '../machine/board.ts';
 import { PIT_HZ, ticksAt, timeOfTick } from './pit-clock.ts';
-import { pit8254 } from './pit8254.ts';
+import { pit8254, speakerBackend } from './pit8254.ts';
 
 function timer() {
   const clock = new ManualClock();
@@ -263,6 +263,33 @@ describe('pit8254', () => {
     board.alarms.fireDue(leap.now());
     expect(rises).toHaveLength(1);
     expect(board.alarms.next()).toBeGreaterThan(seconds(3));
+  });
+});
+
+describe('the speaker', () => {
+  it('gives the tone of counter 2 while gate and data are on', () => {
+    const tones: number[] = [];
+    const board = new Board({ ram: new Uint8Array(16), clock: new ManualClock() });
+    board.add(pit8254, {}, { backends: [backend(speakerBackend, { tone: (hertz) => tones.push(Math.round(hertz)) })] });
+    board.reset();
+    const out = (port: number, ...values: number[]): void => values.forEach((v) => board.portWrite(port, 1, v));
+    tones.length = 0;
+
+    out(0x43, 0xb6);
+    out(0x42, 0xa9, 0x04);
+    expect(tones).toEqual([]);
+    out(0x61, 3);
+    expect(tones).toEqual([1000]);
+    out(0x42, 0x54, 0x02);
+    expect(tones).toEqual([1000, 2002]);
+    out(0x61, 1);
+    out(0x61, 0);
+    expect(tones).toEqual([1000, 2002, 0]);
+    // Sampled sound by pulses of mode 0 is no tone.
+    out(0x43, 0xb0);
+    out(0x42, 0x54, 0x02);
+    out(0x61, 3);
+    expect(tones.length).toBe(3);
   });
 });
 

@@ -34,6 +34,8 @@ const PACKET_Y_NEGATIVE = 1 << 5;
 /** The most one packet moves, and the wheel of a five-button mouse turns. */
 const MOVE_LIMIT = 127;
 const WHEEL_LIMIT = 7;
+/** Nine bits hold a movement. */
+const PACKET_LIMIT = 255;
 /** How far movement adds up while the guest does not read; further is lost. */
 const SUM_LIMIT = 4096;
 
@@ -78,6 +80,10 @@ function reply(m: Mouse, ...bytes: readonly number[]): void {
   if (m.replies.length + bytes.length <= REPLY_BYTES) m.replies.push(...bytes);
 }
 
+/** Movement at 2:1 scaling: slow stays slow, fast doubles ("Mouse", "Set Scaling 2:1"). */
+const SCALED = [0, 1, 1, 3, 6, 9] as const;
+const scale = (n: number): number => Math.sign(n) * (SCALED[Math.abs(n)] ?? 2 * Math.abs(n));
+
 /** Takes up to one packet's worth of what has added up. */
 function packet(m: Mouse): number[] {
   const dx = clamp(m.dx, MOVE_LIMIT);
@@ -87,10 +93,13 @@ function packet(m: Mouse): number[] {
   m.dy -= dy;
   m.dz -= dz;
   m.reportedButtons = m.buttons;
+  // Only what is sent by itself is scaled.
+  const shown = m.scaling2 && !m.remote ? [scale(dx), scale(dy)] : [dx, dy];
+  const [x, y] = [clamp(shown[0]!, PACKET_LIMIT), clamp(shown[1]!, PACKET_LIMIT)];
   const bytes = [
-    PACKET_ALWAYS | (m.buttons & 7) | (dx < 0 ? PACKET_X_NEGATIVE : 0) | (dy < 0 ? PACKET_Y_NEGATIVE : 0),
-    dx & 0xff,
-    dy & 0xff,
+    PACKET_ALWAYS | (m.buttons & 7) | (x < 0 ? PACKET_X_NEGATIVE : 0) | (y < 0 ? PACKET_Y_NEGATIVE : 0),
+    x & 0xff,
+    y & 0xff,
   ];
   if (m.id === ID_WHEEL) bytes.push(dz & 0xff);
   else if (m.id === ID_FIVE_BUTTONS) bytes.push((dz & 0x0f) | ((m.buttons & (BUTTON_SIDE | BUTTON_EXTRA)) << 1));

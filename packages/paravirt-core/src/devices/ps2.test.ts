@@ -142,7 +142,49 @@ describe('ps2 keyboard', () => {
     key(KEY_PAUSE, true);
     key(KEY_PAUSE, false);
     key(KEY_PRINT_SCREEN, true);
-    expect(drain()).toEqual([0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5, 0xe0, 0x37]);
+    expect(drain()).toEqual([0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5, 0xe0, 0x2a, 0xe0, 0x37]);
+    key(KEY_PRINT_SCREEN, false);
+    expect(drain()).toEqual([0xe0, 0xb7, 0xe0, 0xaa]);
+  });
+
+  it('sends Break with Ctrl, SysRq with Alt, and no invented shift with a real one', () => {
+    const { key, drain } = controller();
+    const withKey = (modifier: number, code: number): number[] => {
+      key(modifier, true);
+      drain();
+      key(code, true);
+      const bytes = drain();
+      key(code, false);
+      key(modifier, false);
+      drain();
+      return bytes;
+    };
+
+    expect(withKey(0x1d, KEY_PAUSE)).toEqual([0xe0, 0x46, 0xe0, 0xc6]);
+    expect(withKey(0x38, KEY_PRINT_SCREEN)).toEqual([0x54]);
+    expect(withKey(0x2a, KEY_PRINT_SCREEN)).toEqual([0xe0, 0x37]);
+    expect(withKey(0x1e, KEY_PAUSE).length).toBe(6);
+  });
+
+  it('sends set 3, with releases of the keys that were told to', () => {
+    const { key, drain, command, data } = controller();
+    command(0x60, 0x05);
+    [0xf0, 3, 0xf0, 0].forEach(data);
+    expect(drain()).toEqual([0xfa, 0xfa, 0xfa, 0xfa, 3]);
+    const tap = (code: number): number[] => {
+      key(code, true);
+      key(code, false);
+      return drain();
+    };
+
+    expect([tap(KEY_A), tap(KEY_UP), tap(0x2a), tap(KEY_PAUSE)]).toEqual([[0x1c], [0x63], [0x12, 0xf0, 0x12], [0x62]]);
+    data(0xf8);
+    expect([drain(), tap(KEY_A)]).toEqual([[0xfa], [0x1c, 0xf0, 0x1c]]);
+    [0xfd, 0x1c, 0x12, 0xf4].forEach(data);
+    expect(drain()).toEqual([0xfa, 0xfa, 0xfa, 0xfa]);
+    expect([tap(KEY_A), tap(0x2a), tap(KEY_UP)]).toEqual([[0x1c], [0x12], [0x63, 0xf0, 0x63]]);
+    data(0xf6);
+    expect([drain(), tap(KEY_A)]).toEqual([[0xfa], [0x1c, 0xf0, 0x1c]]);
   });
 
   it('sends set 2 untranslated, or set 1 by itself', () => {
@@ -158,7 +200,7 @@ describe('ps2 keyboard', () => {
     key(KEY_A, false);
     expect(drain()).toEqual([0x9e]);
     data(0xf0);
-    data(3);
+    data(4);
     expect(drain()).toEqual([0xfa, 0xfe]);
   });
 
@@ -230,6 +272,20 @@ describe('ps2 mouse', () => {
     expect(edges).toEqual(Array(8).fill(12));
     mouse(300, 0, 0, 0);
     expect(drain()).toEqual(fromMouse(0x08, 127, 0, 0, 0x08, 127, 0, 0, 0x08, 46, 0, 0));
+  });
+
+  it('doubles fast movement at 2:1 scaling, but not what is asked for', () => {
+    const { toMouse, drain, mouse } = controller();
+    toMouse(0xf4, 0xe7);
+    drain();
+
+    for (const dx of [1, 2, 3, 4, 5, 6, 100, -5]) mouse(dx, 0, 0, 0);
+    expect(drain().filter((_, i) => i % 3 === 1)).toEqual(fromMouse(1, 1, 3, 6, 9, 12, 200, 0xf7));
+    toMouse(0xf0);
+    mouse(4, 0, 0, 0);
+    drain();
+    toMouse(0xeb);
+    expect(drain()).toEqual(fromMouse(0xfa, 0x08, 4, 0));
   });
 
   it('reports five buttons', () => {
@@ -307,4 +363,14 @@ deviceBattery(ps2, {
     const output: number[] = [];
     return { backends: [backend(keyboardBackend, { leds: (mask) => output.push(mask) })], output: () => output };
   },
+});
+
+it('ps2: takes what version 1 saved', () => {
+  const { board } = controller();
+  const device = board.device('ps2')!;
+  const { state } = device.save() as { state: { keyboard: Record<string, unknown> } };
+  const { modifiers: _modifiers, changedTypes: _types, ...keyboard } = state.keyboard;
+  device.restore({ kind: 'ps2', version: 1, state: { ...state, keyboard: { ...keyboard, leds: 5 } } });
+  expect(device.save()).toMatchObject({ version: 2, state: { keyboard: { leds: 5, modifiers: 0 } } });
+  expect(() => device.restore({ kind: 'ps2', version: 1, state: null })).toThrow("field 'mode'");
 });

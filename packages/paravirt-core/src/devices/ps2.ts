@@ -46,6 +46,7 @@ const TEST_KEYBOARD_PORT = 0xab;
 const KEYBOARD_OFF = 0xad;
 const KEYBOARD_ON = 0xae;
 const READ_INPUT_PORT = 0xc0;
+const READ_TEST_INPUTS = 0xe0;
 const READ_OUTPUT_PORT = 0xd0;
 const WRITE_OUTPUT_PORT = 0xd1;
 const ECHO_AS_KEYBOARD = 0xd2;
@@ -68,7 +69,7 @@ const PORT92_A20 = 1 << 1;
 
 export const ps2 = defineDevice({
   kind: 'ps2',
-  version: 1,
+  version: 2,
   summary: 'keyboard controller, keyboard and wheel mouse, A20 gate',
   config: typed<Record<string, never>>({}),
   state: pod({
@@ -91,6 +92,12 @@ export const ps2 = defineDevice({
     keyboard: nested(keyboardState),
     mouse: nested(mouseState),
   }),
+  /** Version 1 knew neither set 3 nor the modifier keys. */
+  migrate: (_version, saved) => {
+    const before = saved as { readonly keyboard?: object } | null;
+    const { modifiers, changedTypes } = keyboardState.initial();
+    return { ...before, keyboard: { modifiers, changedTypes, ...before?.keyboard } };
+  },
   attach({ state, host }) {
     const lights = host.backend(keyboardBackend);
     const mode = (bit: number): boolean => (state.mode & bit) !== 0;
@@ -179,6 +186,9 @@ export const ps2 = defineDevice({
           return answer(SELF_TEST_PASSED);
         case READ_INPUT_PORT:
           return answer(INPUT_PORT);
+        case READ_TEST_INPUTS:
+          // Both clocks rest: high where the interface is on.
+          return answer((mode(MODE_KEYBOARD_OFF) ? 0 : 1) | (mode(MODE_MOUSE_OFF) ? 0 : 2));
         case READ_OUTPUT_PORT:
           return answer(outputPort());
         case A20_OFF:

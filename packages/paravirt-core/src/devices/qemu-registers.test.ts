@@ -68,7 +68,11 @@ function ours(steps: readonly Step[]): number[] {
   board.add(ioapic, { base: 0xfec0_0000 });
   board.add(pic8259, {});
   board.add(pit8254, {});
-  board.add(rtcCmos, { epoch: Date.UTC(2026, 2, 4, 5, 6, 7) / 1000, memoryBytes: 128 << 20 });
+  board.add(rtcCmos, {
+    epoch: Date.UTC(2026, 2, 4, 5, 6, 7) / 1000,
+    memoryBytes: 128 << 20,
+    setup: { boot: ['disk', 'floppy', 'cdrom'] },
+  });
   board.add(ps2, {});
   board.add(uart16550, { base: 0x3f8, irq: 4 });
   board.reset();
@@ -140,7 +144,7 @@ describe.skipIf(missing !== undefined)(
         ...index(11, 0x00), ...rtcRead(...TIME),
         ...index(11, 0x82), ...index(4, 0x23), ...index(2, 0x59), ...index(0, 0x58), ...index(11, 0x02),
         ...rtcRead(...TIME),
-        ...rtcRead(0x15, 0x16, 0x17, 0x18, 0x30, 0x31, 0x34, 0x35),
+        ...rtcRead(0x10, 0x12, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x30, 0x31, 0x34, 0x35, 0x38, 0x39, 0x3d, 0x5b, 0x5c, 0x5d, 0x5f),
       ], // prettier-ignore
       ],
       [

@@ -1,10 +1,11 @@
 /**
- * The real-time clock and its battery-backed memory (Motorola MC146818 data sheet; PC layout of the memory as QEMU,
- * hw/rtc/mc146818rtc.c and hw/i386/pc.c, fills it). Time is computed from the machine's clock: nothing ticks unless the guest
- * asked for an interrupt. All of it survives a reset but the interrupt enables.
+ * The real-time clock and its battery-backed memory (Motorola MC146818 data sheet; what is in the memory at first is
+ * `rtc-setup.ts`'s business). Time is computed from the machine's clock: nothing ticks unless the guest asked for an interrupt.
+ * All of it survives a reset but the interrupt enables.
  */
 import { bool, bytes, deadline, pod, u8, whole } from '@tomei/kit';
 import { defineDevice, typed, type PortClaim } from '../machine/device.ts';
+import { cmosBytes, type CmosSetup } from './rtc-setup.ts';
 import {
   calendarAt,
   DAY_SECONDS,
@@ -23,7 +24,9 @@ export interface RtcConfig {
   readonly epoch: number;
   /** Bytes of RAM, for the memory size registers. */
   readonly memoryBytes: number;
-  /** Further bytes of the memory, by index (boot order, equipment). */
+  /** Drives, boot order and processors, as the machine's set-up would have stored them. */
+  readonly setup?: CmosSetup;
+  /** Further bytes of the memory, by index. */
   readonly cmos?: Readonly<Record<number, number>>;
 }
 
@@ -66,12 +69,6 @@ const C_FLAGS = B_PERIODIC | B_ALARM | B_UPDATE;
 const D_VALID = 1 << 7;
 const ALARM_DONT_CARE = 0xc0;
 
-/** Memory sizes in CMOS: base in KiB, extended in KiB (twice), above 16 MiB and above 4 GiB in 64 KiB. */
-const CMOS_BASE_MEMORY = 0x15;
-const CMOS_EXTENDED_MEMORY = 0x17;
-const CMOS_EXTENDED_MEMORY_2 = 0x30;
-const CMOS_ABOVE_16M = 0x34;
-const CMOS_ABOVE_4G = 0x5b;
 const CMOS_BYTES = 128;
 const INDEX_NMI_OFF = 0x80;
 
@@ -294,17 +291,8 @@ export const rtcCmos = defineDevice({
     const powerOn = (): void => {
       state.anchorSeconds = UNIX_EPOCH + Math.max(0, Math.floor(config.epoch));
       state.seenSecond = seconds();
-      const put = (index: number, width: number, value: number): void => {
-        for (let i = 0; i < width; i++) state.cmos[index + i] = Math.floor(value / 256 ** i) & 0xff;
-      };
-      const above = (limit: number, unit: number, most: number): number =>
-        Math.min(most, Math.max(0, Math.floor((config.memoryBytes - limit) / unit)));
-      put(CMOS_BASE_MEMORY, 2, 640);
-      put(CMOS_EXTENDED_MEMORY, 2, above(1 << 20, 1024, 0xffff));
-      put(CMOS_EXTENDED_MEMORY_2, 2, above(1 << 20, 1024, 0xffff));
-      put(CMOS_ABOVE_16M, 2, above(1 << 24, 65_536, 0xffff));
-      put(CMOS_ABOVE_4G, 3, above(2 ** 32, 65_536, 0xff_ffff));
-      for (const [index, value] of Object.entries(config.cmos ?? {})) put(Number(index), 1, value);
+      for (const [index, value] of cmosBytes(config.memoryBytes, config.setup)) state.cmos[index] = value;
+      for (const [index, value] of Object.entries(config.cmos ?? {})) state.cmos[Number(index)] = value;
     };
 
     return {

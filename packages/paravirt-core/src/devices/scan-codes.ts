@@ -36,23 +36,83 @@ export function translate(byte: number): number {
 const SET1_TO_SET2 = new Map<number, number>(SET2_TO_SET1.map((set1, set2) => [set1, set2]));
 SET1_TO_SET2.set(SET1_F7, SET2_F7).set(SET1_SYSRQ, SET2_SYSRQ);
 
+/** Set 3 codes (one byte a key, however it is reached) by set 1 code; extended keys have 0xE000 added. */
+// prettier-ignore
+const SET3: ReadonlyMap<number, number> = new Map([
+  [0x01, 0x08], [0x3b, 0x07], [0x3c, 0x0f], [0x3d, 0x17], [0x3e, 0x1f], [0x3f, 0x27], [0x40, 0x2f], [0x41, 0x37],
+  [0x42, 0x3f], [0x43, 0x47], [0x44, 0x4f], [0x57, 0x56], [0x58, 0x5e], [0x46, 0x5f], [0x45, 0x76], [0x29, 0x0e],
+  [0x02, 0x16], [0x03, 0x1e], [0x04, 0x26], [0x05, 0x25], [0x06, 0x2e], [0x07, 0x36], [0x08, 0x3d], [0x09, 0x3e],
+  [0x0a, 0x46], [0x0b, 0x45], [0x0c, 0x4e], [0x0d, 0x55], [0x0e, 0x66], [0x0f, 0x0d], [0x10, 0x15], [0x11, 0x1d],
+  [0x12, 0x24], [0x13, 0x2d], [0x14, 0x2c], [0x15, 0x35], [0x16, 0x3c], [0x17, 0x43], [0x18, 0x44], [0x19, 0x4d],
+  [0x1a, 0x54], [0x1b, 0x5b], [0x2b, 0x5c], [0x3a, 0x14], [0x1e, 0x1c], [0x1f, 0x1b], [0x20, 0x23], [0x21, 0x2b],
+  [0x22, 0x34], [0x23, 0x33], [0x24, 0x3b], [0x25, 0x42], [0x26, 0x4b], [0x27, 0x4c], [0x28, 0x52], [0x1c, 0x5a],
+  [0x2a, 0x12], [0x56, 0x13], [0x2c, 0x1a], [0x2d, 0x22], [0x2e, 0x21], [0x2f, 0x2a], [0x30, 0x32], [0x31, 0x31],
+  [0x32, 0x3a], [0x33, 0x41], [0x34, 0x49], [0x35, 0x4a], [0x36, 0x59], [0x1d, 0x11], [0x38, 0x19], [0x39, 0x29],
+  [0x47, 0x6c], [0x48, 0x75], [0x49, 0x7d], [0x4a, 0x84], [0x4b, 0x6b], [0x4c, 0x73], [0x4d, 0x74], [0x4e, 0x7c],
+  [0x4f, 0x69], [0x50, 0x72], [0x51, 0x7a], [0x52, 0x70], [0x53, 0x71], [0x37, 0x7e],
+  [0xe038, 0x39], [0xe01d, 0x58], [0xe052, 0x67], [0xe053, 0x64], [0xe04b, 0x61], [0xe047, 0x6e], [0xe04f, 0x65],
+  [0xe048, 0x63], [0xe050, 0x60], [0xe049, 0x6f], [0xe051, 0x6d], [0xe04d, 0x6a], [0xe035, 0x77], [0xe01c, 0x79],
+  [0xe037, 0x57], [0xe05b, 0x8b], [0xe05c, 0x8c], [0xe05d, 0x8d],
+]);
+const SET3_PAUSE = 0x62;
+
+/** The set 3 code of a key, or undefined where the set has none. */
+export const set3Code = (code: number): number | undefined => (code === KEY_PAUSE ? SET3_PAUSE : SET3.get(code));
+
+/** Modifier keys that change what PrintScreen and Pause send. */
+export const MODIFIER_SHIFT = 1;
+export const MODIFIER_CONTROL = 2;
+export const MODIFIER_ALT = 4;
+const MODIFIER_KEYS: ReadonlyMap<number, number> = new Map([
+  [0x2a, MODIFIER_SHIFT],
+  [0x36, MODIFIER_SHIFT],
+  [0x1d, MODIFIER_CONTROL],
+  [0xe01d, MODIFIER_CONTROL],
+  [0x38, MODIFIER_ALT],
+  [0xe038, MODIFIER_ALT],
+]);
+export const modifierOf = (code: number): number => MODIFIER_KEYS.get(code) ?? 0;
+
 const EXTENDED = 0xe0;
 const SET1_RELEASED = 0x80;
 const SET2_RELEASED = 0xf0;
 const PAUSE_SET1 = [0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5];
 const PAUSE_SET2 = [0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77];
+/** Ctrl+Pause is Break: its release follows at once. */
+const BREAK_SET1 = [0xe0, 0x46, 0xe0, 0xc6];
+const BREAK_SET2 = [0xe0, 0x7e, 0xe0, 0xf0, 0x7e];
+/** PrintScreen comes with a shift that nobody pressed, so that the BIOS takes it for Shift+keypad. */
+const PRINT_SET1 = { down: [0xe0, 0x2a, 0xe0, 0x37], up: [0xe0, 0xb7, 0xe0, 0xaa] };
+const PRINT_SET2 = { down: [0xe0, 0x12, 0xe0, 0x7c], up: [0xe0, 0xf0, 0x7c, 0xe0, 0xf0, 0x12] };
+/** With Alt it is SysRq, a key of its own. */
+const KEY_SYSRQ = 0x54;
 
 /**
- * The bytes that a keyboard sends for a key, or undefined where no keyboard has such a key. `code` is the key's set 1 make
- * code: 0x01..0x7F, with 0xE000 added for the extended keys (arrows, right Ctrl), or `KEY_PAUSE`.
+ * The bytes that a keyboard sends for a key in set 1 or 2, or undefined where no keyboard has such a key. `code` is the key's
+ * set 1 make code: 0x01..0x7F, with 0xE000 added for the extended keys (arrows, right Ctrl), or `KEY_PAUSE`. `modifiers` are
+ * the modifier keys (`MODIFIER_*`) that are down.
  */
-export function sequenceOf(code: number, down: boolean, scanSet: number): readonly number[] | undefined {
-  if (code === KEY_PAUSE) return !down ? [] : scanSet === 1 ? PAUSE_SET1 : PAUSE_SET2;
+export function sequenceOf(code: number, down: boolean, scanSet: number, modifiers = 0): readonly number[] | undefined {
+  const inSet1 = scanSet === 1;
+  if (code === KEY_PAUSE) {
+    if (!down) return [];
+    if ((modifiers & MODIFIER_CONTROL) !== 0) return inSet1 ? BREAK_SET1 : BREAK_SET2;
+    return inSet1 ? PAUSE_SET1 : PAUSE_SET2;
+  }
+  if (code === KEY_PRINT_SCREEN) {
+    if ((modifiers & MODIFIER_ALT) !== 0) return plainSequence(KEY_SYSRQ, down, inSet1);
+    const bare = (modifiers & (MODIFIER_SHIFT | MODIFIER_CONTROL)) === 0;
+    if (bare) return (inSet1 ? PRINT_SET1 : PRINT_SET2)[down ? 'down' : 'up'];
+  }
+  return plainSequence(code, down, inSet1);
+}
+
+function plainSequence(code: number, down: boolean, inSet1: boolean): readonly number[] | undefined {
   const prefix = code >> 8;
   const key = code & 0xff;
   if (!Number.isInteger(code) || key === 0 || key > 0x7f || (prefix !== 0 && prefix !== EXTENDED)) return undefined;
   const lead = prefix === 0 ? [] : [EXTENDED];
-  if (scanSet === 1) return [...lead, down ? key : key | SET1_RELEASED];
+  if (inSet1) return [...lead, down ? key : key | SET1_RELEASED];
   const set2 = SET1_TO_SET2.get(key);
   if (set2 === undefined) return undefined;
   return down ? [...lead, set2] : [...lead, SET2_RELEASED, set2];

@@ -1,6 +1,7 @@
 /** Where the VGA answers: its ports, the legacy window, the framebuffer BAR and the register BAR. */
 import type { Clock } from '@tomei/kit';
 import type { MemoryClaim, PciBar, PortClaim, Width } from '../machine/device.ts';
+import { edid } from './vga-edid.ts';
 import { DISPI_REGISTERS, readDispi, writeDispi } from './vga-dispi.ts';
 import { readWindow, WINDOW_BASE, WINDOW_SIZE, writeWindow } from './vga-memory.ts';
 import { readVgaPort, writeVgaPort } from './vga-ports.ts';
@@ -17,7 +18,7 @@ const VGA_PORTS: readonly (readonly [base: number, count: number])[] = [
 /** Index port, then the odd data port, whose two bytes the bus asks for one by one. */
 const DISPI_PORTS = 0x1ce;
 
-/** BAR 2: ports 3C0..3DF, the display interface as an array, QEMU's extension registers. */
+/** BAR 2: what the monitor says, ports 3C0..3DF, the display interface as an array, QEMU's extension registers. */
 const MMIO_SIZE = 0x1000;
 const MMIO_VGA = 0x400;
 const MMIO_VGA_BYTES = 0x20;
@@ -89,18 +90,19 @@ const readExtension = (offset: number): number => {
   return (register >>> (8 * (offset & 3))) & 0xff;
 };
 
-/** BAR 2: the same registers in memory. */
-export const registerBar = (state: VgaState, memory: Uint8Array, clock: Clock): PciBar => ({
+/** BAR 2: the same registers in memory, behind the monitor's EDID. */
+export const registerBar = (state: VgaState, memory: Uint8Array, clock: Clock, monitor = edid()): PciBar => ({
   space: 'memory',
   size: MMIO_SIZE,
   unit: 2,
   read(offset, width) {
+    if (offset < MMIO_VGA) return readBytes((at) => monitor[at] ?? 0, offset, width);
     if (offset >= MMIO_EXTENSION) return readBytes((at) => readExtension(at - MMIO_EXTENSION), offset, width);
     if (offset >= MMIO_DISPI) {
       const value = readDispi(state, (offset - MMIO_DISPI) >> 1, memory.length);
       return width === 1 ? (value >> (8 * (offset & 1))) & 0xff : value;
     }
-    if (offset < MMIO_VGA || offset >= MMIO_VGA + MMIO_VGA_BYTES) return 0;
+    if (offset >= MMIO_VGA + MMIO_VGA_BYTES) return 0;
     return readBytes((at) => readVgaPort(state, at - MMIO_VGA + MMIO_VGA_PORT, clock.now()), offset, width);
   },
   write(offset, width, value) {

@@ -4,6 +4,7 @@
  */
 import {
   BITS_PER_PIXEL,
+  MAX_FRAME_DOTS,
   MAX_FRAME_SIDE,
   strideOf,
   type BitsPerPixel,
@@ -38,12 +39,13 @@ export const DISPI_BANK_BYTES = 0x1_0000;
 
 const isDepth = (n: number): n is BitsPerPixel => (BITS_PER_PIXEL as readonly number[]).includes(n);
 
-/** The mode that the registers set, cut down to `memorySize` bytes; null while the VGA's own registers rule. */
+/** The mode that the registers set, cut down to `memorySize` bytes and to what can be drawn; null while the VGA's own registers rule. */
 export function linearMode(state: VgaState, memorySize: number): LinearMode | null {
   const { dispiWidth: width, dispiHeight, dispiBitsPerPixel: bitsPerPixel } = state;
   if (!(state.dispiEnable & DISPI_ENABLED) || width === 0 || !isDepth(bitsPerPixel)) return null;
   const virtualWidth = Math.max(width, state.dispiVirtualWidth);
-  const height = Math.min(dispiHeight, Math.floor(memorySize / strideOf(bitsPerPixel, virtualWidth)));
+  const rows = Math.floor(memorySize / strideOf(bitsPerPixel, virtualWidth));
+  const height = Math.min(dispiHeight, rows, Math.floor(MAX_FRAME_DOTS / width));
   if (height === 0) return null;
   return { width, height, bitsPerPixel, virtualWidth, xOffset: state.dispiXOffset, yOffset: state.dispiYOffset };
 }
@@ -108,7 +110,7 @@ export function writeDispi(state: VgaState, index: number, value: number, memory
       enable(state, value, memory);
       break;
     case INDEX_BANK:
-      state.dispiBank = value;
+      state.dispiBank = value % Math.max(1, Math.floor(memory.length / DISPI_BANK_BYTES));
       break;
     case INDEX_VIRTUAL_WIDTH:
       state.dispiVirtualWidth = value;

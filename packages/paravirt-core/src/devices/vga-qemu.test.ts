@@ -22,34 +22,14 @@ import {
   type VgaMode,
 } from '../display/vga-modes.ts';
 import { backend, Board } from '../machine/board.ts';
+import { characters, fill, isMootNinthDot, linear, mixed, planes, video, word } from './vga-programs.ts';
+import { readPpm, worstDifference } from './vga-pictures.ts';
 import { vga, videoMemoryBackend } from './vga.ts';
 
 const VIDEO_BYTES = 1 << 24;
 const BOOT_SECTOR = 512;
 const FLOPPY_BYTES = 1_474_560;
 const INPUT_STATUS_1 = [0x3ba, 0x3da];
-
-const word = (n: number): number[] => [n & 0xff, n >> 8];
-/** mov ax, bx, cx; int 10h. */
-const video = (ax: number, bx = 0, cx = 0): number[] => [
-  0xb8, ...word(ax), 0xbb, ...word(bx), 0xb9, ...word(cx), 0xcd, 0x10,
-]; // prettier-ignore
-/** mov es, segment; xor di, di; cld; mov cx, words; again: `make` leaves a word in ax; stosw; loop again. */
-const fill = (segment: number, words: number, make: number[]): number[] => [
-  0xb8, ...word(segment), 0x8e, 0xc0, 0x31, 0xff, 0xfc, 0xb9, ...word(words),
-  ...make, 0xab, 0xe2, 256 - (make.length + 3),
-]; // prettier-ignore
-/** mov ax, di; rol ax, turn; xor al, ah. */
-const mixed = (turn: number): number[] => [0x89, 0xf8, 0xc1, 0xc0, turn, 0x30, 0xe0];
-/** mov dx, di; shr dx, 1; mov al, dl; mov ah, dl; add ah, dh; rol ah, 3; and ah, 7fh: every character, no blinking. */
-const CHARACTERS = [0x89, 0xfa, 0xd1, 0xea, 0x88, 0xd0, 0x88, 0xd4, 0x00, 0xf4, 0xc0, 0xc4, 3, 0x80, 0xe4, 0x7f];
-/** Each plane in turn through the map mask register: mov dx, 3c4h; mov ax, mask:2; out dx, ax. */
-const planes = (words: number): number[] =>
-  [0, 1, 2, 3].flatMap((plane) => [
-    0xba, ...word(0x3c4), 0xb8, 2, 1 << plane, 0xef, ...fill(0xa000, words, mixed(plane * 3 + 1)),
-  ]); // prettier-ignore
-/** A linear mode, filled through the first bank. */
-const linear = (mode: number, turn: number): number[] => [...video(0x4f02, mode), ...fill(0xa000, 0x7fff, mixed(turn))];
 
 /** The registers that set a mode, for comparing, without those that drawing changes: map mask and cursor. */
 function groupsOf(
@@ -76,24 +56,6 @@ const LINEAR = /^(vga_vbe_read 0x1|vga_std_read_io 0x3d5: 31, not 29|vga_std_rea
 /** QEMU widens five and six bits of a colour in another way. */
 const ROUNDING = 7;
 
-/** Whether a dot is the ninth of a character for which QEMU repeats the eighth and a VGA does not. */
-function isMootNinthDot(memory: Uint8Array, x: number, y: number): boolean {
-  const code = memory[(Math.floor(y / 16) * 80 + Math.floor(x / 9)) * 4]!;
-  return x % 9 === 8 && code >= 0xb0 && code < 0xc0;
-}
-
-/** The largest difference of any colour part of any dot that is not skipped. */
-function worstDifference(a: Frame, b: Frame, skipped: (x: number, y: number) => boolean): number {
-  let worst = 0;
-  for (let i = 0; i < a.rgba.length; i++) {
-    const difference = Math.abs(a.rgba[i]! - b.rgba[i]!);
-    if (difference <= worst) continue;
-    const dot = i >> 2;
-    if (!skipped(dot % a.width, Math.floor(dot / a.width))) worst = difference;
-  }
-  return worst;
-}
-
 interface Result {
   /** Reads that gave something else than in QEMU. */
   readonly differentReads: string[];
@@ -103,16 +65,6 @@ interface Result {
   readonly memory: Uint8Array;
   /** Our registers at the end. */
   readonly display: DisplayState;
-}
-
-/** PPM (P6, eight bits) as QEMU's screendump writes it. */
-function readPpm(file: Uint8Array): Frame {
-  const header = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(Buffer.from(file.subarray(0, 64)).toString('latin1'))!;
-  const [width, height] = [Number(header[1]), Number(header[2])];
-  const rgba = new Uint8Array(width * height * 4).fill(0xff);
-  for (let i = 0; i < width * height; i++)
-    rgba.set(file.subarray(header[0].length + i * 3, header[0].length + i * 3 + 3), i * 4);
-  return { width, height, rgba };
 }
 
 /** Sends commands to QEMU's machine protocol and returns the answers. */
@@ -230,7 +182,7 @@ describe('the VGA beside the one of QEMU', () => {
       name: 'text',
       reads: VGA,
       mode: MODE_TEXT,
-      program: [...video(3), ...video(0x0100, 0, 0x2000), ...fill(0xb800, 2000, CHARACTERS)],
+      program: [...video(3), ...video(0x0100, 0, 0x2000), ...fill(0xb800, 2000, characters(0x7f))],
     },
     { name: 'CGA graphics', reads: VGA, mode: MODE_CGA, program: [...video(4), ...fill(0xb800, 0x2000, mixed(1))] },
     { name: 'CGA in two colours', reads: VGA, program: [...video(6), ...fill(0xb800, 0x2000, mixed(1))] },

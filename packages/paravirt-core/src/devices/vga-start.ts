@@ -7,9 +7,9 @@ import { DISPI_ENABLED, DISPI_INDEX_ENABLE, DISPI_LINEAR, writeDispi } from './v
 import type { VgaState } from './vga-state.ts';
 import type { BitsPerPixel } from '../display/display-state.ts';
 
-/** `none`: registers are zero, as firmware expects them. */
+/** `reset`: registers are zero, as firmware expects them. */
 export type InitialMode =
-  | 'none'
+  | 'reset'
   | 'text'
   | { readonly width: number; readonly height: number; readonly bitsPerPixel: Exclude<BitsPerPixel, 4> };
 
@@ -50,7 +50,7 @@ export function clearText(memory: Uint8Array): void {
 
 /** Sets the initial mode on a VGA that has just been reset. */
 export function startIn(mode: InitialMode, state: VgaState, memory: Uint8Array): void {
-  if (mode === 'none') return;
+  if (mode === 'reset') return;
   if (mode === 'text') {
     loadMode(state, MODE_TEXT);
     clearText(memory);

@@ -376,8 +376,11 @@ describe('vga display interface', () => {
 
     expect([...m.memory.subarray(0x2_fffc, 0x3_0000)]).toEqual([0xef, 0xbe, 0xad, 0xde]);
     expect(m.peek(WINDOW_TEXT)).toBe(0xff);
+    // A megabyte has sixteen banks; the last one follows, and then it starts over.
     m.dispi(BANK, 0xffff);
-    expect(m.peek(WINDOW_GRAPHICS)).toBe(0xff);
+    expect([m.dispiRead(BANK), m.peek(WINDOW_GRAPHICS)]).toEqual([15, 0]);
+    m.dispi(BANK, 18);
+    expect([m.dispiRead(BANK), m.peek(WINDOW_GRAPHICS + 0xffff)]).toEqual([2, 0xde]);
   });
 
   it('keeps planes in a mode of four bits', () => {
@@ -405,6 +408,14 @@ describe('vga display interface', () => {
     expect(renderFrame(m.view())).toMatchObject({ width: 720, height: 400 });
   });
 
+  it('never shows more dots than the host is ready to draw', () => {
+    const m = machine({}, 1 << 24);
+
+    linear(m, [4096, 4096, 8], KEEP);
+    expect(m.device.parts.display().linear).toMatchObject({ width: 4096, height: 2048 });
+    expect(renderFrame(m.view()).rgba.length).toBe(4 << 23);
+  });
+
   it('shows the same registers in its second memory BAR', () => {
     const m = machine();
     m.board.portWrite(0xcf8, 4, 0x8000_0018);
@@ -425,7 +436,8 @@ describe('vga display interface', () => {
     expect(m.board.memoryRead(base + 0x500, 2)).toBe(0xb0c5);
     expect(m.board.memoryRead(base + 0x600, 4)).toBe(8);
     expect(m.board.memoryRead(base + 0x604, 4)).toBe(0x1e1e_1e1e);
-    expect(m.board.memoryRead(base, 4)).toBe(0);
+    expect([m.board.memoryRead(base, 4), m.board.memoryRead(base + 4, 4)]).toEqual([0xffff_ff00, 0x00ff_ffff]);
+    expect(m.board.memoryRead(base + 0x80, 4)).toBe(0);
   });
 });
 

@@ -3,7 +3,11 @@
  * know it from QEMU (docs/specs/standard-vga). Registers are in vga-ports.ts, the legacy window in vga-memory.ts, the display
  * interface in vga-dispi.ts. It draws nothing: `display` gives what display/render.ts needs.
  *
- * Not here: the option ROM BAR, EDID, the light pen, vertical retrace interrupts, CGA and EGA compatibility switches.
+ * Not here: the light pen, vertical retrace interrupts, the sense line of the monitor, odd/even page select, CGA and EGA
+ * compatibility switches, borders. As in QEMU, the legacy ports and window answer whatever the PCI command register says, and
+ * planes are interleaved: software that writes a cell by one way of addressing and reads it by another sees a fixed arrangement
+ * of its own (vga-memory.ts). Unlike in QEMU, dots are panned, text blinks and is underlined, the pixel mask counts, and
+ * planar modes of the display interface can be written through the window.
  */
 import { TomeiError } from '@tomei/kit';
 import { MAX_FRAME_SIDE, strideOf, type DisplayState } from '../display/display-state.ts';
@@ -23,8 +27,10 @@ export interface VideoMemory {
 export const videoMemoryBackend = backendKind<VideoMemory>('video-memory');
 
 export interface VgaConfig {
-  /** What the guest finds at power-on. Default 'none': firmware sets a mode. */
+  /** What the guest finds at power-on. Default 'reset': firmware sets a mode. */
   readonly initialMode?: InitialMode;
+  /** The video BIOS, as an option ROM that firmware finds behind the expansion ROM base address. None when absent. */
+  readonly rom?: Uint8Array;
 }
 export interface VgaParts extends Parts {
   /** The registers that shape the picture now: a copy. */
@@ -66,7 +72,7 @@ export const vga = defineDevice({
   config: typed<VgaConfig>(),
   state: vgaState,
   attach({ config, state, host }): VgaParts {
-    const initialMode = config.initialMode ?? 'none';
+    const initialMode = config.initialMode ?? 'reset';
     const video = host.backend(videoMemoryBackend);
     if (video !== undefined) assertUsable(video, initialMode);
     const memory = video?.bytes ?? new Uint8Array(0);
@@ -81,6 +87,7 @@ export const vga = defineDevice({
         subsystemId: PCI_SUBSYSTEM,
         classCode: PCI_CLASS_VGA,
         revision: PCI_REVISION,
+        ...(config.rom === undefined ? {} : { rom: { bytes: config.rom } }),
         bars: [
           memory.length === 0 ? undefined : framebufferBar(memory),
           undefined,

@@ -6,6 +6,8 @@ export const PALETTE_COLOURS = 256;
 export const PALETTE_BYTES = PALETTE_COLOURS * 3;
 /** The largest frame in either direction, in dots. What the registers say beyond it is cut off. */
 export const MAX_FRAME_SIDE = 4096;
+/** The most dots of a frame, whatever its sides: a little more than 3840x2160. Guests choose, and each dot costs the host four bytes. */
+export const MAX_FRAME_DOTS = 1 << 23;
 
 export type BitsPerPixel = 4 | 8 | 15 | 16 | 24 | 32;
 export const BITS_PER_PIXEL: readonly BitsPerPixel[] = [4, 8, 15, 16, 24, 32];

@@ -12,6 +12,7 @@ import { describe, expect, it } from 'vitest';
 import { CODE_PAGE_437 } from './code-page-437.ts';
 import {
   blankDisplayState,
+  MAX_FRAME_DOTS,
   strideOf,
   type BitsPerPixel,
   type DisplayState,
@@ -221,6 +222,24 @@ describe('textOf', () => {
     expect(lines[20]).toMatch(/^╔═/);
   });
 
+  it.each([
+    ['40 columns', { crtc: { 0x01: 39, 0x13: 20 } }, 25, 40],
+    ['50 lines', { crtc: { 0x09: 0x47 } }, 50, 80],
+    ['28 lines and a part of one', { crtc: { 0x09: 0x4d } }, 29, 80],
+    ['132 columns of 60 lines', { crtc: { 0x01: 131, 0x13: 66, 0x09: 0x47, 0x12: 0xdf, 0x07: 0x1f } }, 60, 132],
+    ['lines of a screen that is wider than what is shown', { crtc: { 0x13: 64 } }, 25, 80],
+    ['doubled scan lines', { crtc: { 0x09: 0xc7 } }, 25, 80],
+  ] as const)('reads %s', (_what, changes, lines, columns) => {
+    const display = displayOf(MODE_TEXT, changes);
+    const memory = textMemory();
+    const pitch = display.crtc[0x13]! * 2;
+    for (let line = 0; line < lines; line++) put(memory, line * pitch, `${line}:`.padEnd(columns, '.'));
+
+    const text = textOf({ display, memory });
+
+    expect(text).toEqual(Array.from({ length: lines }, (_, line) => `${line}:`.padEnd(columns, '.')));
+  });
+
   it('gives no lines in graphics modes', () => {
     expect(textOf({ display: displayOf(MODE_13H), memory: new Uint8Array(1 << 18) })).toEqual([]);
   });
@@ -284,6 +303,61 @@ describe('VGA graphics modes', () => {
     }
 
     expectGolden('cga', renderFrame({ display: displayOf(MODE_CGA), memory }));
+  });
+
+  it('draws CGA graphics in two colours, twice as many dots', () => {
+    const memory = new Uint8Array(1 << 18);
+    for (let y = 0; y < 200; y++) {
+      for (let x = 0; x < 640; x++) {
+        const lit = Math.hypot(x / 2 - 160, y - 100) % 20 < 8 ? 1 : 0;
+        // A plane of its own: byte y / 2 * 80 + x / 8 of the bank of even or odd lines.
+        const at = ((y & 1) * 0x2000 + (y >> 1) * 80 + (x >> 3)) * 4;
+        memory[at] = memory[at]! | (lit << (7 - (x & 7)));
+      }
+    }
+    const display = displayOf(MODE_CGA, {
+      sequencer: { 1: 0x01 },
+      crtc: { 0x01: 0x4f, 0x13: 0x28, 0x17: 0xc2 },
+      graphics: { 5: 0, 6: 0x0d },
+      attribute: { 1: 0x17, 0x12: 0x01 },
+    });
+
+    expectGolden('cga-two-colours', renderFrame({ display, memory }));
+  });
+
+  it('draws 256 colours in planes, in 240 lines', () => {
+    const memory = new Uint8Array(1 << 19);
+    // Dot x lies in plane x & 3 of cell x / 4: four dots are one cell, as with chain 4.
+    for (let y = 0; y < 240; y++)
+      for (let x = 0; x < 320; x++) memory[y * 320 + x] = 32 + Math.floor(x / 13.4) + 24 * Math.floor(y / 27);
+    const display = displayOf(MODE_13H, {
+      sequencer: { 4: 0x06 },
+      crtc: { 0x06: 0x0d, 0x07: 0x3e, 0x10: 0xea, 0x12: 0xdf, 0x14: 0, 0x15: 0xe7, 0x16: 0x06, 0x17: 0xe3 },
+    });
+
+    expectGolden('mode-x', renderFrame({ display, memory }));
+  });
+
+  it('scrolls, pans and splits planes, and shows some of them only', () => {
+    // From line 300 on, the screen shows what lies at 0; above it, what lies 50 lines and 13 dots on, in three planes.
+    const display = displayOf(MODE_640X480_PLANAR, {
+      crtc: { 0x0c: (50 * 80 + 1) >> 8, 0x0d: (50 * 80 + 1) & 0xff, 0x18: 299 & 0xff, 0x07: 0x3e, 0x09: 0x00 },
+      attribute: { 0x10: 0x21, 0x12: 0x0b, 0x13: 5 },
+    });
+
+    expectGolden('planar-split', renderFrame({ display, memory: bars(640, 480) }));
+  });
+
+  it('doubles each line again in modes of 200 lines, and masks what goes to the DAC', () => {
+    const memory = new Uint8Array(1 << 18).map((_, i) => (i >> 3) + Math.floor(i / 320 / 8) * 16);
+    const display = { ...displayOf(MODE_13H, { crtc: { 0x09: 0xc1 } }), pelMask: 0x0f };
+
+    const { width, height, rgba } = renderFrame({ display, memory });
+
+    expect([width, height]).toEqual([640, 400]);
+    const row = (y: number): string => Buffer.from(rgba.subarray(y * width * 4, (y + 1) * width * 4)).toString('hex');
+    expect([row(1), row(2), row(3)]).toEqual([row(0), row(0), row(0)]);
+    expect(new Set(new Uint32Array(rgba.buffer)).size).toBe(16);
   });
 
   it('pans by single dots', () => {
@@ -367,11 +441,12 @@ describe('the screen', () => {
     }
   });
 
-  it('never throws, whatever registers and memory hold', () => {
-    let seed = 7;
+  it.each([7, 77, 777])('never throws, whatever registers and memory hold (seed %i)', (start) => {
+    let seed = start;
     const random = (limit: number): number => (seed = (Math.imul(seed, 48_271) >>> 0) % 0x7fff_ffff) % limit;
     const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, () => random(256));
-    for (let round = 0; round < 60; round++) {
+    const pick = (...limits: readonly number[]): number => limits[random(limits.length)]!;
+    for (let round = 0; round < 30; round++) {
       const display: DisplayState = {
         miscOutput: random(256),
         sequencer: bytes(5).map((value, i) => (i === 1 ? value & ~0x20 : value)),
@@ -384,8 +459,8 @@ describe('the screen', () => {
         linear:
           round % 3 === 0
             ? {
-                width: random(2000),
-                height: random(2000),
+                width: random(pick(64, 2000, 65_536)),
+                height: random(pick(64, 2000, 65_536)),
                 bitsPerPixel: ([4, 8, 15, 16, 24, 32] as const)[random(6)]!,
                 virtualWidth: random(65_536),
                 xOffset: random(65_536),
@@ -397,6 +472,7 @@ describe('the screen', () => {
 
       const { width, height, rgba } = renderFrame({ display, memory });
       expect(rgba.length).toBe(width * height * 4);
+      expect(rgba.length).toBeLessThanOrEqual(MAX_FRAME_DOTS * 4);
       textOf({ display, memory });
     }
   });

@@ -1,7 +1,7 @@
 /** The picture that a display adapter's registers and video memory make. Pure: the same view gives the same frame. */
 import type { Nanoseconds } from '@tomei/kit';
 import { BLACK } from './colours.ts';
-import { MAX_FRAME_SIDE, type DisplayState, type DisplayView } from './display-state.ts';
+import { MAX_FRAME_DOTS, MAX_FRAME_SIDE, type DisplayState, type DisplayView } from './display-state.ts';
 import type { BlinkPhase, Canvas, Frame } from './frame.ts';
 import { drawGraphics } from './render-graphics.ts';
 import { drawLinear } from './render-linear.ts';
@@ -36,15 +36,20 @@ export function blinkAt(time: Nanoseconds): BlinkPhase {
 export const isTextMode = (display: DisplayState): boolean =>
   display.linear === null && !(display.graphics[GC_MISCELLANEOUS]! & GC_MISC_GRAPHICS);
 
+/** Within what a frame may have. */
+function clip(width: number, height: number): { width: number; height: number } {
+  const across = Math.max(1, Math.min(width, MAX_FRAME_SIDE));
+  return { width: across, height: Math.max(1, Math.min(height, MAX_FRAME_SIDE, Math.floor(MAX_FRAME_DOTS / across))) };
+}
+
 /** Size of the picture in dots. VGA modes count the monitor's dots: mode 13h is 640x400. */
 export function frameSize(display: DisplayState): { width: number; height: number } {
   const { linear, crtc } = display;
-  const clip = (n: number): number => Math.max(1, Math.min(n, MAX_FRAME_SIDE));
-  if (linear !== null) return { width: clip(linear.width), height: clip(linear.height) };
+  if (linear !== null) return clip(linear.width, linear.height);
   const clocking = display.sequencer[SEQ_CLOCKING_MODE]!;
   const dots = isTextMode(display) && !(clocking & SEQ_CLOCKING_EIGHT_DOTS) ? 9 : 8;
   const width = (crtc[CRTC_HORIZONTAL_DISPLAY_END]! + 1) * dots * (clocking & SEQ_CLOCKING_HALF ? 2 : 1);
-  return { width: clip(width), height: clip(displayedLines(crtc)) };
+  return clip(width, displayedLines(crtc));
 }
 
 /** A blank screen is black. The screen-off bit is the VGA's own and does not reach linear modes. */

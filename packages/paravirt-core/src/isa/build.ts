@@ -63,6 +63,7 @@ export type StateField =
   | 'stackMask' // 0xFFFF or 0xFFFFFFFF, by SS.B
   | 'codeLimit' // CS limit in bytes
   | 'cpl'
+  | 'monitor' // 1: MONITOR was executed, and nothing has happened since
   | 'cr0'
   | 'cr4'
   | 'fpuControl'
@@ -167,6 +168,8 @@ export interface Build<V> {
   /** C P A Z S O at their places in EFLAGS, all else 0; and back. */
   statusFlags(): V;
   setStatusFlags(image: V): void;
+  /** Remembers the status flags; what is returned puts them back. */
+  keepFlags(): () => void;
   /** Condition code 0..15 as 0 or 1. */
   condition(code: number): V;
   /**

@@ -28,6 +28,8 @@ export interface Instruction {
   /** The second immediate (ENTER's level, a far pointer's selector). */
   readonly immediate2: number;
   readonly lock: boolean;
+  /** As the x87 unit notes it: the opcode's low three bits above the ModRM byte (SDM vol. 1, 8.1.9). */
+  readonly opcode: number;
 }
 /** Why there is no instruction: no row claims the bytes (#UD), it is longer than 15 bytes (#GP), or bytes are missing. */
 export type NoInstruction = 'undefined' | 'too-long' | 'need-more';
@@ -176,6 +178,7 @@ export class Decoder {
       immediate,
       immediate2,
       lock,
+      opcode: ((opcode & 7) << 8) | modrm,
     };
   }
 }

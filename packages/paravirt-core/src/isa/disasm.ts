@@ -130,6 +130,8 @@ function operandText(insn: Instruction, spec: OperandSpec, address: number): str
       return general(insn.rm);
     case 'rm':
       return form.memory ? pointerText(insn, spec) : general(insn.rm);
+    case 'xmm0':
+      return 'xmm0';
     case 'fixed':
       return general(spec.register!);
     case 'mem':

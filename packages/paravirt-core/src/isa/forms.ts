@@ -16,6 +16,9 @@ export const isSized = (row: Row): boolean => row.operandSized === true || row.o
 export const canBeMemory = (row: Row): boolean => row.operands.some((o) => EITHER.has(o.kind) || o.kind === 'mem');
 export const canBeRegister = (row: Row): boolean => !row.operands.some((o) => o.kind === 'mem');
 
+/** Whether the x87 unit remembers this instruction, and its memory operand if it has one (SDM vol. 1, 8.1.8). */
+export const recordsPointers = (row: Row): boolean => row.unit === 'x87' && row.keepsPointers !== true;
+
 /** The forms of one row, by `placeOf`. */
 interface RowForms {
   readonly sized: boolean;

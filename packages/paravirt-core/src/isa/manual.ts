@@ -9,6 +9,7 @@ export const rowText = (row: Row): string =>
 
 const TRAITS: readonly (readonly [text: string, of: (row: Row) => boolean])[] = [
   ['LOCK', (row) => row.lock === true],
+  ['protected mode', (row) => row.protectedOnly === true],
   ['CPL 0', (row) => row.cpl0 === true],
   ['REP', (row) => row.repeat === 'rep'],
   ['REPE, REPNE', (row) => row.repeat === 'repz'],

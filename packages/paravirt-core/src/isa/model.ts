@@ -26,6 +26,7 @@ export type OperandKind =
   | 'xmmrm' // ModRM.reg and ModRM.rm as MMX and XMM registers
   | 'mmreg'
   | 'xmmreg' // ModRM.rm as MMX and XMM register only
+  | 'xmm0' // XMM0, which the encoding implies
   | 'rmreg' // ModRM.rm, general register only
   | 'st'; // x87 register in ModRM.rm
 
@@ -46,6 +47,8 @@ export interface Traits {
   readonly flags?: string;
   /** LOCK is legal with a memory destination. */
   readonly lock?: boolean;
+  /** #UD in real-address and virtual-8086 mode; comes before the privilege check. */
+  readonly protectedOnly?: boolean;
   /** #GP(0) unless CPL is 0. */
   readonly cpl0?: boolean;
   /** REP/REPE/REPNE repeat it: 'rep' ignores ZF, 'repz' ends on it. */
@@ -60,6 +63,8 @@ export interface Traits {
   readonly operandSized?: boolean;
   /** Which unit must be usable: #NM, #UD or #MF otherwise (SDM vol. 3, 13.1, table 2-2). 'sse-mmx': both at once. */
   readonly unit?: 'x87' | 'x87-control' | 'mmx' | 'sse' | 'sse-mmx' | 'fxsr';
+  /** x87 only: a control instruction, which leaves the instruction and operand pointers alone (SDM vol. 1, 8.1.8). */
+  readonly keepsPointers?: boolean;
   /** Memory operands of 16 bytes must be aligned: #GP(0). */
   readonly aligned?: boolean;
   /** Control may go elsewhere than to the next instruction, or the mode of decoding may change. */

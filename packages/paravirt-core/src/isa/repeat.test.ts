@@ -67,6 +67,16 @@ describe.each([
     t.execute(0x64, 0xf3, 0xa4);
     expect(t.ram[TO]).toBe(7);
   });
+  it('that compares and faults in the middle shows the flags from before it', () => {
+    t.enablePaging();
+    t.view.setUint32(t.entryAt(FROM + 0x1000), 0, true);
+    start(0x20, FROM + 0xff0);
+    t.ram.copyWithin(TO, FROM + 0xff0, FROM + 0x1000);
+    t.cpu.eflags = 0x893; // O S A C, and not Z as after any of the comparisons
+    const { exception } = t.execute(0xf3, 0xa6);
+    expect(exception).toEqual({ vector: EXCEPTION.PF, code: 0, eip: AT.code });
+    expect([t.register(ECX), t.cpu.eflags & 0x8d5]).toEqual([0x10, 0x891]);
+  });
   it.each([
     ['LODSB', 0xac],
     ['MOVSB', 0xa4],

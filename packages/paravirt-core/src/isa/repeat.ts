@@ -18,6 +18,8 @@ export function repeated<V>(b: Build<V>, form: Form, elementSize: number, iterat
   const n = form.addressSize;
   const { bulk } = form.row;
   if (form.row.port === true) b.service('checkPort', b.getRegister(16, EDX), b.imm(elementSize / 8));
+  // A comparison that faults shows the flags from before the instruction, whatever others have found (SDM vol. 2, REP).
+  const restoreFlags = form.row.repeat === 'repz' ? b.keepFlags() : () => undefined;
   b.loop((leave) => {
     leave(eqz(b, b.getRegister(n, ECX)));
     if (bulk !== undefined && n === 32) {
@@ -27,6 +29,15 @@ export function repeated<V>(b: Build<V>, form: Form, elementSize: number, iterat
       });
       leave(eqz(b, b.getRegister(n, ECX)));
     }
+    if (form.row.port === true) {
+      const bytes = b.imm(elementSize / 8);
+      b.if(gtU(b, b.getRegister(n, ECX), b.imm(BULK_THRESHOLD)), () => {
+        if (form.row.mnemonic === 'ins') b.service('bulkIn', bytes, b.imm(n));
+        else b.service('bulkOut', bytes, b.imm(n), b.segmentAddress());
+      });
+      leave(eqz(b, b.getRegister(n, ECX)));
+    }
+    restoreFlags();
     iteration();
     b.setRegister(n, ECX, sub(b, b.getRegister(n, ECX), b.imm(1)));
     if (form.row.repeat === 'repz') {

@@ -62,3 +62,26 @@ export const relating =
     reportSimd(b, andImm(b, both, FLAGS));
     b.setStatusFlags(shrImm(b, both, 8));
   };
+
+/** Slots of `scratch` for two operands that no register holds. */
+const LEFT = 3,
+  RIGHT = 2;
+/**
+ * A packed leaf on two values: what it raises, and its result, which counts only when nothing unmasked is raised. The caller
+ * reports the flags.
+ */
+export function combined<V>(b: Build<V>, leaf: string, x: V, y: V): { flags: V; value: V } {
+  const left = b.slotAddress('scratch', b.imm(LEFT)),
+    right = b.slotAddress('scratch', b.imm(RIGHT));
+  b.poke(left, 'v128', 0, x);
+  b.poke(right, 'v128', 0, y);
+  const flags = b.leaf(leaf, left, right, b.get('mxcsr'));
+  return { flags, value: b.peek(left, 'v128', 0) };
+}
+/** Invalid, denormal and zero-divide: what operands raise. */
+const OF_OPERANDS = 7;
+/** Of flags that several leaves raised: an unmasked exception of operands keeps those of results away (SDM vol. 1, 11.5.3). */
+export function operandsFirst<V>(b: Build<V>, flags: V): V {
+  const before = andImm(b, flags, OF_OPERANDS);
+  return b.select(and(b, before, not(b, shrImm(b, b.get('mxcsr'), MASKS_SHIFT))), before, flags);
+}

@@ -208,6 +208,9 @@ export class TextBuild implements Build<string> {
     this.writes(...ALL_FLAGS);
     this.line(`status flags := ${image}`);
   }
+  keepFlags(): () => void {
+    return () => this.line('status flags := those before the instruction');
+  }
   condition(code: number): string {
     const used: readonly StatusFlag[][] = [['O'], ['C'], ['Z'], ['C', 'Z'], ['S'], ['P'], ['S', 'O'], ['Z', 'S', 'O']];
     this.reads(...used[code >> 1]!);

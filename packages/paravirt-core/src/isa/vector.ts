@@ -79,3 +79,7 @@ export const mmxRow = (
 /** Memory operands of 16 bytes are aligned unless a row says otherwise (SDM vol. 1, 10.4.1.1 and 11.4.1). */
 export const SSE: Traits = { unit: 'sse', aligned: true, feature: 'sse' };
 export const SSE2: Traits = { unit: 'sse', aligned: true, feature: 'sse2' };
+export const SSE3: Traits = { unit: 'sse', aligned: true, feature: 'sse3' };
+export const SSSE3: Traits = { unit: 'sse', aligned: true, feature: 'ssse3' };
+export const SSE41: Traits = { unit: 'sse', aligned: true, feature: 'sse4.1' };
+export const SSE42: Traits = { unit: 'sse', aligned: true, feature: 'sse4.2' };

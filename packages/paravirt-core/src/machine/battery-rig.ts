@@ -232,10 +232,19 @@ export class Rig<P extends Parts = Parts> {
       const base = (board.portRead(0xcfc, 4) & -bar.size) >>> 0;
       return [bar.space === 'io' ? port(base, bar.size) : memory(base, bar.size)];
     });
+    const config = (offset: number, width: Width): number => {
+      board.portWrite(0xcf8, 4, 0x8000_0000 + this.devfn(parts) * 256 + (offset & 0xfc));
+      return board.portRead(0xcfc + (offset & 3), width);
+    };
+    const windows = (parts.pci?.windows ?? []).flatMap(({ base, size }) => {
+      const at = base(config);
+      return at === undefined ? [] : [port(at, size)];
+    });
     return [
       ...(parts.ports ?? []).map((claim) => port(claim.base, claim.count)),
       ...(parts.memory ?? []).map((claim) => memory(claim.base, claim.size)),
       ...bars,
+      ...windows,
     ];
   }
 

@@ -9,11 +9,13 @@ import {
   type BackendKind,
   type Device,
   type DeviceDef,
+  type DmaChannel,
   type GuestMemory,
   type Host,
   type MachineSignal,
   type Parts,
   type Saved,
+  type Staging,
   type Width,
 } from './device.ts';
 import { RamWindow } from './guest-memory.ts';
@@ -27,6 +29,8 @@ import { PortSpace, type UnclaimedAccess } from './port-space.ts';
 export interface BoardOptions {
   /** Guest RAM from guest-physical 0 up. */
   readonly ram: Uint8Array;
+  /** What `Host.staging` gives out: it lies directly behind RAM. Each piece is allocated for itself when absent. */
+  readonly staging?: Uint8Array;
   readonly clock: Clock;
   /** The alarms that the owner of `clock` fires; the board makes its own when absent. */
   readonly alarms?: Alarms;
@@ -82,6 +86,7 @@ export class Board {
   private readonly options: BoardOptions;
   private readonly pin: InterruptPin;
   private readonly devices = new Map<string, Device>();
+  private readonly staged: Staging[] = [];
 
   constructor(options: BoardOptions) {
     this.options = options;
@@ -154,6 +159,15 @@ export class Board {
   /** The processor's interrupt acknowledge cycle: the vector, moved into service. */
   acknowledge(): number {
     return this.pin.acknowledge();
+  }
+
+  /** What an address of a `BlockRequest` means, for an I/O side on this thread. Throws RangeError for what is neither RAM nor staging. */
+  ioView(address: number, length: number): Uint8Array {
+    const from = (s: Staging): number => address - s.address;
+    const piece = this.staged.find((s) => from(s) >= 0 && from(s) + length <= s.bytes.length);
+    return piece === undefined
+      ? this.ram.view(address, length)
+      : piece.bytes.subarray(from(piece), from(piece) + length);
   }
 
   /** Fires every alarm that is due now. */
@@ -229,17 +243,40 @@ export class Board {
     return name;
   }
 
+  private stage(device: string, length: number): Staging {
+    const last = this.staged.at(-1);
+    const offset = last === undefined ? 0 : last.address + last.bytes.length - this.ram.size;
+    const { staging } = this.options;
+    if (staging !== undefined && offset + length > staging.length) {
+      const what = `${device} needs ${length} bytes of staging memory, ${staging.length - offset} are left; use fewer drives`;
+      throw new TomeiError('device.no-staging', what);
+    }
+    const bytes = staging?.subarray(offset, offset + length) ?? new Uint8Array(length);
+    const piece = { address: this.ram.size + offset, bytes };
+    this.staged.push(piece);
+    return piece;
+  }
+
+  private dmaChannel(channel: number): DmaChannel | undefined {
+    for (const { parts } of this.devices.values()) if (parts.dma !== undefined) return parts.dma(channel);
+    return undefined;
+  }
+
   private hostFor(name: string, backends: readonly Backend[]): Host {
     const source = this.lines.source();
     return {
       irq: (line, level) => source.set(line, level),
+      replaceLine: (line, on) => source.replace(line, on),
       interruptRequest: (level) => this.pin.request(name, level),
       apic: (message) => this.send(message, name),
       apicEoi: (vector) => {
         for (const device of this.devices.values()) device.parts.apicEoi?.(vector);
       },
+      memoryMoved: () => this.memory.refresh(),
       signal: (signal, value) => this.options.signal?.(signal, value, name),
       memory: this.ram,
+      staging: (bytes) => this.stage(name, bytes),
+      dma: (channel) => this.dmaChannel(channel),
       clock: this.clock,
       alarm: (fire) => this.alarms.create(fire),
       backend: <T>(kind: BackendKind<T>) => backends.find((b) => b.kind === kind.name)?.value as T | undefined,

@@ -13,6 +13,12 @@ export interface Registers {
   readonly unit?: Width;
   read(offset: number, width: Width): number;
   write(offset: number, width: Width, value: number): void;
+  /**
+   * Many accesses of one register in a row, as string instructions make them: moves at most as many whole `width`s as `into` or
+   * `from` holds, as if each were read or written by itself, and returns the bytes that were moved. 0 leaves it to single accesses.
+   */
+  readBlock?(offset: number, width: Width, into: Uint8Array): number;
+  writeBlock?(offset: number, width: Width, from: Uint8Array): number;
 }
 /** I/O ports `base .. base + count - 1`. */
 export interface PortClaim extends Registers {
@@ -27,7 +33,10 @@ export interface PortClaim extends Registers {
 /** Guest-physical addresses `base .. base + size - 1`, trapped: every access calls the device. */
 export interface MemoryClaim extends Registers {
   readonly base: number;
+  /** 0 while it is nowhere. A device that changes its base or size says so by `Host.memoryMoved`. */
   readonly size: number;
+  /** Answers before all others, as registers of the processor's own do, wherever it has been moved. */
+  readonly first?: true;
 }
 
 /** Guest memory as a device reaches it (DMA): guest-physical, bounds-checked. */
@@ -50,8 +59,27 @@ export interface GuestMemory {
   written(address: number, length: number): void;
 }
 
-/** Lines that are not interrupts and that the machine, not a device, answers. `value` is the exit status where one is meant. */
-export type MachineSignal = 'reset' | 'power-off' | 'exit' | 'a20' | 'nmi';
+/** Memory of a device's own which the I/O side reaches like guest RAM, and the guest does not. */
+export interface Staging {
+  /** Where it lies in `BlockRequest.segments`: behind the last byte of RAM. */
+  readonly address: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A channel of the ISA DMA controllers, as the device that uses it sees it. */
+export interface DmaChannel {
+  /**
+   * Moves bytes between `bytes` and where the guest has set the channel up; at most what its count allows, none while it is
+   * masked. `terminalCount` says that the count has run out.
+   */
+  transfer(bytes: Uint8Array, toMemory: boolean): { readonly moved: number; readonly terminalCount: boolean };
+}
+
+/**
+ * Lines that are not interrupts and that the machine, not a device, answers. `value` is the exit status where one is meant.
+ * 'io-wait': the guest asks a device whether the I/O side is done, and it is not.
+ */
+export type MachineSignal = 'reset' | 'power-off' | 'exit' | 'a20' | 'nmi' | 'shadow' | 'io-wait' | 'apic-moved';
 
 /** A message on the APIC bus (Intel SDM vol. 3, 11.11: message format; 11.6.1: ICR). */
 export interface ApicMessage {
@@ -75,13 +103,24 @@ export const backendKind = <T>(name: string): BackendKind<T> => ({ name });
 export interface Host {
   /** Drives interrupt input `line` (global system interrupt: 0..15 ISA, 16..23 PCI). Several devices on one line are ORed. */
   irq(line: number, level: boolean): void;
+  /** Takes interrupt input `line` over from all other devices, or gives it back (the HPET's legacy replacement). */
+  replaceLine(line: number, on: boolean): void;
   /** Drives the interrupt request pin of the processor (only interrupt controllers do). */
   interruptRequest(level: boolean): void;
   /** Sends on the APIC bus: a message to local APICs, or an end of interrupt to I/O APICs. */
   apic(message: ApicMessage): void;
   apicEoi(vector: number): void;
+  /** A claim of this device's lies elsewhere than before. */
+  memoryMoved(): void;
   signal(signal: MachineSignal, value: number): void;
   readonly memory: GuestMemory;
+  /**
+   * Memory for data on its way to or from the I/O side that does not go to guest RAM directly. Ask when the device is built.
+   * It is not saved: what outlives one access belongs into the state. Throws `device.no-staging` when the machine has too little.
+   */
+  staging(bytes: number): Staging;
+  /** Channel 0..7 of the DMA controllers; undefined when the board has none. Ask when it is needed. */
+  dma(channel: number): DmaChannel | undefined;
   /** The machine's time. It stands still within one access. */
   readonly clock: Clock;
   /** A named alarm on the machine's clock. Its time belongs into the device's state; set it again in `restored`. */
@@ -97,6 +136,13 @@ export interface PciBar extends Registers {
   readonly prefetchable?: boolean;
   /** Backed by video memory at this offset from its start instead of by `read`/`write`. */
   readonly videoMemory?: { readonly offset: number };
+}
+/** I/O ports that device-specific configuration registers place, as chip sets of the nineties have them beside base address registers. */
+export interface PciWindow extends Registers {
+  readonly space: 'io';
+  readonly size: number;
+  /** Where it lies, out of configuration space as it stands; undefined while it is off. The command register does not gate it. */
+  readonly base: (config: (offset: number, width: Width) => number) => number | undefined;
 }
 /** A capability structure in configuration space (PCI 3.0, 6.7): the bytes after id and next pointer. */
 export interface PciCapability {
@@ -121,9 +167,14 @@ export interface PciFunction {
   /** 1 = INTA. Absent: no interrupt. */
   readonly interruptPin?: 1 | 2 | 3 | 4;
   readonly bars: readonly (PciBar | undefined)[];
+  /** Expansion ROM (6.2.5.2): the guest reads its image behind the base address register at 30h, sized to a power of two. */
+  readonly rom?: { readonly bytes: Uint8Array };
   readonly capabilities?: readonly PciCapability[];
   /** Device-specific configuration registers (0x40..0xff outside capabilities): initial bytes and who is told of writes. */
   readonly specific?: Readonly<Record<number, number>>;
+  /** Which bits of those registers the guest may change, where not all of them. */
+  readonly specificWritable?: Readonly<Record<number, number>>;
+  readonly windows?: readonly PciWindow[];
   readonly configured?: (offset: number, width: Width, value: number) => void;
 }
 /** What the bus gives back to a device with a `pci` part. */
@@ -153,6 +204,8 @@ export interface Parts {
   readonly passesExternal?: () => boolean;
   /** I/O APICs: a local APIC ended the interrupt of this vector. */
   readonly apicEoi?: (vector: number) => void;
+  /** DMA controllers: channel 0..7. */
+  readonly dma?: (channel: number) => DmaChannel;
   /** Bytes from the host side (a serial line, a keyboard). Returns how many of them were taken. */
   readonly input?: (bytes: Uint8Array) => number;
   /** The global system interrupts that it may drive by `host.irq`, for the generated reference. */

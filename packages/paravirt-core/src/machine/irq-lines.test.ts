@@ -24,6 +24,29 @@ describe('IrqLines', () => {
     expect(Array.from({ length: 24 }, (_, line) => lines.level(line))).not.toContain(true);
   });
 
+  it('hears one source alone while that has taken a line over', () => {
+    const lines = new IrqLines();
+    const seen: string[] = [];
+    const [a, b] = [lines.source(), lines.source()];
+    a.set(0, true);
+    lines.listen((line, level) => seen.push(`${line} ${level}`));
+
+    b.replace(0, true);
+    b.replace(0, true);
+    a.set(0, false);
+    a.set(0, true);
+    b.set(0, true);
+    expect(seen).toEqual(['0 false', '0 true']);
+    a.set(0, false);
+    b.set(0, false);
+    a.set(0, true);
+    // Whoever has not taken it cannot give it back.
+    a.replace(0, false);
+    expect(lines.level(0)).toBe(false);
+    b.replace(0, false);
+    expect(seen).toEqual(['0 false', '0 true', '0 false', '0 true']);
+  });
+
   it('shows the outcome, not the steps, of quiet work', () => {
     const lines = new IrqLines();
     const source = lines.source();

@@ -12,12 +12,16 @@ export type LineListener = (line: number, level: boolean) => void;
 export interface LineSource {
   /** Lines outside 0..23 are not wired. */
   set(line: number, level: boolean): void;
+  /** Takes a line over from all other sources, which are not heard until it is given back. */
+  replace(line: number, on: boolean): void;
 }
 
 export class IrqLines {
   /** How many sources hold each line up. */
   private readonly counts = new Uint16Array(IRQ_LINES);
   private readonly listeners: LineListener[] = [];
+  /** For each line the source that has taken it over, and the level at which it drives it. */
+  private readonly replaced = new Map<number, { readonly source: LineSource; level: boolean }>();
   private held = false;
 
   listen(listener: LineListener): void {
@@ -26,20 +30,30 @@ export class IrqLines {
 
   source(): LineSource {
     let driven = 0;
-    return {
+    const self: LineSource = {
       set: (line, level) => {
         const bit = 1 << line;
         if (!(line >= 0 && line < IRQ_LINES) || ((driven & bit) !== 0) === level) return;
         driven ^= bit;
         const before = this.level(line);
         this.counts[line] = this.counts[line]! + (level ? 1 : -1);
+        const taken = this.replaced.get(line);
+        if (taken?.source === self) taken.level = level;
         if (this.level(line) !== before) this.tell(line, level);
       },
+      replace: (line, on) => {
+        if (!(line >= 0 && line < IRQ_LINES) || (this.replaced.get(line)?.source === self) === on) return;
+        const before = this.level(line);
+        if (on) this.replaced.set(line, { source: self, level: (driven & (1 << line)) !== 0 });
+        else this.replaced.delete(line);
+        if (this.level(line) !== before) this.tell(line, !before);
+      },
     };
+    return self;
   }
 
   level(line: number): boolean {
-    return (this.counts[line] ?? 0) > 0;
+    return this.replaced.get(line)?.level ?? (this.counts[line] ?? 0) > 0;
   }
 
   /**

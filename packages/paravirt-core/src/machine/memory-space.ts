@@ -43,7 +43,7 @@ export class MemorySpace {
 
   /**
    * Puts `claim` into force for `owner`. Where a movable claim (a PCI BAR) overlaps another, the fixed claim answers, then
-   * the older one.
+   * the older one; one that is `first` answers before all.
    * @throws TomeiError `memory.out-of-range`, or `memory.claimed` when two fixed claims overlap.
    */
   claim(owner: string, claim: MemoryClaim, movable = false): Claimed {
@@ -77,6 +77,11 @@ export class MemorySpace {
         this.rebuild();
       },
     };
+  }
+
+  /** Looks again where claims lie: one has moved. */
+  refresh(): void {
+    this.rebuild();
   }
 
   /** Whether a device answers at `address`. */
@@ -138,7 +143,8 @@ export class MemorySpace {
 
   /** Cuts the claims into disjoint segments at every boundary; a machine has a few dozen claims and moves them rarely. */
   private rebuild(): void {
-    const byRank = [...this.holders.filter((h) => !h.movable), ...this.holders.filter((h) => h.movable)];
+    const rank = ({ claim, movable }: Holder): number => (claim.first === true ? 0 : movable ? 2 : 1);
+    const byRank = this.holders.filter(({ claim }) => claim.size > 0).sort((a, b) => rank(a) - rank(b));
     const cuts = [...new Set(byRank.flatMap((h) => [h.claim.base, h.claim.base + h.claim.size]))].sort((a, b) => a - b);
     const segments: Segment[] = [];
     for (let i = 0; i + 1 < cuts.length; i++) {

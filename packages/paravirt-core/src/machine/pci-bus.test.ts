@@ -129,6 +129,31 @@ describe('PciBus', () => {
     expect(video.map((m) => m.base)).toEqual([0xe000_0000, 0xf100_0000, undefined]);
   });
 
+  it('shows an expansion ROM where the guest puts it, while the register and the command register enable it', () => {
+    const rom = { bytes: Uint8Array.of(0x55, 0xaa, 3, 0xe9, ...new Uint8Array(0x900)) };
+    const { board, read, write } = build({ slot: 2, fn: { rom } }, { slot: 3 });
+
+    write(2, 0x30, 0xffff_f800);
+    expect(read(2, 0x30)).toBe(0xffff_f000);
+    write(2, 0x30, 0xffff_ffff);
+    expect(read(2, 0x30)).toBe(0xffff_f001);
+    write(3, 0x30, 0xffff_ffff);
+    expect(read(3, 0x30)).toBe(0);
+    write(2, 0x30, 0xf020_0000);
+    expect(board.memoryRead(0xf020_0000, 4)).toBe(0xffff_ffff);
+    write(2, 0x30, 1, 1);
+    board.memoryWrite(0xf020_0000, 4, 0);
+    expect(board.memoryRead(0xf020_0000, 4)).toBe(0xe903_aa55);
+    expect(board.memoryRead(0xf020_0002, 2)).toBe(0xe903);
+    expect([board.memoryRead(0xf020_0903, 1), board.memoryRead(0xf020_0904, 1)]).toEqual([0, 0xff]);
+    write(2, 4, 0, 2);
+    expect(board.memoryRead(0xf020_0000, 4)).toBe(0xffff_ffff);
+    write(2, 4, 2, 2);
+    expect(board.memoryRead(0xf020_0000, 1)).toBe(0x55);
+    board.reset();
+    expect([read(2, 0x30), board.memoryRead(0xf020_0000, 1)]).toEqual([0, 0xff]);
+  });
+
   it('routes INTx by slot through the PIIX lines, and obeys the interrupt disable bit', () => {
     const { board, devices, read, write } = build({ slot: 2 }, { slot: 3 }, { slot: 4 }, { slot: 6 });
 
@@ -188,12 +213,13 @@ describe('PciBus', () => {
   });
 
   it('never throws, whatever a guest writes to configuration space', () => {
-    const { board, read, write } = build({ slot: 2 }, { slot: 3 }, { slot: 4 });
+    const rom = { bytes: new Uint8Array(0x1234) };
+    const { board, read, write } = build({ slot: 2, fn: { rom } }, { slot: 3 }, { slot: 4 });
     const random = seededRandom(8);
     const widths = [1, 2, 4] as const;
 
     for (let i = 0; i < 5_000; i++) {
-      const register = random.next(3) === 0 ? 0x10 + random.next(12) : random.next(256);
+      const register = random.next(3) === 0 ? 0x10 + random.next(36) : random.next(256);
       write(random.next(6), register, random.next(2 ** 32), widths[random.next(3)]!);
       expect(read(random.next(6), random.next(256), 4)).toBeGreaterThanOrEqual(0);
       board.portRead(random.next(65_536), 4);

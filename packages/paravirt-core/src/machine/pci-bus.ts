@@ -9,7 +9,15 @@ import type { PciFunction, PciSlot, PortClaim, Saved, Width } from './device.ts'
 import type { LineSource } from './irq-lines.ts';
 import type { MemorySpace } from './memory-space.ts';
 import { assignResources, type ResourceWindows } from './pci-resources.ts';
-import { COMMAND_INTX_DISABLE, PCI_BAR0, PCI_COMMAND, PCI_CONFIG_SIZE, PciConfigSpace } from './pci-config.ts';
+import {
+  COMMAND_INTX_DISABLE,
+  PCI_BAR0,
+  PCI_COMMAND,
+  PCI_CONFIG_SIZE,
+  PCI_ROM,
+  PCI_SPECIFIC,
+  PciConfigSpace,
+} from './pci-config.ts';
 import { lineOf, PIRQ_ROUTE } from './pci-routing.ts';
 import { OPEN_BUS, type Claimed, type PortSpace } from './port-space.ts';
 
@@ -185,7 +193,8 @@ export class PciBus {
     if (plugged === undefined) return;
     plugged.space.write(offset, width, value);
     const touches = (from: number, length: number): boolean => offset < from + length && from < offset + width;
-    if (touches(PCI_COMMAND, 2) || touches(PCI_BAR0, 24)) this.remap(plugged);
+    if (touches(PCI_COMMAND, 2) || touches(PCI_BAR0, 24) || touches(PCI_ROM, 4)) this.remap(plugged);
+    else if (plugged.space.function.windows !== undefined && offset >= PCI_SPECIFIC) this.remap(plugged);
     if (touches(PCI_COMMAND, 2)) this.route(plugged);
     if (plugged === this.router && touches(PIRQ_ROUTE, 4)) this.rerouteAll();
   }
@@ -201,8 +210,7 @@ export class PciBus {
     for (const claim of plugged.claims) claim.release();
     plugged.claims = [];
     const video: VideoMapping[] = [];
-    for (const { index, base } of space.windows()) {
-      const bar = space.function.bars[index]!;
+    for (const { index, bar, base } of space.windows()) {
       const { size } = bar;
       if (bar.videoMemory !== undefined) {
         video.push({ owner, bar: index, base, size, offset: bar.videoMemory.offset });

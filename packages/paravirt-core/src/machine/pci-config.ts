@@ -1,6 +1,7 @@
 /** The 256 bytes of configuration space of one PCI function, type 0 header (PCI Local Bus 3.0, chapter 6). */
 import { assert } from '@tomei/kit';
-import type { PciCapability, PciFunction, Width } from './device.ts';
+import type { PciBar, PciCapability, PciFunction, Width } from './device.ts';
+import { romBar } from './pci-rom.ts';
 import { OPEN_BUS } from './port-space.ts';
 
 export const PCI_VENDOR_ID = 0x00;
@@ -14,11 +15,12 @@ export const PCI_HEADER_TYPE = 0x0e;
 export const PCI_BAR0 = 0x10;
 export const PCI_SUBSYSTEM_VENDOR_ID = 0x2c;
 export const PCI_SUBSYSTEM_ID = 0x2e;
+export const PCI_ROM = 0x30;
 export const PCI_CAPABILITIES = 0x34;
 export const PCI_INTERRUPT_LINE = 0x3c;
 export const PCI_INTERRUPT_PIN = 0x3d;
 /** First byte after the header. */
-const PCI_SPECIFIC = 0x40;
+export const PCI_SPECIFIC = 0x40;
 export const PCI_CONFIG_SIZE = 256;
 
 /** Command register (6.2.2). */
@@ -38,6 +40,12 @@ const STATUS_CAPABILITIES = 1 << 4;
 /** Base address registers (6.2.5.1). */
 const BAR_IO = 1 << 0;
 const BAR_PREFETCHABLE = 1 << 3;
+/** Expansion ROM base address register (6.2.5.2). */
+const ROM_ENABLE = 1 << 0;
+/** The number by which windows name the expansion ROM. */
+const ROM_INDEX = 6;
+/** Windows that device-specific registers place are named by numbers from here up. */
+const WINDOW_INDEX = 7;
 
 interface PlacedCapability {
   readonly base: number;
@@ -46,7 +54,9 @@ interface PlacedCapability {
 
 /** Where a BAR decodes now. */
 export interface BarWindow {
+  /** 0..5, 6 for the expansion ROM, and from 7 up the function's own windows. */
   readonly index: number;
+  readonly bar: PciBar;
   readonly base: number;
 }
 
@@ -57,11 +67,13 @@ export class PciConfigSpace {
   /** Bits the guest may change. */
   private readonly writable = new Uint8Array(PCI_CONFIG_SIZE);
   private readonly capabilities: readonly PlacedCapability[];
+  private readonly rom: PciBar | undefined;
   /** Whether the function asserts its INTx pin; shown in the status register. */
   interruptAsserted = false;
 
   constructor(fn: PciFunction) {
     this.function = fn;
+    this.rom = fn.rom === undefined ? undefined : romBar(fn.rom.bytes);
     this.layHeader(fn);
     this.capabilities = this.layCapabilities(fn);
     this.initial = this.bytes.slice();
@@ -105,14 +117,22 @@ export class PciConfigSpace {
   /** Windows of all BARs whose space is enabled and that hold an address a decoder could match. */
   windows(): BarWindow[] {
     const windows: BarWindow[] = [];
-    for (const [index, bar] of this.function.bars.entries()) {
-      if (bar === undefined) continue;
+    const add = (index: number, bar: PciBar, register: number): void => {
       const io = bar.space === 'io';
-      if ((this.command & (io ? COMMAND_IO : COMMAND_MEMORY)) === 0) continue;
-      const base = this.read(PCI_BAR0 + 4 * index, 4) - (this.read(PCI_BAR0 + 4 * index, 4) % bar.size);
+      if ((this.command & (io ? COMMAND_IO : COMMAND_MEMORY)) === 0) return;
+      const value = this.read(register, 4);
+      const base = value - (value % bar.size);
       // An address of 0 means "not placed"; all ones is what sizing leaves for a moment.
-      if (base === 0 || base + bar.size > (io ? 0x1_0000 : 0x1_0000_0000)) continue;
-      windows.push({ index, base });
+      if (base === 0 || base + bar.size > (io ? 0x1_0000 : 0x1_0000_0000)) return;
+      windows.push({ index, bar, base });
+    };
+    for (const [index, bar] of this.function.bars.entries())
+      if (bar !== undefined) add(index, bar, PCI_BAR0 + 4 * index);
+    if (this.rom !== undefined && this.bytes[PCI_ROM]! & ROM_ENABLE) add(ROM_INDEX, this.rom, PCI_ROM);
+    for (const [i, window] of (this.function.windows ?? []).entries()) {
+      const base = window.base((offset, width) => this.read(offset, width));
+      if (base === undefined || base === 0 || base + window.size > 0x1_0000) continue;
+      windows.push({ index: WINDOW_INDEX + i, bar: window, base });
     }
     return windows;
   }
@@ -175,13 +195,14 @@ export class PciConfigSpace {
       const type = bar.space === 'io' ? BAR_IO : bar.prefetchable === true ? BAR_PREFETCHABLE : 0;
       this.put(PCI_BAR0 + 4 * index, 4, type, -bar.size >>> 0);
     }
+    if (this.rom !== undefined) this.put(PCI_ROM, 4, 0, (-this.rom.size | ROM_ENABLE) >>> 0);
     this.put(PCI_SUBSYSTEM_VENDOR_ID, 2, fn.subsystemVendorId ?? 0);
     this.put(PCI_SUBSYSTEM_ID, 2, fn.subsystemId ?? 0);
     this.put(PCI_INTERRUPT_LINE, 1, 0, fn.interruptPin === undefined ? 0 : 0xff);
     this.put(PCI_INTERRUPT_PIN, 1, fn.interruptPin ?? 0);
     for (const [offset, value] of Object.entries(fn.specific ?? {})) {
       assert(Number(offset) >= PCI_SPECIFIC, `device-specific register ${offset} lies after the header`);
-      this.put(Number(offset), 1, value, 0xff);
+      this.put(Number(offset), 1, value, fn.specificWritable?.[Number(offset)] ?? 0xff);
     }
   }
 

@@ -96,6 +96,16 @@ export class PortSpace {
     this.write(port + half, half, cut >>> (8 * half));
   }
 
+  /** Many reads of one port in a row; returns how many bytes it moved, 0 where the claim takes single accesses only. */
+  readBlock(port: number, width: Width, into: Uint8Array): number {
+    const claim = this.sole(port & 0xffff, width)?.claim;
+    return claim?.readBlock?.((port & 0xffff) - claim.base, width, into) ?? 0;
+  }
+  writeBlock(port: number, width: Width, from: Uint8Array): number {
+    const claim = this.sole(port & 0xffff, width)?.claim;
+    return claim?.writeBlock?.((port & 0xffff) - claim.base, width, from) ?? 0;
+  }
+
   /** The holder that can take the access in one piece: aligned, all ports its own, no wider than its unit. */
   private sole(port: number, width: Width): Holder | undefined {
     const index = this.table[port]!;

@@ -5,8 +5,10 @@ import type { Clock, Nanoseconds } from '@tomei/kit';
 export interface MachineClock extends Clock {
   /** The run loop executed this many instructions. */
   executed(instructions: number): void;
-  /** The guest reached beyond the processor: a port, a device's memory, the time stamp counter. That takes time too. */
-  touched(): void;
+  /** The guest reached beyond the processor: a port, a device's memory, the time stamp counter. That takes time too, each time. */
+  touched(times?: number): void;
+  /** How many instructions that reach beyond the processor may be executed, one after the other, with the next one before `time`. */
+  touchesBefore(time: Nanoseconds): number;
   /** Sleeps are over at once where time does not pass by itself. */
   skipTo(time: Nanoseconds): void;
   /** Makes this moment `time`. */
@@ -15,11 +17,14 @@ export interface MachineClock extends Clock {
   instructionsUntil(time: Nanoseconds): number;
   /** Whether waiting makes time pass. */
   readonly isReal: boolean;
+  /** Whether a halted machine's time goes to the next alarm at once. Otherwise its owner calls `skipTo`. */
+  readonly skipsIdle: boolean;
 }
 
 /** Time as the host's monotonic clock passes, from 0 at creation. A paused machine calls `set` when it goes on. */
 export class HostClock implements MachineClock {
   readonly isReal = true;
+  readonly skipsIdle = false;
   private offset = -performance.now() * 1e6;
 
   now(): Nanoseconds {
@@ -27,6 +32,9 @@ export class HostClock implements MachineClock {
   }
   executed(): void {}
   touched(): void {}
+  touchesBefore(): number {
+    return Infinity;
+  }
   skipTo(): void {}
   instructionsUntil(): number {
     return Infinity;
@@ -63,12 +71,14 @@ const TOUCH = 100;
 /** Time by instructions: the same inputs give the same run. Halted processors jump to the next alarm. */
 export class InstructionClock implements MachineClock {
   readonly isReal = false;
+  readonly skipsIdle: boolean;
   private time: Nanoseconds = 0;
   private readonly perInstruction: number;
 
   /** `perInstruction` in nanoseconds; 2 makes a processor of 500 MIPS. */
-  constructor(perInstruction = 2) {
+  constructor(perInstruction = 2, { skipsIdle = true }: { readonly skipsIdle?: boolean } = {}) {
     this.perInstruction = perInstruction;
+    this.skipsIdle = skipsIdle;
   }
   now(): Nanoseconds {
     return this.time;
@@ -77,8 +87,11 @@ export class InstructionClock implements MachineClock {
     this.time += instructions * this.perInstruction;
   }
   /** A loop that polls a counter sees it move, though instructions are only counted between slices. */
-  touched(): void {
-    this.time += TOUCH;
+  touched(times = 1): void {
+    this.time += times * TOUCH;
+  }
+  touchesBefore(time: Nanoseconds): number {
+    return Math.max(0, Math.ceil((time - this.time) / (this.perInstruction + TOUCH)) - 1);
   }
   skipTo(time: Nanoseconds): void {
     this.time = Math.max(this.time, time);

@@ -1,6 +1,10 @@
 /** The machine, for whoever runs one. */
 export { HostClock, InstructionClock, type MachineClock } from './clocks.ts';
-export { Machine, type MachineBackends, type MachineConfig, type SliceEnd } from './machine.ts';
+export { InstructionTrace, type TraceOptions, type TraceStart } from './instruction-trace.ts';
+export { MachineDebugger, type DebugRegister } from './machine-debugger.ts';
+export type { DebuggerStop, Watch } from '../core/debug-registers.ts';
+export { Machine, type FirmwareImages, type MachineConfig, type SliceEnd } from './machine.ts';
+export type { MachineBackends, NetworkCard } from './populate-board.ts';
 export { SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
 export {
   SNAPSHOT_FORMAT_VERSION,
@@ -20,9 +24,15 @@ export {
   type BlockRequest,
   type BlockRequestKind,
 } from '../devices/virtio/block-backend.ts';
+export { FLOPPY_SIZES } from '../devices/floppy/media.ts';
+export type { IdeDrive } from '../devices/ide/drives.ts';
+export { makeCable, type Cable, type CableOptions } from '../devices/cable.ts';
+export type { NicBackend } from '../devices/nic-backend.ts';
+export type { BootDevice } from '../devices/rtc-setup.ts';
 export type { SerialBackend } from '../devices/uart16550.ts';
 export type { DisplayState, DisplayView } from '../display/display-state.ts';
 export { blinkAt, renderFrame } from '../display/render.ts';
+export { CODE_PAGE_437 } from '../display/code-page-437.ts';
 export { textOf } from '../display/text-screen.ts';
 export { encodePng } from '../display/png.ts';
 export { FONT_8X16, FONT_HEIGHT } from '../display/font-8x16.ts';

@@ -4,34 +4,29 @@
  */
 import { Alarms, TomeiError, type Nanoseconds } from '@tomei/kit';
 import type { CpuBus } from '../core/cpu.ts';
+import type { CpuidMask } from '../core/cpuid.ts';
 import { PhysicalMap } from '../core/physical.ts';
 import { allocateMemory, planMemory, type MemoryPlan } from '../core/plan.ts';
-import { Processor } from '../core/processor.ts';
-import { coprocessorError } from '../devices/coprocessor-error.ts';
-import { debugExit } from '../devices/debug-exit.ts';
-import { i440fxHost, piix3 } from '../devices/i440fx.ts';
-import { IOAPIC_BASE, ioapic } from '../devices/ioapic.ts';
-import { lapic } from '../devices/lapic.ts';
-import { pic8259 } from '../devices/pic8259.ts';
-import { pit8254 } from '../devices/pit8254.ts';
-import { ps2 } from '../devices/ps2.ts';
-import { rtcCmos } from '../devices/rtc-cmos.ts';
-import { serialBackend, uart16550, type SerialBackend } from '../devices/uart16550.ts';
-import { videoMemoryBackend, vga, type VgaParts } from '../devices/vga.ts';
-import { virtioBlock } from '../devices/virtio/block.ts';
-import { blockBackend, type BlockBackend } from '../devices/virtio/block-backend.ts';
+import { Processor, type StopReason } from '../core/processor.ts';
+import { compilingEngine, type CompilerCounts, type CompilingEngine, type CompilingOptions } from '../jit/index.ts';
 import type { DisplayView } from '../display/display-state.ts';
 import { createLeaves } from '../numerics/leaves.ts';
+import type { BootDevice } from '../devices/rtc-setup.ts';
+import type { BlockBackend } from '../devices/virtio/block-backend.ts';
+import type { AcpiBoard } from '../firmware/acpi/dsdt.ts';
+import { acpiInMemory } from '../firmware/acpi/tables.ts';
 import type { BootFile } from '../firmware/boot-file.ts';
 import type { BootState } from '../firmware/boot-state.ts';
 import { loadKernel } from '../firmware/direct-boot.ts';
 import { mpTable, type PciInterrupt } from '../firmware/mp-table.ts';
-import { Board, backend } from '../machine/board.ts';
-import type { Device, DeviceOf, MachineSignal } from '../machine/device.ts';
+import { Board } from '../machine/board.ts';
+import type { Device, MachineSignal } from '../machine/device.ts';
 import { DEFAULT_PIRQ_LINES, pirqOf } from '../machine/pci-routing.ts';
 import type { VideoMapping } from '../machine/pci-bus.ts';
 import { HeldClock, type MachineClock } from './clocks.ts';
-import { parseSavedMachine, type SavedMachine } from './saved-machine.ts';
+import { FirmwareMemory } from './firmware-memory.ts';
+import { acpiBoard, populateBoard, type BoardParts, type MachineBackends } from './populate-board.ts';
+import { parseSavedMachine, SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
 import { restoreProcessor, saveProcessor } from './processor-state.ts';
 
 /** What a machine is made of. Plain data. */
@@ -43,16 +38,31 @@ export interface MachineConfig {
   readonly kernel?: BootFile;
   readonly initrd?: BootFile;
   readonly commandLine: string;
+  /** What a guest without a kernel starts in. */
+  readonly firmware?: FirmwareImages;
+  /** What the firmware tries, at most three kinds; its own order when absent. */
+  readonly bootOrder?: readonly BootDevice[];
+  /** What CPUID tells otherwise. */
+  readonly cpuid?: readonly CpuidMask[];
+  /** Runs everything in the interpreter: no code is compiled. */
+  readonly interpreted?: boolean;
+  /** Whether port F4h ends the guest, which test kernels use. Absent: only where there is no firmware. */
+  readonly debugExit?: boolean;
 }
-export interface MachineBackends {
-  /** COM1..COM4; undefined leaves the port out. */
-  readonly serial: readonly (SerialBackend | undefined)[];
-  readonly disks: readonly BlockBackend[];
+/** ROM images, as Debian's package `seabios` has them. */
+export interface FirmwareImages {
+  /** `bios-256k.bin`. */
+  readonly bios: Uint8Array;
+  /** `vgabios-stdvga.bin`: without it the screen stays dark. */
+  readonly videoBios?: Uint8Array;
 }
 /** How a slice ended. `halted` gives the time of the next alarm, null when none is set: only input can wake the guest then. */
 export type SliceEnd =
-  | { readonly kind: 'running' }
+  /** `awaitsIo`: the guest polls a device that waits for the I/O side. */
+  | { readonly kind: 'running'; readonly awaitsIo?: boolean }
   | { readonly kind: 'halted'; readonly until: Nanoseconds | null }
+  /** The debugger's: `MachineDebugger.takeStop` says why. */
+  | { readonly kind: 'breakpoint' }
   | {
       readonly kind: 'stopped';
       /** 'halted': the processor stopped with interrupts off, so that nothing can wake it any more. */
@@ -60,17 +70,7 @@ export type SliceEnd =
       readonly status: number;
     };
 
-const COM_PORTS = [
-  [0x3f8, 4],
-  [0x2f8, 3],
-  [0x3e8, 4],
-  [0x2e8, 3],
-] as const;
-/** Slots of the PCI bus. */
-const SLOT_HOST_BRIDGE = 0;
-const SLOT_ISA = 1;
-const SLOT_VGA = 2;
-const SLOT_FIRST_DISK = 4;
+const FIRST_CARD_SLOT = 2;
 const LAST_SLOT = 31;
 /** The address line that the gate holds at 0. */
 const A20 = 1 << 20;
@@ -89,45 +89,67 @@ export class Machine {
   private readonly boardTime: HeldClock;
   readonly alarms = new Alarms();
   readonly serial: readonly (Device | undefined)[];
+  readonly keyboard: BoardParts['keyboard'];
+  private compiling: CompilingEngine | undefined;
   private readonly config: MachineConfig;
-  readonly keyboard: DeviceOf<typeof ps2>;
-  private readonly localApic: DeviceOf<typeof lapic>;
-  private readonly fpuErrors: DeviceOf<typeof coprocessorError>;
+  private readonly parts: BoardParts;
+  /** The board as tables tell of it. */
+  private readonly described: AcpiBoard;
+  private readonly firmware: FirmwareMemory | undefined;
   private readonly physical = new PhysicalMap();
-  private readonly display: Device<VgaParts>;
   private readonly mapped = new Map<string, { base: number; size: number }>();
+  private awaitsIo = false;
   private pendingStop: Extract<SliceEnd, { kind: 'stopped' }> | undefined;
 
-  constructor(config: MachineConfig, backends: MachineBackends, clock: MachineClock, memory?: WebAssembly.Memory) {
+  constructor(
+    config: MachineConfig,
+    backends: MachineBackends,
+    clock: MachineClock,
+    memory?: WebAssembly.Memory,
+    compiling: CompilingOptions = {},
+  ) {
     this.config = config;
     this.clock = clock;
     this.boardTime = new HeldClock(clock);
     this.plan = planMemory({ processors: 1, ramBytes: config.ramBytes, videoMemoryBytes: config.videoMemoryBytes });
     this.memory = memory ?? allocateMemory(this.plan);
     this.mapRam();
+    const { firmware } = config;
+    this.firmware =
+      firmware === undefined ? undefined : new FirmwareMemory(this.memory, this.plan, this.physical, firmware.bios);
     const board = (this.board = new Board({
       ram: new Uint8Array(this.memory.buffer, this.plan.ram, config.ramBytes),
+      staging: new Uint8Array(this.memory.buffer, this.plan.ram + config.ramBytes, this.plan.stagingBytes),
       clock: this.boardTime,
       alarms: this.alarms,
       ramWritten: (address, length) => this.processor.code.written(address, length),
       interruptRequest: (level) => this.processor?.setInterruptRequest(level),
       signal: (signal, value) => this.signalled(signal, value),
       videoMemory: (mapping) => this.mapVideo(mapping),
+      firmware: firmware !== undefined,
     }));
+    if (this.firmware !== undefined) board.memory.claim('shadow', this.firmware.claim);
     const time = this.boardTime;
     const touch = <T>(value: T): T => {
       clock.touched();
       return value;
     };
+    const touchAll = (bytes: number, width: number): number => {
+      clock.touched(bytes / width);
+      return bytes;
+    };
     const bus: CpuBus = {
       portRead: (port, width) => (time.look(), touch(board.portRead(port, width))),
       portWrite: (port, width, value) => (time.look(), touch(board.portWrite(port, width, value))),
+      portReadBlock: (port, width, into) => (time.look(), touchAll(board.ports.readBlock(port, width, into), width)),
+      portWriteBlock: (port, width, from) => (time.look(), touchAll(board.ports.writeBlock(port, width, from), width)),
+      ...(clock.isReal ? {} : { blockRoom: () => clock.touchesBefore(this.alarms.next() ?? Infinity) }),
       memoryRead: (address, width) => (time.look(), touch(board.memoryRead(address, width))),
       memoryWrite: (address, width, value) => (time.look(), touch(board.memoryWrite(address, width, value))),
       acknowledgeInterrupt: () => (time.look(), board.acknowledge()),
       timestamp: () => touch(BigInt(Math.floor(clock.now()))),
-      apicBase: (value) => this.localApic.parts.setBase(value),
-      fpuError: (asserted) => this.fpuErrors.parts.error(asserted),
+      apicBase: (value) => this.parts.localApic.parts.setBase(value),
+      fpuError: (asserted) => this.parts.fpuErrors.parts.error(asserted),
     };
     this.processor = new Processor({
       memory: this.memory,
@@ -136,37 +158,25 @@ export class Machine {
       physical: this.physical,
       bus,
       leaves: createLeaves(this.memory),
+      ...(config.cpuid === undefined ? {} : { system: { cpuid: config.cpuid } }),
+      ...(config.interpreted === true
+        ? {}
+        : { engine: (parts) => (this.compiling = compilingEngine(parts, compiling)) }),
+      ...(clock.isReal ? {} : { timekeeper: { worked: (work) => clock.executed(work) } }),
     });
 
-    board.add(pic8259, {});
-    this.localApic = board.add(lapic, { id: 0 });
-    board.add(ioapic, { base: IOAPIC_BASE });
-    board.add(i440fxHost, {}, { slot: SLOT_HOST_BRIDGE });
-    board.add(piix3, {}, { slot: SLOT_ISA });
-    board.add(pit8254, {});
-    board.add(rtcCmos, { epoch: config.epoch, memoryBytes: config.ramBytes });
-    this.keyboard = board.add(ps2, {});
-    this.fpuErrors = board.add(coprocessorError, {});
-    board.add(debugExit, { base: 0xf4, count: 4 });
-    this.serial = COM_PORTS.map(([base, irq], i) => {
-      const end = backends.serial[i];
-      return end === undefined
-        ? undefined
-        : board.add(uart16550, { base, irq }, { name: `serial${i}`, backends: [backend(serialBackend, end)] });
+    this.described = acpiBoard(config, backends);
+    this.parts = populateBoard(board, config, backends, {
+      bytes: new Uint8Array(this.memory.buffer, this.plan.videoMemory, config.videoMemoryBytes),
+      size: config.videoMemoryBytes,
     });
-    const video = new Uint8Array(this.memory.buffer, this.plan.videoMemory, config.videoMemoryBytes);
-    this.display = board.add(
-      vga,
-      { initialMode: 'text' },
-      { slot: SLOT_VGA, backends: [backend(videoMemoryBackend, { bytes: video, size: config.videoMemoryBytes })] },
-    );
-    backends.disks.forEach((disk, i) => {
-      board.add(
-        virtioBlock,
-        {},
-        { name: `disk${i}`, slot: SLOT_FIRST_DISK + i, backends: [backend(blockBackend, disk)] },
-      );
-    });
+    this.serial = this.parts.serial;
+    this.keyboard = this.parts.keyboard;
+  }
+
+  /** What has been compiled; undefined where everything is interpreted. */
+  get compilation(): CompilerCounts | undefined {
+    return this.compiling?.counts;
   }
 
   /** RAM as the processor sees it. */
@@ -183,10 +193,20 @@ export class Machine {
     this.processor.mmu.flush(true);
     this.processor.requestAttention();
   }
+  /** The shadow registers were written: what was decoded or translated where something else is seen now is stale. */
+  private shadow(): void {
+    const changed = this.firmware?.shadow(this.parts.hostBridge.parts.shadow()) ?? [];
+    if (changed.length === 0) return;
+    for (const { base, size } of changed) this.processor.code.forgetRange(base, size);
+  }
   private mapVideo({ owner, bar, base, size, offset }: VideoMapping): void {
     const key = `${owner}.${bar}`,
       old = this.mapped.get(key);
-    if (old !== undefined) this.physical.unmap(old.base, old.size);
+    const { code } = this.processor;
+    if (old !== undefined) {
+      this.physical.unmap(old.base, old.size);
+      code.forgetRange(old.base, old.size);
+    }
     this.mapped.delete(key);
     const fits =
       base !== undefined &&
@@ -196,12 +216,25 @@ export class Machine {
     if (fits) {
       this.physical.map(base, this.plan.videoMemory + offset, size, true);
       this.mapped.set(key, { base, size });
+      code.forgetRange(base, size);
     }
-    // Nothing stays of what was decoded or translated there.
-    this.processor.code.flush();
+  }
+  /** The local APIC's registers are before everything else: RAM, ROM and video memory end around them. */
+  private placeApic(): void {
+    const { base, size } = this.parts.localApic.parts.page();
+    this.physical.cover(size === 0 ? undefined : base);
+    this.processor.code.forgetRange(0, 2 ** 32);
   }
   private signalled(signal: MachineSignal, value: number): void {
     if (signal === 'a20') this.setA20(value !== 0);
+    if (signal === 'shadow') this.shadow();
+    if (signal === 'apic-moved') this.placeApic();
+    if (signal === 'nmi') this.processor.requestNmi();
+    if (signal === 'io-wait') {
+      this.awaitsIo = true;
+      // Where time is real, what the guest waits for may be there before the slice is over.
+      if (this.clock.isReal) this.processor.requestAttention();
+    }
     if (signal === 'power-off' || signal === 'reset' || signal === 'exit') {
       this.pendingStop = { kind: 'stopped', why: signal, status: value };
       this.processor.requestAttention();
@@ -215,24 +248,28 @@ export class Machine {
     this.board.reset();
     this.pendingStop = undefined;
     const { kernel, initrd, commandLine } = this.config;
-    if (kernel === undefined)
+    if (kernel === undefined) {
+      // The reset vector is the BIOS's.
+      if (this.firmware !== undefined) return;
       throw new TomeiError(
         'vmx.nothing-to-boot',
-        "this version boots kernels directly: name one by 'tomei.kernel' in the .vmx",
+        "there is no firmware here, and no kernel is named by 'tomei.kernel'",
       );
+    }
     const boot = loadKernel(this.board.ram, {
       kernel,
       ...(initrd === undefined ? {} : { initrd }),
       commandLine,
       screen: { kind: 'text' },
     });
-    this.describeInterrupts();
+    this.describeBoard();
     this.enter(boot);
   }
-  /** The tables by which a kernel that finds no ACPI learns of the APICs. There are no ACPI tables in this version. */
-  private describeInterrupts(): void {
+  /** The tables that firmware would have left: ACPI's, and for kernels without ACPI those by which they learn of the APICs. */
+  private describeBoard(): void {
+    for (const { address, bytes } of acpiInMemory(this.described)) this.board.ram.write(address, bytes);
     const pciInterrupts: PciInterrupt[] = [];
-    for (let slot = SLOT_VGA; slot <= LAST_SLOT; slot++) {
+    for (let slot = FIRST_CARD_SLOT; slot <= LAST_SLOT; slot++) {
       pciInterrupts.push({ slot, pin: 1, input: DEFAULT_PIRQ_LINES[pirqOf(slot << 3, 1)]! });
     }
     const { address, bytes } = mpTable({ processors: 1, pciInterrupts });
@@ -244,6 +281,8 @@ export class Machine {
       cpu.setRegister(i, value),
     );
     cpu.set('cr0', boot.cr0);
+    // IA32_MTRR_DEF_TYPE as firmware leaves it: memory is write-back.
+    this.processor.system.msrs.write(0x2ff, 0x806n);
     cpu.eflags = boot.eflags;
     cpu.set('gdtBase', boot.gdt.address);
     cpu.set('gdtLimit', boot.gdt.limit);
@@ -254,24 +293,63 @@ export class Machine {
 
   /**
    * Runs for a fraction of a millisecond, or until the guest halts or stops. Alarms fire between slices. `limit` is the most
-   * instructions, about.
+   * instructions, about; on an instruction clock, or with `exactly`, never more: what a guest does depends on no slice then.
    */
-  runSlice(limit = SLICE): SliceEnd {
-    this.lookAtClock();
-    this.board.fireDue();
-    const before = this.processor.work;
-    const next = this.alarms.next();
-    // An instruction clock reaches the next alarm almost exactly; a host clock is looked at often enough.
-    const room = next === null ? limit : Math.min(limit, this.clock.instructionsUntil(next));
-    const how = this.processor.run(room);
-    this.clock.executed(this.processor.work - before);
+  runSlice(limit = SLICE, exactly = !this.clock.isReal): SliceEnd {
+    this.awaitsIo = false;
+    const how = this.runToLimit(limit, exactly);
+    if (how === 'breakpoint') return { kind: 'breakpoint' };
+    // A board that has firmware resets the processor when it shuts down after a triple fault.
+    const resets = how === 'triple-fault' || this.pendingStop?.why === 'reset';
+    if (resets && this.firmware !== undefined) {
+      this.powerOn();
+      return { kind: 'running' };
+    }
     if (how === 'triple-fault') return { kind: 'stopped', why: 'triple-fault', status: 0 };
     if (this.pendingStop !== undefined) return this.pendingStop;
-    if (how !== 'halted') return { kind: 'running' };
+    if (how !== 'halted') return { kind: 'running', awaitsIo: this.awaitsIo };
     if (!this.processor.canWake) return { kind: 'stopped', why: 'halted', status: 0 };
     const until = this.alarms.next();
-    if (until !== null && !this.clock.isReal) this.clock.skipTo(until);
+    if (until !== null && this.clock.skipsIdle) this.clock.skipTo(until);
     return { kind: 'halted', until };
+  }
+
+  private runToLimit(limit: number, exactly: boolean): StopReason {
+    const { processor, clock } = this,
+      end = processor.work + limit;
+    for (;;) {
+      this.lookAtClock();
+      this.board.fireDue();
+      const next = this.alarms.next(),
+        left = end - processor.work;
+      // An instruction clock reaches the next alarm exactly; a host clock is looked at often enough.
+      const how = processor.run(next === null ? left : Math.min(left, clock.instructionsUntil(next)), exactly);
+      // The processor comes back for each access to a device then, which may have set an alarm.
+      const goesOn = !clock.isReal && (how === 'attention' || how === 'budget') && this.pendingStop === undefined;
+      if (!goesOn || processor.work >= end) return how;
+    }
+  }
+
+  /** Presses the power button. False when the guest has not asked to hear of it. */
+  powerButton(): boolean {
+    this.lookAtClock();
+    return this.parts.power.parts.powerButton();
+  }
+
+  /**
+   * Lays a disc into a CD-ROM drive (0 primary master .. 3 secondary slave), or takes out the one that is there, locked or not. False
+   * when there is no such drive. Call between slices.
+   */
+  insertDisc(drive: number, disc: BlockBackend | undefined): boolean {
+    this.lookAtClock();
+    return this.parts.ide?.parts.insert(drive, disc) ?? false;
+  }
+
+  /** The NMI line: it arrives at LINT1 of the local APIC. */
+  nmi(): void {
+    const { localPin } = this.parts.localApic.parts;
+    localPin(1, true);
+    localPin(1, false);
   }
 
   /** Tells devices what time it is. Call before giving them something from outside: typed bytes, the end of a disk request. */
@@ -289,14 +367,14 @@ export class Machine {
   /** What the screen shows now: a copy of the registers, and the video memory itself. */
   view(): DisplayView {
     const memory = new Uint8Array(this.memory.buffer, this.plan.videoMemory, this.plan.videoMemoryBytes);
-    return { display: this.display.parts.display(), memory };
+    return { display: this.parts.display.parts.display(), memory };
   }
 
   /** Everything but memory pages (RAM and video memory, which `memoryAreas` names). Call between slices. */
   save(): SavedMachine {
     const { processor } = this;
     return {
-      version: 1,
+      version: SAVED_MACHINE_VERSION,
       time: this.clock.now(),
       instructions: processor.instructions,
       processor: saveProcessor(processor),
@@ -319,6 +397,7 @@ export class Machine {
     processor.cpu.timestampOffset = state.timestampOffset;
     processor.system.apicBase = state.apicBase;
     processor.instructions = state.instructions;
+    processor.system.counters.restart();
     processor.setInterruptRequest(this.board.interruptRequested);
     this.pendingStop = undefined;
   }

@@ -1,10 +1,10 @@
 /** The state of a whole machine but its memory pages, as plain data: what suspend, snapshots and migration carry. */
-import { nested, pod, u32, whole, type Field, type Nanoseconds } from '@tomei/kit';
+import { nested, pod, whole, type Field, type Nanoseconds } from '@tomei/kit';
 import type { SavedBoard } from '../machine/board.ts';
 import { processorState, type ProcessorState } from './processor-state.ts';
 
 /** What this version writes. Older states are brought here by `MIGRATIONS` in `snapshot-state.ts`. */
-export const SAVED_MACHINE_VERSION = 1;
+export const SAVED_MACHINE_VERSION = 2;
 
 export interface SavedMachine {
   readonly version: number;
@@ -41,7 +41,7 @@ const savedMachine = pod({
   instructions: whole(),
   processor: nested(processorState),
   timestampOffset: bigint64,
-  apicBase: u32(),
+  apicBase: whole(),
   board,
 });
 

@@ -52,46 +52,124 @@ const MEMORY_OPS: Readonly<Record<string, readonly [bytes: readonly number[], al
   'v128.store': [[0xfd, 0x0b], 4],
 };
 
+/** A growing sequence of bytes. */
+class Bytes {
+  private data = new Uint8Array(256);
+  private used = 0;
+
+  get length(): number {
+    return this.used;
+  }
+  /** What has been written so far. Valid until more is written. */
+  get view(): Uint8Array {
+    return this.data.subarray(0, this.used);
+  }
+  /** Takes back all but the first `length` bytes. */
+  truncate(length: number): void {
+    this.used = Math.min(this.used, length);
+  }
+  private room(bytes: number): void {
+    if (this.used + bytes <= this.data.length) return;
+    const larger = new Uint8Array(Math.max(this.data.length * 2, this.used + bytes));
+    larger.set(this.view);
+    this.data = larger;
+  }
+  byte(value: number): void {
+    if (this.used === this.data.length) this.room(1);
+    this.data[this.used++] = value;
+  }
+  write(bytes: ArrayLike<number>): void {
+    this.room(bytes.length);
+    this.data.set(bytes, this.used);
+    this.used += bytes.length;
+  }
+  unsigned(n: number): void {
+    n >>>= 0;
+    while (n > 0x7f) {
+      this.byte((n & 0x7f) | 0x80);
+      n >>>= 7;
+    }
+    this.byte(n);
+  }
+  signed32(n: number): void {
+    n |= 0;
+    while (n < -64 || n > 63) {
+      this.byte((n & 0x7f) | 0x80);
+      n >>= 7;
+    }
+    this.byte(n & 0x7f);
+  }
+}
+
 /** A growing sequence of instructions. Methods append and return `this`, so that code reads in the order it runs. */
 export class Code {
-  readonly bytes: number[] = [];
+  private readonly out = new Bytes();
 
+  get length(): number {
+    return this.out.length;
+  }
+  /** The instructions so far. Valid until more are appended. */
+  get bytes(): Uint8Array {
+    return this.out.view;
+  }
+  /** Takes back all but the first `length` bytes. */
+  truncate(length: number): void {
+    this.out.truncate(length);
+  }
   raw(...bytes: number[]): this {
-    for (const b of bytes) this.bytes.push(b);
+    this.out.write(bytes);
+    return this;
+  }
+  private with(opcode: number, n: number): this {
+    this.out.byte(opcode);
+    this.out.unsigned(n);
+    return this;
+  }
+  private plain(opcode: number): this {
+    this.out.byte(opcode);
     return this;
   }
   /** A numeric instruction, with lane indices where it takes them. */
   op(name: string, ...lanes: number[]): this {
-    return this.raw(...opInfo(name).bytes, ...lanes);
+    const { bytes } = opInfo(name);
+    for (let i = 0; i < bytes.length; i++) this.out.byte(bytes[i]!);
+    for (let i = 0; i < lanes.length; i++) this.out.byte(lanes[i]!);
+    return this;
   }
   i32(n: number): this {
-    return this.raw(0x41, ...signedLeb(n | 0));
+    this.out.byte(0x41);
+    this.out.signed32(n);
+    return this;
   }
   i64(n: bigint): this {
     return this.raw(0x42, ...signedLeb(n));
   }
   v128(n: bigint): this {
     this.raw(0xfd, 0x0c);
-    for (let i = 0; i < 16; i++) this.raw(Number((n >> BigInt(8 * i)) & 0xffn));
+    for (let i = 0; i < 16; i++) this.out.byte(Number((n >> BigInt(8 * i)) & 0xffn));
     return this;
   }
   get(local: number): this {
-    return this.raw(0x20, ...unsignedLeb(local));
+    return this.with(0x20, local);
   }
   set(local: number): this {
-    return this.raw(0x21, ...unsignedLeb(local));
+    return this.with(0x21, local);
   }
   tee(local: number): this {
-    return this.raw(0x22, ...unsignedLeb(local));
+    return this.with(0x22, local);
   }
   globalGet(index: number): this {
-    return this.raw(0x23, ...unsignedLeb(index));
+    return this.with(0x23, index);
   }
   /** A load or store; the address (and value) are on the stack. Alignment hints are 1: guests are unaligned at will. */
   memory(name: string, offset = 0): this {
     const found = MEMORY_OPS[name];
     if (found === undefined) throw new Error(`no memory instruction '${name}'`);
-    return this.raw(...found[0], 0, ...unsignedLeb(offset));
+    const opcode = found[0];
+    for (let i = 0; i < opcode.length; i++) this.out.byte(opcode[i]!);
+    this.out.byte(0);
+    this.out.unsigned(offset);
+    return this;
   }
   block(): this {
     return this.raw(0x02, VOID_BLOCK);
@@ -103,16 +181,16 @@ export class Code {
     return this.raw(0x04, VOID_BLOCK);
   }
   else(): this {
-    return this.raw(0x05);
+    return this.plain(0x05);
   }
   end(): this {
-    return this.raw(0x0b);
+    return this.plain(0x0b);
   }
   br(depth: number): this {
-    return this.raw(0x0c, ...unsignedLeb(depth));
+    return this.with(0x0c, depth);
   }
   brIf(depth: number): this {
-    return this.raw(0x0d, ...unsignedLeb(depth));
+    return this.with(0x0d, depth);
   }
   brTable(depths: readonly number[], otherwise: number): this {
     this.raw(0x0e, ...unsignedLeb(depths.length));
@@ -120,25 +198,32 @@ export class Code {
     return this.raw(...unsignedLeb(otherwise));
   }
   return(): this {
-    return this.raw(0x0f);
+    return this.plain(0x0f);
   }
   call(index: number): this {
-    return this.raw(0x10, ...unsignedLeb(index));
+    return this.with(0x10, index);
   }
-  callIndirect(type: number): this {
-    return this.raw(0x11, ...unsignedLeb(type), 0);
+  callIndirect(type: number, table = 0): this {
+    return this.raw(0x11, ...unsignedLeb(type), ...unsignedLeb(table));
+  }
+  /** Ends the function with a call that takes its place (tail calls, core specification 3.0). */
+  returnCall(index: number): this {
+    return this.with(0x12, index);
+  }
+  returnCallIndirect(type: number, table = 0): this {
+    return this.raw(0x13, ...unsignedLeb(type), ...unsignedLeb(table));
   }
   drop(): this {
-    return this.raw(0x1a);
+    return this.plain(0x1a);
   }
   select(): this {
-    return this.raw(0x1b);
+    return this.plain(0x1b);
   }
   unreachable(): this {
-    return this.raw(0x00);
+    return this.plain(0x00);
   }
   append(other: Code): this {
-    for (const b of other.bytes) this.bytes.push(b);
+    this.out.write(other.bytes);
     return this;
   }
 }
@@ -156,7 +241,9 @@ export class ModuleBuilder {
   private readonly globals: string[] = [];
   private readonly functions: Defined[] = [];
   private readonly exports: { name: string; index: number }[] = [];
+  private readonly tables: string[] = [];
   private tableEntries: readonly number[] = [];
+  private tableExport: string | undefined;
 
   type(signature: Signature): number {
     const at = this.types.indexOf(signature);
@@ -171,6 +258,10 @@ export class ModuleBuilder {
   importGlobal(name: string): number {
     return this.globals.push(name) - 1;
   }
+  /** Imports `env.name` as a table of functions and returns its index; comes before `table`, whose index follows. */
+  importTable(name: string): number {
+    return this.tables.push(name) - 1;
+  }
   /** Adds a function; `locals` are those after the parameters. Returns its index. */
   function(signature: Signature, locals: readonly ValueType[], code: Code, exportAs?: string): number {
     const index = this.imports.length + this.functions.push({ type: this.type(signature), locals, code }) - 1;
@@ -181,25 +272,27 @@ export class ModuleBuilder {
   nextFunction(): number {
     return this.imports.length + this.functions.length;
   }
-  table(functions: readonly number[]): void {
+  /** The module's own table of functions; returns its index. */
+  table(functions: readonly number[], exportAs?: string): number {
     this.tableEntries = functions;
+    this.tableExport = exportAs;
+    return this.tables.length;
   }
 
   /** The module: imports a shared `env.memory` of any size up to 4 GiB. */
   bytes(): Uint8Array<ArrayBuffer> {
-    const out: number[] = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
-    const push = (from: readonly number[]): void => {
-      for (const b of from) out.push(b);
-    };
+    const out = new Bytes();
+    out.write([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
     const name = (s: string): number[] => {
       const text = new TextEncoder().encode(s);
       return [...unsignedLeb(text.length), ...text];
     };
-    const section = (id: number, items: readonly (readonly number[])[]): void => {
-      const body = unsignedLeb(items.length);
-      for (const item of items) for (const b of item) body.push(b);
-      push([id, ...unsignedLeb(body.length)]);
-      push(body);
+    const section = (id: number, items: readonly ArrayLike<number>[]): void => {
+      const count = unsignedLeb(items.length);
+      out.byte(id);
+      out.unsigned(items.reduce((sum, item) => sum + item.length, count.length));
+      out.write(count);
+      for (const item of items) out.write(item);
     };
     const typeOf = (signature: string): number[] => {
       const [params, results] = signature.split(':') as [string, string];
@@ -211,6 +304,7 @@ export class ModuleBuilder {
     section(2, [
       [...env, ...name('memory'), 2, 3, ...unsignedLeb(1), ...unsignedLeb(65536)],
       ...this.globals.map((g) => [...env, ...name(g), 3, 0x7f, 0]),
+      ...this.tables.map((t) => [...env, ...name(t), 1, 0x70, 0, 0]),
       ...this.imports.map((f) => [...env, ...name(f.name), 0, ...unsignedLeb(f.type)]),
     ]);
     section(
@@ -219,12 +313,20 @@ export class ModuleBuilder {
     );
     const entries = this.tableEntries;
     if (entries.length > 0) section(4, [[0x70, 0, ...unsignedLeb(entries.length)]]);
-    section(
-      7,
-      this.exports.map((e) => [...name(e.name), 0, ...unsignedLeb(e.index)]),
-    );
+    section(7, [
+      ...this.exports.map((e) => [...name(e.name), 0, ...unsignedLeb(e.index)]),
+      ...(this.tableExport === undefined ? [] : [[...name(this.tableExport), 1, ...unsignedLeb(this.tables.length)]]),
+    ]);
     if (entries.length > 0)
-      section(9, [[0, 0x41, 0, 0x0b, ...unsignedLeb(entries.length), ...entries.flatMap((f) => unsignedLeb(f))]]);
+      section(9, [
+        [
+          ...(this.tables.length === 0 ? [0] : [2, ...unsignedLeb(this.tables.length)]),
+          ...[0x41, 0, 0x0b],
+          ...(this.tables.length === 0 ? [] : [0]),
+          ...unsignedLeb(entries.length),
+          ...entries.flatMap((f) => unsignedLeb(f)),
+        ],
+      ]);
     section(
       10,
       this.functions.map((f) => {
@@ -235,13 +337,14 @@ export class ModuleBuilder {
           else groups.push([t, 1]);
         }
         const head = [...unsignedLeb(groups.length), ...groups.flatMap(([t, n]) => [...unsignedLeb(n), TYPE_BYTE[t]])];
-        const size = unsignedLeb(head.length + f.code.bytes.length + 1);
-        const body = size.concat(head);
-        for (const b of f.code.bytes) body.push(b);
-        body.push(0x0b);
-        return body;
+        const body = new Bytes();
+        body.unsigned(head.length + f.code.length + 1);
+        body.write(head);
+        body.write(f.code.bytes);
+        body.byte(0x0b);
+        return body.view;
       }),
     );
-    return Uint8Array.from(out);
+    return Uint8Array.from(out.view);
   }
 }

@@ -63,6 +63,10 @@ export class FlagsBuild extends ValueBuild {
     }
     return image;
   }
+  keepFlags(): () => void {
+    const kept = [OFFSET.flagResult, OFFSET.flagAux].map((at) => [at, this.variable(this.loadField(at))] as const);
+    return () => kept.forEach(([at, words]) => this.storeField(at, words.get()));
+  }
   setStatusFlags(image: Value): void {
     const i = (n: number): Value => this.imm(n);
     const bit = (n: number): Value => this.op('i32.and', [this.op('i32.shr_u', [image, i(n)]), i(1)]);

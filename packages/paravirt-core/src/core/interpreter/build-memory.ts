@@ -1,5 +1,6 @@
 /** Faults, transfers, calls into the core, and memory through the TLB. */
-import { EXCEPTION, type MemoryType, type SegmentRef, type SlotField } from '../../isa/build.ts';
+import { EFLAGS, EXCEPTION, type MemoryType, type SegmentRef, type SlotField } from '../../isa/build.ts';
+import { CR0 } from '../cpu.ts';
 import { OFFSET, SEGMENT, UNIT_OF, segmentOffset } from '../layout.ts';
 import { FlagsBuild } from './build-flags.ts';
 import { RECORD, STATUS } from './record.ts';
@@ -77,11 +78,17 @@ export class MemoryBuild extends FlagsBuild {
     if (this.frame.labels !== null) throw new Error('a repeated instruction lies behind a call');
     const left = this.op('i32.sub', [this.loadField(OFFSET.pollBudget), this.imm(1)]);
     this.storeField(OFFSET.pollBudget, left);
-    this.if(this.op('i32.lt_s', [left, this.imm(0)]), () => void this.code.i32(STATUS.restart).return());
+    const leaves = this.op('i32.or', [this.op('i32.lt_s', [left, this.imm(0)]), this.loadField(OFFSET.exit)]);
+    this.if(leaves, () => void this.code.i32(STATUS.restart).return());
   }
   /** The checks that come before the semantics: privilege, availability of the unit. */
   prologue(): void {
     const { row } = this.form;
+    if (row.protectedOnly === true) {
+      const enabled = this.op('i32.and', [this.loadField(OFFSET.cr0), this.imm(CR0.PE)]);
+      const virtual = this.op('i32.and', [this.loadField(OFFSET.systemFlags), this.imm(EFLAGS.VM)]);
+      this.if(this.op('i32.or', [this.op('i32.eqz', [enabled]), virtual]), () => this.raise(EXCEPTION.UD));
+    }
     if (row.cpl0 === true) this.if(this.loadField(OFFSET.cpl), () => this.raise(EXCEPTION.GP, 0));
     if (row.unit !== undefined) {
       const mask = UNIT_OF[row.unit];
@@ -124,7 +131,14 @@ export class MemoryBuild extends FlagsBuild {
    * One access: `fast` with the host address on the stack where segment, rights and page allow it at once, else `slow`. Three tests
    * that the host predicts cost less than one that depends on all of them. `host`, where given, keeps the address; 0 after `slow`.
    */
-  private reach(place: Place, bytes: number, write: boolean, fast: () => void, slow: () => void, host?: number): void {
+  protected reach(
+    place: Place,
+    bytes: number,
+    write: boolean,
+    fast: () => void,
+    slow: () => void,
+    host?: number,
+  ): void {
     const { code, locals, frame } = this;
     const s = place.segment;
     const linear = locals.take('i'),
@@ -166,7 +180,7 @@ export class MemoryBuild extends FlagsBuild {
     code.end();
   }
   /** A segment and an offset in it. */
-  private place(segment: SegmentRef, offset: Value): Place {
+  protected place(segment: SegmentRef, offset: Value): Place {
     return { segment: this.segmentBase(segment), offset };
   }
   /** Calls the core for an access, with the segment register's address, the offset and the size. */
@@ -178,7 +192,7 @@ export class MemoryBuild extends FlagsBuild {
     if (value !== undefined) this.push(value);
     this.code.call(this.imports.service(service, value === undefined ? 3 : 4));
   }
-  private readSlowly(place: Place, type: MemoryType, service: string, result: number): void {
+  protected readSlowly(place: Place, type: MemoryType, service: string, result: number): void {
     const { code } = this,
       bytes = BYTES[type];
     this.callCore(place, bytes, service);
@@ -189,7 +203,7 @@ export class MemoryBuild extends FlagsBuild {
     if (bytes > 4) code.get(this.frame.cpu).memory(LOAD[type], OFFSET.scratch).set(result);
     this.leaveSoon();
   }
-  private writeSlowly(place: Place, type: MemoryType, value: Value): void {
+  protected writeSlowly(place: Place, type: MemoryType, value: Value): void {
     const bytes = BYTES[type];
     if (bytes > 4) this.storeField(OFFSET.scratch, value, STORE[type]);
     this.callCore(place, bytes, 'writeMemory', bytes > 4 ? this.imm(0) : value);
@@ -198,15 +212,24 @@ export class MemoryBuild extends FlagsBuild {
     this.leaveSoon();
   }
   /**
-   * A device answered and asked to leave. Inline handlers leave at the next transfer, by giving their budget back; handlers
-   * behind a call are followed by a check anyway.
+   * A device or a breakpoint asked to leave behind this instruction. Inline handlers go on from a copy of their record that nothing
+   * but the end of the run follows, and those that transfer give their budget back; handlers behind a call are followed by a check
+   * anyway.
    */
   protected leaveSoon(): void {
     const { code, frame } = this;
     if (frame.labels === null) return;
     code.get(frame.cpu).memory('i32.load', OFFSET.exit).if();
-    code.get(frame.cpu).get(frame.cpu).memory('i32.load', OFFSET.instructionsReturned).get(frame.left).op('i32.add');
-    code.memory('i32.store', OFFSET.instructionsReturned).i32(0).set(frame.left).end();
+    if (this.form.row.transfers === true) {
+      code.get(frame.cpu).get(frame.cpu).memory('i32.load', OFFSET.instructionsReturned).get(frame.left).op('i32.add');
+      code.memory('i32.store', OFFSET.instructionsReturned).i32(0).set(frame.left);
+    } else {
+      // `start` moves along, so that the count stays what it is.
+      code.get(frame.start).get(frame.record).op('i32.sub').set(frame.start);
+      code.get(frame.record).call(this.imports.service('leaveAfter', 1)).tee(frame.record);
+      code.get(frame.start).op('i32.add').set(frame.start);
+    }
+    code.end();
   }
   protected alignmentChecked(segment: SegmentRef, offset: Value, type: MemoryType): void {
     if (type !== 'v128' || this.form.row.aligned !== true) return;
@@ -286,7 +309,7 @@ export class MemoryBuild extends FlagsBuild {
 }
 
 /** A segment register's block as an address and a static offset, and an offset in the segment. */
-interface Place {
+export interface Place {
   readonly segment: { readonly at: Value; readonly offset: number };
   readonly offset: Value;
 }

@@ -3,9 +3,12 @@
  * own below this one; here are the operands. The same class writes handlers that lie inline under the dispatch and handlers behind a
  * call; they differ in how they end.
  */
-import type { Build, MemoryType, Operand, Size } from '../../isa/build.ts';
+import { CS, type Build, type MemoryType, type Operand, type Size } from '../../isa/build.ts';
 import type { OperandSpec } from '../../isa/model.ts';
 import { plainOperand } from '../../isa/operand.ts';
+import { ES } from '../../isa/x87.ts';
+import { OFFSET, SEGMENT, segmentOffset } from '../layout.ts';
+import type { Code } from '../../wasm/module.ts';
 import { MemoryBuild } from './build-memory.ts';
 import { RECORD } from './record.ts';
 import { LOAD, MASK, STORE, integerType, type Value } from './value.ts';
@@ -40,6 +43,8 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
       case 'reg':
       case 'opreg':
         return this.registerOperand(RECORD.reg, size);
+      case 'xmm0':
+        return this.plain(() => this.loadField(OFFSET.xmm, 'v128.load', 'v'));
       case 'fixed':
         return this.plain(
           () => this.getRegister(size, spec.register!),
@@ -84,14 +89,14 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
   private narrow(size: Size, v: Value): Value {
     return size === 32 ? v : this.op('i32.and', [v, this.imm(MASK[size])]);
   }
-  private relativeTarget(): Value {
+  protected relativeTarget(): Value {
     const target = this.op('i32.add', [{ type: 'i', local: this.frame.pageEip }, this.recordField(RECORD.immediate)]);
     return this.size === 16 ? this.op('i32.and', [target, this.imm(0xffff)]) : target;
   }
-  private plain(read: () => Value, write?: (v: Value) => void): Operand<Value> {
+  protected plain(read: () => Value, write?: (v: Value) => void): Operand<Value> {
     return plainOperand(this.form.row, read, write);
   }
-  private registerOperand(field: number, size: Size): Operand<Value> {
+  protected registerOperand(field: number, size: Size): Operand<Value> {
     const address = (): Value => this.recordField(field, 'i32.load16_u');
     return {
       ...this.plain(
@@ -113,27 +118,51 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
     return {
       ...this.plain(
         () => {
-          this.code
-            .get(this.frame.record)
-            .memory('i32.load16_u', field)
-            .memory(half ? 'v128.load64_zero' : 'v128.load');
+          this.wideAddress(spec, field, false).memory(half ? 'v128.load64_zero' : 'v128.load');
           return this.pop('v');
         },
         (v) => {
-          this.code.get(this.frame.record).memory('i32.load16_u', field);
+          this.wideAddress(spec, field, true);
           this.push(v);
           if (!half) this.code.memory('v128.store');
           else {
             // Sign and exponent of the x87 register that an MMX register lies in become ones (SDM vol. 1, 9.5.1).
             this.code.op('i64x2.extract_lane', 0).memory('i64.store');
-            this.code.get(this.frame.record).memory('i32.load16_u', field).i32(0xffff).memory('i32.store16', 8);
+            this.wideAddress(spec, field, true).i32(0xffff).memory('i32.store16', 8);
           }
         },
       ),
-      address: () => this.recordField(field, 'i32.load16_u'),
+      address: () => {
+        this.wideAddress(spec, field, false);
+        return this.pop('i');
+      },
     };
   }
-  private effectiveOffset(): () => Value {
+  /** Pushes where the MMX or XMM register of an operand lies. */
+  protected wideAddress(_spec: OperandSpec, field: number, _written: boolean): Code {
+    return this.code.get(this.frame.record).memory('i32.load16_u', field);
+  }
+  /**
+   * What the x87 unit remembers of an instruction that is no control instruction: where it began, and where its operand lay. The opcode
+   * is noted only when an unmasked exception waits (SDM vol. 1, 8.1.9).
+   */
+  recordPointers(memory: Operand<Value> | undefined): void {
+    this.storeField(OFFSET.fpuIp, this.currentEip());
+    this.storeField(OFFSET.fpuCs, this.loadField(segmentOffset(CS) + SEGMENT.selector));
+    if (memory !== undefined) {
+      this.storeField(OFFSET.fpuDp, memory.offset());
+      this.push(this.segmentAddress()).memory('i32.load', SEGMENT.selector);
+      this.storeField(OFFSET.fpuDs, this.pop('i'));
+    }
+    const waiting = this.op('i32.and', [this.loadField(OFFSET.fpuStatus), this.imm(ES)]);
+    this.if(waiting, () =>
+      this.storeField(
+        OFFSET.fpuOpcode,
+        this.op('i32.and', [this.recordField(RECORD.opcode, 'i32.load16_u'), this.imm(0x7ff)]),
+      ),
+    );
+  }
+  protected effectiveOffset(): () => Value {
     let known: Value | undefined;
     return () => {
       if (known !== undefined) return known;

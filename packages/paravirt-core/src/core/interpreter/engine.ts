@@ -30,13 +30,36 @@ export interface Engine {
   run(entry: number, budget: number): number;
 }
 
+/** What compiled code shares with the interpreter (jit/). */
+export interface Regions {
+  /** Functions (left) -> REGION, by the place that records of PSEUDO.region name. */
+  readonly table: WebAssembly.Table;
+  /** Landings on one record after which `hot` is called; 0 = never. */
+  readonly hotLandings: number;
+  /** Control landed so often on a record: the record to go on with. */
+  hot(record: number): number;
+}
+export interface Interpreter extends Engine {
+  /** (target, left) -> REGION: the way from one region to another. */
+  readonly chain: (target: number, left: number) => number;
+  /** Handlers behind a call: (record) -> STATUS. */
+  readonly handlers: WebAssembly.Table;
+}
+
+const NO_REGIONS: Regions = {
+  table: new WebAssembly.Table({ element: 'anyfunc', initial: 1 }),
+  hotLandings: 0,
+  hot: (record) => record,
+};
+
 /** Binds services: a recorded fault comes back as a flag that handlers test, any other error is a bug and goes up. */
 export function instantiateInterpreter(
   { generated, module }: Compiled,
   cpu: Cpu,
   services: Readonly<Record<string, Service>>,
   leaves: Readonly<Record<string, Leaf>>,
-): Engine {
+  regions: Regions = NO_REGIONS,
+): Interpreter {
   const fault = (cpu.base + OFFSET.fault) >> 2;
   const bind =
     (service: Service) =>
@@ -52,13 +75,24 @@ export function instantiateInterpreter(
   const env: Record<string, unknown> = {
     memory: cpu.memory,
     cpu: new WebAssembly.Global({ value: 'i32', mutable: false }, cpu.base),
+    hotLandings: new WebAssembly.Global({ value: 'i32', mutable: false }, regions.hotLandings),
+    regions: regions.table,
   };
   for (const wanted of generated.imports) {
-    const found = wanted.kind === 'service' ? services[wanted.name] : undefined;
+    const found =
+      wanted.kind !== 'service'
+        ? undefined
+        : wanted.name === 'hot'
+          ? (r: number) => regions.hot(r)
+          : services[wanted.name];
     const leaf = wanted.kind === 'leaf' ? leaves[wanted.name] : undefined;
     if (found === undefined && leaf === undefined) throw new Error(`the core has no ${wanted.kind} '${wanted.name}'`);
     env[importName(wanted)] = found !== undefined ? bind(found) : leaf!;
   }
   const { exports } = new WebAssembly.Instance(module, { env });
-  return { run: exports['run'] as Engine['run'] };
+  return {
+    run: exports['run'] as Engine['run'],
+    chain: exports['chain'] as Interpreter['chain'],
+    handlers: exports['handlers'] as WebAssembly.Table,
+  };
 }

@@ -6,13 +6,14 @@
  */
 import { Code, ModuleBuilder } from '../../wasm/module.ts';
 import { CS, EXCEPTION, type Semantics } from '../../isa/build.ts';
-import { elementSizeOf } from '../../isa/forms.ts';
+import { elementSizeOf, recordsPointers } from '../../isa/forms.ts';
 import { repeated } from '../../isa/repeat.ts';
 import type { Form } from '../../isa/model.ts';
-import { CODE_TLB_ENTRIES, OFFSET, SEGMENT, segmentOffset } from '../layout.ts';
+import { OFFSET, SEGMENT, segmentOffset } from '../layout.ts';
+import { chainFunction, codeTlbEntry, type Indices } from './chain.ts';
 import { HandlerBuild } from './emit.ts';
 import { Locals, type Frame, type Imports, type Value } from './value.ts';
-import { PSEUDO, PSEUDO_COUNT, RECORD, RECORD_BYTES, RECORD_SHIFT, RUN, STATUS } from './record.ts';
+import { PSEUDO, PSEUDO_COUNT, RECORD, RECORD_BYTES, RECORD_SHIFT, REGION, RUN, STATUS } from './record.ts';
 
 /** Services and leaves that handlers call: name and types of the parameters, one letter each; all return an i32. */
 export interface ServiceImport {
@@ -34,24 +35,30 @@ const isInline = (form: Form): boolean => form.row.hot === true && form.size ===
 
 export const importName = (i: ServiceImport): string => `${i.kind}.${i.name}.${i.parameters}`;
 
-/** The semantics of a form, with its repeat prefix. */
-function meaning(build: HandlerBuild, form: Form): void {
+/** Emits the semantics of a form, with its repeat prefix. */
+export function meaning(build: HandlerBuild, form: Form): void {
   build.prologue();
   const operands = build.operands();
   const semantics: Semantics = form.row.semantics;
   if (form.row.repeat === undefined) semantics<Value>(build, ...operands);
   else repeated<Value>(build, form, elementSizeOf(form), () => semantics<Value>(build, ...operands));
+  if (recordsPointers(form.row)) build.recordPointers(operands.find((each) => each.isMemory));
 }
 
-/** Collects what the handlers call; functions get their indices before any code is written. */
-class ImportList implements Imports {
+/** Collects what code calls, as it is first called. Indices count from `first`: a module's other imports come before. */
+export class ImportList implements Imports {
   readonly list: ServiceImport[] = [];
+  private readonly first: number;
   private readonly index = new Map<string, number>();
+
+  constructor(first = 0) {
+    this.first = first;
+  }
   private find(kind: ServiceImport['kind'], name: string, parameters: string): number {
     const key = `${kind}.${name}.${parameters}`;
     let at = this.index.get(key);
     if (at === undefined) {
-      at = this.list.push({ kind, name, parameters }) - 1;
+      at = this.first + this.list.push({ kind, name, parameters }) - 1;
       this.index.set(key, at);
     }
     return at;
@@ -69,6 +76,7 @@ export function generateInterpreter(forms: readonly Form[]): GeneratedInterprete
   const imports = new ImportList();
   imports.service('resolve', 1);
   imports.service('cross', 1);
+  imports.service('hot', 1);
   emitAll(forms, imports, new ModuleBuilder(), false);
   const module = new ModuleBuilder();
   for (const i of imports.list) module.importFunction(importName(i), `${i.parameters}:i`);
@@ -87,12 +95,19 @@ function emitAll(
   const handlerOf = new Uint16Array(forms.length);
   inline.forEach((f, i) => (handlerOf[f.index] = PSEUDO_COUNT + i));
   outline.forEach((f, i) => (handlerOf[f.index] = PSEUDO_COUNT + inline.length + i));
-  const cpuGlobal = module.importGlobal('cpu');
+  const cpuGlobal = module.importGlobal('cpu'),
+    hotLandings = module.importGlobal('hotLandings');
+  const regions = module.importTable('regions');
   const functions = outline.map((form) => outlineHandler(form, imports, module, cpuGlobal, define));
-  if (define) module.table(functions);
+  const handlers = define ? module.table(functions, 'handlers') : 0;
   const handlerType = module.type('i:i');
-  const run = runFunction(inline, imports, cpuGlobal, handlerType);
-  if (define) module.function('ii:i', run.locals, run.code, 'run');
+  const indices = { cpuGlobal, hotLandings, handlerType, handlers, regions };
+  const run = runFunction(inline, imports, indices);
+  if (define) {
+    module.function('ii:i', run.locals, run.code, 'run');
+    const chain = chainFunction(indices);
+    module.function('ii:i', chain.locals, chain.code, 'chain');
+  }
   return { handlerOf, inlineCount: inline.length };
 }
 
@@ -116,6 +131,7 @@ function outlineHandler(
   const frame: Frame = {
     cpu,
     record: 0,
+    start: 0,
     get tlb() {
       return use(tlb);
     },
@@ -149,8 +165,7 @@ function outlineHandler(
 function runFunction(
   inline: readonly Form[],
   imports: Imports,
-  cpuGlobal: number,
-  handlerType: number,
+  { cpuGlobal, hotLandings, handlerType, handlers: handlerTable, regions }: Indices,
 ): { locals: Locals['types']; code: Code } {
   const entry = 0,
     left = 1;
@@ -166,7 +181,8 @@ function runFunction(
     target = take(),
     map = take(),
     t = take(),
-    tag = take();
+    tag = take(),
+    skip = take();
   const code = new Code();
   const load = (field: number, to: number): void => void code.get(cpu).memory('i32.load', field).set(to);
   const store = (field: number, from: number): void => void code.get(cpu).get(from).memory('i32.store', field);
@@ -223,22 +239,12 @@ function runFunction(
   // Code TLB: linear page and mode must agree. What misses goes to the core, which says which page this is.
   code.get(target).get(cpu).memory('i32.load', segmentCsBase()).op('i32.add').tee(t).i32(-4096).op('i32.and');
   code.get(cpu).memory('i32.load', OFFSET.codeKey).op('i32.or').set(tag);
-  code
-    .get(cpu)
-    .memory('i32.load', OFFSET.codeTlb)
-    .get(t)
-    .i32(12)
-    .op('i32.shr_u')
-    .i32(CODE_TLB_ENTRIES - 1)
-    .op('i32.and')
-    .i32(3)
-    .op('i32.shl')
-    .op('i32.add')
-    .set(map);
+  codeTlbEntry(code, cpu, t, map);
   code.get(map).memory('i32.load', 0).get(tag).op('i32.eq');
   // The page may have been found under another CS: this one has to hold all of it.
   code.get(target).get(t).i32(0xfff).op('i32.and').op('i32.sub').tee(pageEip);
-  code.get(cpu).memory('i32.load', OFFSET.codeBound).op('i32.lt_u').op('i32.and').if();
+  code.get(cpu).memory('i32.load', OFFSET.codeSkew).op('i32.add');
+  code.get(cpu).memory('i32.load', OFFSET.codeBound).op('i32.le_u').op('i32.and').if();
   code.get(map).memory('i32.load', 4).set(map);
   store(OFFSET.pageEip, pageEip);
   store(OFFSET.pageMap, map);
@@ -263,6 +269,11 @@ function runFunction(
   load(OFFSET.pageEip, pageEip);
   load(OFFSET.pageMap, map);
   code.end(); // $found
+  code.get(record).get(record).memory('i32.load16_u', RECORD.landings).i32(1).op('i32.add').tee(t);
+  code.memory('i32.store16', RECORD.landings);
+  code.get(t).globalGet(hotLandings).op('i32.eq').if();
+  code.get(record).call(imports.service('hot', 1)).set(record);
+  code.end();
   code.get(record).set(start);
 
   code.block(); // $jump
@@ -292,7 +303,7 @@ function runFunction(
     const d = depths(total);
     code.get(record);
     code.get(record).memory('i32.load16_u', RECORD.handler).i32(total).op('i32.sub');
-    code.callIndirect(handlerType).tee(t);
+    code.callIndirect(handlerType, handlerTable).tee(t);
     code.if();
     code
       .get(t)
@@ -304,7 +315,7 @@ function runFunction(
     eip(false);
     code.set(target);
     store(OFFSET.eip, target);
-    returning(RUN.exit);
+    returning(RUN.restart);
     code.end();
     load(OFFSET.eip, target);
     code.get(cpu).memory('i32.load', OFFSET.exit).if();
@@ -329,6 +340,7 @@ function runFunction(
     const frame: Frame = {
       cpu,
       record,
+      start,
       tlb,
       readBit,
       writeBit,
@@ -428,6 +440,37 @@ function runFunction(
         code.get(record).memory('i32.load', RECORD.displacement).op('i32.add').i32(0xffff).op('i32.and');
         code.memory('i32.store', OFFSET.address16);
         code.get(left).i32(1).op('i32.add').set(left).br(d.seq);
+        break;
+      case PSEUDO.region:
+        // Only the map leads here, so nothing is counted yet.
+        code.get(record).memory('i32.load', RECORD.displacement).get(cpu).memory('i32.load', OFFSET.compiledMode);
+        code.op('i32.ne').get(skip).op('i32.or').if();
+        code.i32(0).set(skip);
+        code
+          .get(record)
+          .memory('i32.load', RECORD.immediate2)
+          .tee(record)
+          .set(start)
+          .br(d.dispatch + 1);
+        code.end();
+        code.get(left).get(record).memory('i32.load', RECORD.immediate).callIndirect(handlerType, regions).set(t);
+        code.get(t).i32(REGION.bail).op('i32.eq').set(skip);
+        load(OFFSET.instructionsLeft, left);
+        load(OFFSET.eip, target);
+        code.get(t).i32(REGION.fault).op('i32.eq').if();
+        returning(RUN.fault);
+        code.end();
+        code.get(t).i32(REGION.restart).op('i32.eq').if();
+        returning(RUN.restart);
+        code.end();
+        code.get(cpu).memory('i32.load', OFFSET.exit).if();
+        returning(RUN.exit);
+        code.end();
+        code.get(left).i32(0).op('i32.le_s').if();
+        returning(RUN.budget);
+        code.end();
+        forgetPage();
+        code.br(d.lookup);
         break;
       default:
         code.unreachable();

@@ -20,6 +20,7 @@ const ZERO = CPU + OFFSET.zero;
 beforeEach(() => new Uint8Array(memory.buffer).fill(0xee, AT));
 
 interface Fields {
+  readonly landings: number;
   handler: number;
   length: number;
   scale: number;
@@ -32,6 +33,7 @@ interface Fields {
   immediate2: number;
   pageOffset: number;
   number: number;
+  opcode: number;
 }
 const BYTE = new Set(['length', 'scale']),
   WORD = new Set(['displacement', 'immediate', 'immediate2']);
@@ -99,6 +101,8 @@ const zeros: Fields = {
   immediate2: 0,
   pageOffset: 0,
   number: 0,
+  opcode: 0,
+  landings: 0,
 };
 
 describe('registers', () => {

@@ -69,7 +69,7 @@ export class RecordWriter {
     data.setInt32(at + RECORD.immediate2, insn.immediate2, true);
     data.setUint16(at + RECORD.pageOffset, pageOffset, true);
     data.setUint16(at + RECORD.number, insn.rm, true);
-    data.setUint32(at + RECORD.number + 2, 0, true);
+    data.setUint32(at + RECORD.opcode, insn.opcode, true);
     return at + RECORD_BYTES;
   }
 

@@ -27,6 +27,10 @@ export const RECORD = {
   pageOffset: 24,
   /** u16: number of the ModRM.rm register where a number is wanted besides an address. */
   number: 26,
+  /** u16: the opcode as the x87 unit notes it. */
+  opcode: 28,
+  /** u16: how often control landed here, modulo 2^16. */
+  landings: 30,
 } as const;
 
 /** Handlers that stand for no instruction; forms follow after them. */
@@ -45,10 +49,20 @@ export const PSEUDO = {
   join: 5,
   /** Puts a 16-bit effective offset into `address16`, for the record that follows. */
   address16: 6,
+  /**
+   * The map's record where compiled code begins: `immediate` is its place in the table of regions, `immediate2` the record of the
+   * instruction itself, `displacement` the mode that it was compiled for.
+   */
+  region: 7,
 } as const;
 export const PSEUDO_COUNT = 8;
 
-/** What `run` returns. */
-export const RUN = { budget: 0, fault: 1, exit: 2 } as const;
+/** What `run` returns; `restart` is between two repetitions, with EIP at their instruction. */
+export const RUN = { budget: 0, fault: 1, exit: 2, restart: 3 } as const;
+/**
+ * What compiled code returns: go on at EIP; or at EIP without entering compiled code there, since it stopped before this instruction;
+ * or a handler that it called said so.
+ */
+export const REGION = { next: 0, bail: 1, fault: 2, restart: 3 } as const;
 /** What a handler behind a call returns. */
 export const STATUS = { next: 0, fault: 1, jump: 2, restart: 3 } as const;

@@ -21,6 +21,8 @@ export interface Imports {
 export interface Frame {
   readonly cpu: number;
   readonly record: number;
+  /** Inline handlers: the record from which instructions are counted. */
+  readonly start: number;
   readonly tlb: number;
   readonly readBit: number;
   readonly writeBit: number;

@@ -21,12 +21,13 @@ export class MemoryDisk implements BlockBackend {
   readonly pending: BlockRequest[] = [];
   /** Everything ever submitted, oldest first. */
   readonly submitted: BlockRequest[] = [];
-  private readonly memory: GuestMemory;
+  private readonly memory: Pick<GuestMemory, 'view'>;
   private readonly immediate: boolean;
   private handler: (id: number, ok: boolean) => void = () => undefined;
 
   constructor(options: {
-    memory: GuestMemory;
+    /** RAM; with staging memory, where the device uses any (`Board.ioView`). */
+    memory: Pick<GuestMemory, 'view'>;
     sectors: number;
     id?: string;
     readOnly?: boolean;

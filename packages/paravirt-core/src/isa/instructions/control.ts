@@ -27,11 +27,15 @@ const poppingAll: Semantics = (b) => {
   b.setRegister(32, ESP, esp);
 };
 
-/** What PUSHF shows: RF and VM read as zero. */
-const pushingFlags: Semantics = (b) =>
-  push(b, b.size, or(b, b.statusFlags(), andImm(b, b.get('systemFlags'), ~(EFLAGS.RF | EFLAGS.VM))));
+/** What PUSHF shows: RF and VM read as zero. In virtual-8086 mode IOPL decides (SDM vol. 3, 20.2.7). */
+const pushingFlags: Semantics = (b) => {
+  const system = b.get('systemFlags'), shown = b.variable(andImm(b, system, ~(EFLAGS.RF | EFLAGS.VM)));
+  b.if(andImm(b, system, EFLAGS.VM), () => shown.set(b.service('shownFlags', b.imm(b.size))));
+  push(b, b.size, or(b, b.statusFlags(), shown.get()));
+};
 const poppingFlags: Semantics = (b) => {
   const { value, esp } = peekStack(b, b.size);
+  b.if(andImm(b, b.get('systemFlags'), EFLAGS.VM), () => void b.service('acceptFlags', value, b.imm(b.size)));
   const system = b.get('systemFlags'), cpl = b.get('cpl');
   // IOPL changes at CPL 0 only, IF when CPL <= IOPL (SDM vol. 2, POPF, table 4-17).
   const always = EFLAGS.TF | EFLAGS.DF | EFLAGS.NT | (b.size === 32 ? EFLAGS.AC | EFLAGS.ID : 0);

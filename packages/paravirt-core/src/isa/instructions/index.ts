@@ -10,8 +10,12 @@ import { packedShift } from './packed-shift.ts';
 import { packedShuffle } from './packed-shuffle.ts';
 import { shift } from './shift.ts';
 import { sseConvert } from './sse-convert.ts';
+import { sse3 } from './sse3.ts';
+import { sse41 } from './sse4-1.ts';
+import { sse42 } from './sse4-2.ts';
 import { sseFloat } from './sse-float.ts';
 import { sseMove } from './sse-move.ts';
+import { ssse3 } from './ssse3.ts';
 import { string } from './string.ts';
 import { system } from './system.ts';
 import { x87Arith } from './x87-arith.ts';
@@ -24,5 +28,6 @@ export const families: readonly (readonly Row[])[] = [
   mov, arith, bits, shift, mulDiv, control, string, system,
   x87Control, x87LoadStore, x87Arith, x87Compare, x87Transcendental,
   sseMove, packedInteger, packedShift, packedShuffle, sseFloat, sseConvert,
+  sse3, ssse3, sse41, sse42,
 ];
 export const allRows: readonly Row[] = families.flat();

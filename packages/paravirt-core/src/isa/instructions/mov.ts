@@ -1,5 +1,5 @@
 /** Moves, exchanges, extensions, address loads and flag moves (SDM vol. 2: MOV XCHG MOVZX MOVSX LEA CBW CWD LAHF SAHF XLAT ...). */
-import { EAX, EBX, EDX, EFLAGS, EXCEPTION, type Build, type Semantics, type Size } from '../build.ts';
+import { EAX, EBX, EDX, EFLAGS, type Build, type Semantics, type Size } from '../build.ts';
 import { al, family, imm8, immv, m, moffs8, moffsv, or8, orv, r, r8, rax, rm16, rm8, rmv, row, rv, rw, w } from '../dsl.ts';
 import { add, andImm, eqz, gtU, or, shlImm, shrImm, shrS, signExtend, wrapAddress, xor } from '../ops.ts';
 
@@ -27,24 +27,24 @@ const flagsToAh: Semantics = (b) => {
 const ahToFlags: Semantics = (b) =>
   b.setStatusFlags(or(b, andImm(b, b.getRegister(8, 4), STATUS_IN_AH), shlImm(b, b.flag('O'), 11)));
 
-/** CLI and STI need CPL <= IOPL (SDM vol. 2, CLI; virtual-8086 mode and VME are not there yet). */
-function checkIopl<V>(b: Build<V>, system: V): void {
-  b.if(gtU(b, b.get('cpl'), andImm(b, shrImm(b, system, 12), 3)), () => b.raise(EXCEPTION.GP, 0));
+/** CLI and STI with CPL above IOPL: VIF instead of IF, or #GP(0) (SDM vol. 2, CLI and STI). */
+function unlessPrivileged<V>(b: Build<V>, system: V, on: 0 | 1, privileged: () => void): void {
+  b.if(gtU(b, b.get('cpl'), andImm(b, shrImm(b, system, 12), 3)), () => void b.service('changeInterruptFlag', b.imm(on)), privileged);
 }
 const disablingInterrupts: Semantics = (b) => {
   const system = b.get('systemFlags');
-  checkIopl(b, system);
-  b.set('systemFlags', andImm(b, system, ~EFLAGS.IF));
+  unlessPrivileged(b, system, 0, () => b.set('systemFlags', andImm(b, system, ~EFLAGS.IF)));
 };
 const enablingInterrupts: Semantics = (b) => {
   const system = b.get('systemFlags');
-  checkIopl(b, system);
-  const wasOff = eqz(b, andImm(b, system, EFLAGS.IF));
-  b.set('systemFlags', or(b, system, b.imm(EFLAGS.IF)));
-  // The instruction after STI runs before an interrupt is taken, wherever the engine stops next; the core steps it when one waits.
-  b.if(wasOff, () => {
-    b.set('shadow', b.imm(1));
-    b.if(b.get('interruptPending'), () => void b.service('shadowNext'));
+  unlessPrivileged(b, system, 1, () => {
+    const wasOff = eqz(b, andImm(b, system, EFLAGS.IF));
+    b.set('systemFlags', or(b, system, b.imm(EFLAGS.IF)));
+    // The instruction after STI runs before an interrupt is taken, wherever the engine stops next; the core steps it when one waits.
+    b.if(wasOff, () => {
+      b.set('shadow', b.imm(1));
+      b.if(b.get('interruptPending'), () => void b.service('shadowNext'));
+    });
   });
 };
 const changingSystemFlag = (flag: number, on: boolean): Semantics => (b) => {

@@ -1,5 +1,5 @@
 /** Segment registers, descriptor tables, control registers and the processor's identity (SDM vol. 3, 2.8; vol. 2 by name). */
-import { CS, DS, ES, ESP, EXCEPTION, FS, GS, SS, type Semantics } from '../build.ts';
+import { CS, DS, EAX, ECX, ES, ESP, EXCEPTION, FS, GS, SS, type Semantics } from '../build.ts';
 import { creg, dreg, family, m, r, r16, rm16, rmreg32, rmv_m16, row, rv, rw, sreg, w } from '../dsl.ts';
 import type { Row, Traits } from '../model.ts';
 import { andImm, ltU, or, peekStack, push } from '../ops.ts';
@@ -43,14 +43,29 @@ const describing = (kind: 0 | 1): Semantics => (b, dst, src) => {
   b.setFlag('Z', valid);
 };
 const verifying = (kind: 2 | 3): Semantics => (b, src) => b.setFlag('Z', b.service('descriptorVisible', b.imm(kind), andImm(b, src.read(), 0xffff)));
+/** Memory that need not change is only read: it may be read-only. */
 const adjustingRpl: Semantics = (b, dst, src) => {
   const x = dst.read(), rpl = andImm(b, src.read(), 3), lower = ltU(b, andImm(b, x, 3), rpl);
-  dst.write(b.select(lower, or(b, andImm(b, x, 0xfffc), rpl), x));
+  b.if(lower, () => dst.write(or(b, andImm(b, x, 0xfffc), rpl)));
   b.setFlag('Z', lower);
+};
+/** DS:EAX, or the segment of a prefix, is read as a byte (SDM vol. 2, MONITOR); no extensions in ECX, hints of EDX change nothing. */
+const monitoring: Semantics = (b) => {
+  b.service('checkMonitor');
+  b.if(b.getRegister(32, ECX), () => b.raise(EXCEPTION.GP, 0));
+  b.load('operand', b.getRegister(b.addressSize, EAX), 'u8');
+  b.set('monitor', b.imm(1));
+};
+const waitingMonitored: Semantics = (b) => {
+  b.service('checkMonitor');
+  const extensions = b.getRegister(32, ECX);
+  b.if(andImm(b, extensions, ~1), () => b.raise(EXCEPTION.GP, 0));
+  b.service('waitMonitored', extensions);
 };
 const undefinedInstruction: Semantics = (b) => b.raise(EXCEPTION.UD);
 
 const CPL0: Traits = { cpl0: true };
+const PROTECTED: Traits = { protectedOnly: true };
 export const system = family('system', [
   ...stackRows,
   row('push fs', '0F A0', [], pushingSegment(FS), SIZED),
@@ -64,12 +79,12 @@ export const system = family('system', [
   row('lss',  '0F B2 /r', [w(rv), r(m)],          loadSegmentFrom(SS)),
   row('lfs',  '0F B4 /r', [w(rv), r(m)],          loadSegmentFrom(FS)),
   row('lgs',  '0F B5 /r', [w(rv), r(m)],          loadSegmentFrom(GS)),
-  row('sldt', '0F 00 /0', [w(rmv_m16)],           (b, dst) => dst.write(b.service('selector', b.imm(6)))),
-  row('str',  '0F 00 /1', [w(rmv_m16)],           (b, dst) => dst.write(b.service('selector', b.imm(7)))),
-  row('lldt', '0F 00 /2', [r(rm16)],              (b, src) => void b.service('loadLdt', src.read()), CPL0),
-  row('ltr',  '0F 00 /3', [r(rm16)],              (b, src) => void b.service('loadTaskRegister', src.read()), CPL0),
-  row('verr', '0F 00 /4', [r(rm16)],              verifying(2), { flags: 'w=z' }),
-  row('verw', '0F 00 /5', [r(rm16)],              verifying(3), { flags: 'w=z' }),
+  row('sldt', '0F 00 /0', [w(rmv_m16)],           (b, dst) => dst.write(b.service('selector', b.imm(6))), PROTECTED),
+  row('str',  '0F 00 /1', [w(rmv_m16)],           (b, dst) => dst.write(b.service('selector', b.imm(7))), PROTECTED),
+  row('lldt', '0F 00 /2', [r(rm16)],              (b, src) => void b.service('loadLdt', src.read()), { ...PROTECTED, ...CPL0 }),
+  row('ltr',  '0F 00 /3', [r(rm16)],              (b, src) => void b.service('loadTaskRegister', src.read()), { ...PROTECTED, ...CPL0 }),
+  row('verr', '0F 00 /4', [r(rm16)],              verifying(2), { ...PROTECTED, flags: 'w=z' }),
+  row('verw', '0F 00 /5', [r(rm16)],              verifying(3), { ...PROTECTED, flags: 'w=z' }),
   row('sgdt', '0F 01 /0', [w(m)],                 storeTable('gdtBase', 'gdtLimit')),
   row('sidt', '0F 01 /1', [w(m)],                 storeTable('idtBase', 'idtLimit')),
   row('lgdt', '0F 01 /2', [r(m)],                 loadTable('loadGdt'), { ...CPL0, operandSized: true }),
@@ -77,8 +92,8 @@ export const system = family('system', [
   row('smsw', '0F 01 /4', [w(rmv_m16)],           (b, dst) => dst.write(b.get('cr0'))),
   row('lmsw', '0F 01 /6', [r(rm16)],              (b, src) => void b.service('loadMachineStatus', src.read()), CPL0),
   row('invlpg', '0F 01 /7', [r(m)],               (b, at) => void b.service('invalidatePage', b.linear('operand', at.offset())), { ...CPL0, transfers: true }),
-  row('lar',  '0F 02 /r', [rw(rv), r(rmv_m16)],   describing(0), { flags: 'w=z' }),
-  row('lsl',  '0F 03 /r', [rw(rv), r(rmv_m16)],   describing(1), { flags: 'w=z' }),
+  row('lar',  '0F 02 /r', [rw(rv), r(rmv_m16)],   describing(0), { ...PROTECTED, flags: 'w=z' }),
+  row('lsl',  '0F 03 /r', [rw(rv), r(rmv_m16)],   describing(1), { ...PROTECTED, flags: 'w=z' }),
   row('clts', '0F 06',    [],                     (b) => void b.service('clearTaskSwitched'), CPL0),
   row('invd', '0F 08',    [],                     () => {}, CPL0),
   row('wbinvd', '0F 09',  [],                     () => {}, CPL0),
@@ -92,14 +107,18 @@ export const system = family('system', [
   row('wrmsr', '0F 30',   [],                     (b) => void b.service('writeMsr'), CPL0),
   row('rdtsc', '0F 31',   [],                     (b) => void b.service('readTimestamp')),
   row('rdmsr', '0F 32',   [],                     (b) => void b.service('readMsr'), CPL0),
-  row('rdpmc', '0F 33',   [],                     (b) => b.raise(EXCEPTION.GP, 0)),
+  row('rdpmc', '0F 33',   [],                     (b) => void b.service('readCounter')),
   row('sysenter', '0F 34', [],                    (b) => void b.service('enterSystem'), { transfers: true, feature: 'sep' }),
   row('sysexit', '0F 35', [],                     (b) => void b.service('exitSystem'), { ...CPL0, transfers: true, feature: 'sep' }),
   row('cpuid', '0F A2',   [],                     (b) => void b.service('identify')),
   row('hlt',  'F4',       [],                     (b) => void b.service('halt'), { ...CPL0, transfers: true }),
-  row('arpl', '63 /r',    [rw(rm16), r(r16)],     adjustingRpl, { flags: 'w=z' }),
-  row('lfence', '0F AE E8+r', [],                 () => {}),
-  row('mfence', '0F AE F0+r', [],                 () => {}),
-  row('sfence', '0F AE F8+r', [],                 () => {}),
-  row('clflush', '0F AE /7', [r(m)],              (_, at) => void at.load('u8', 0), { feature: 'clfsh' }),
+  row('monitor', '0F 01 C8', [],                  monitoring, { addressSized: true, feature: 'monitor' }),
+  row('mwait', '0F 01 C9', [],                    waitingMonitored, { transfers: true, feature: 'monitor' }),
+  // Resuming needs system management mode, which this processor is never in.
+  row('rsm',  '0F AA',    [],                     undefinedInstruction),
+  row('arpl', '63 /r',    [r(rm16), r(r16)],      adjustingRpl, { ...PROTECTED, flags: 'w=z' }),
+  row('lfence', 'NP 0F AE E8+r', [],              () => {}),
+  row('mfence', 'NP 0F AE F0+r', [],              () => {}),
+  row('sfence', 'NP 0F AE F8+r', [],              () => {}),
+  row('clflush', 'NP 0F AE /7', [r(m)],           (_, at) => void at.load('u8', 0), { feature: 'clfsh' }),
 ]);

@@ -195,7 +195,7 @@ const waiting: Semantics = (b) => {
 };
 const nothing: Semantics = () => {};
 
-const CONTROL: Traits = { unit: 'x87-control' }, SIZED: Traits = { operandSized: true }, FXSR: Traits = { unit: 'fxsr', feature: 'fxsr' };
+const CONTROL: Traits = { unit: 'x87-control' }, KEEPS: Traits = { keepsPointers: true }, SIZED: Traits = { operandSized: true }, FXSR: Traits = { unit: 'fxsr', feature: 'fxsr' };
 const controlled = family('x87-control', [
   row('fninit',  'DB E3',   [],        initializing, CONTROL),
   row('fnclex',  'DB E2',   [],        clearing, CONTROL),
@@ -204,9 +204,9 @@ const controlled = family('x87-control', [
   row('fnstsw',  'DF E0',   [w(ax)],   (b, dst) => dst.write(statusWord(b)), CONTROL),
   row('fnstenv', 'D9 /6',   [w(m)],    storingEnvironment, { ...CONTROL, ...SIZED }),
   row('fnsave',  'DD /6',   [w(m)],    saving, { ...CONTROL, ...SIZED }),
-  row('fldcw',   'D9 /5',   [r(m16)],  loadingControl),
-  row('fldenv',  'D9 /4',   [r(m)],    loadingEnvironment, SIZED),
-  row('frstor',  'DD /4',   [r(m)],    restoring, SIZED),
+  row('fldcw',   'D9 /5',   [r(m16)],  loadingControl, KEEPS),
+  row('fldenv',  'D9 /4',   [r(m)],    loadingEnvironment, { ...SIZED, ...KEEPS }),
+  row('frstor',  'DD /4',   [r(m)],    restoring, { ...SIZED, ...KEEPS }),
   row('fdecstp', 'D9 F6',   [],        turning(7)),
   row('fincstp', 'D9 F7',   [],        turning(1)),
   row('ffree',   'DD C0+i', [w(sti)],  freeing(false)),

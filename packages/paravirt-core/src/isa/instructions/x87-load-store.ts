@@ -63,11 +63,11 @@ const storingFloat = (bits: 32 | 64, popping: boolean): Semantics => (b, dst) =>
     probe: () => b.probeStore('operand', dst.offset(), type),
   });
 };
-const storingInteger = (bits: 16 | 32 | 64, popping: boolean): Semantics => (b, dst) => {
+const storingInteger = (bits: 16 | 32 | 64, popping: boolean, truncating = false): Semantics => (b, dst) => {
   const type = bits === 16 ? 'u16' : bits === 32 ? 'u32' : 'u64';
   store(b, {
     popping,
-    convert: (to, from) => b.leaf(`f80_to_i${bits}`, to, from, b.imm(0), b.get('fpuControl')),
+    convert: (to, from) => b.leaf(`f80_to_i${bits}`, to, from, b.imm(truncating ? 1 : 0), b.get('fpuControl')),
     write: (at) => dst.write(b.peek(at, type, 0)),
     probe: () => b.probeStore('operand', dst.offset(), type),
   });
@@ -145,6 +145,9 @@ export const x87LoadStore = family('x87-load-store', [
   row('fistp', 'DF /3',    [w(m16)], storingInteger(16, true)),
   row('fistp', 'DB /3',    [w(m32)], storingInteger(32, true)),
   row('fistp', 'DF /7',    [w(m64)], storingInteger(64, true)),
+  row('fisttp', 'DF /1',   [w(m16)], storingInteger(16, true, true), { feature: 'sse3' }),
+  row('fisttp', 'DB /1',   [w(m32)], storingInteger(32, true, true), { feature: 'sse3' }),
+  row('fisttp', 'DD /1',   [w(m64)], storingInteger(64, true, true), { feature: 'sse3' }),
   row('fbstp', 'DF /6',    [w(m80)], storingDecimal),
   row('fst',   'DD D0+i',  [w(sti)], storingRegister(0)),
   row('fstp',  'DD D8+i',  [w(sti)], storingRegister(1)),

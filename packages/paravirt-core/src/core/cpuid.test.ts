@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { Identity, type Feature } from './cpuid.ts';
+
+const STATE = { apic: true, limited: false, monitor: true, noExecute: true };
+const identity = (...without: Feature[]): Identity => new Identity(without, 36);
+
+describe('CPUID', () => {
+  it('leaves features out by name, in whichever register they stand', () => {
+    const [, , , edx] = identity('PAE', 'APIC').leaf(1, STATE);
+    expect(edx & ((1 << 6) | (1 << 9))).toBe(0);
+    expect(edx & (1 << 4)).not.toBe(0);
+    expect(identity('NX').leaf(0x8000_0001, STATE)[3]).toBe(0);
+    expect([identity('NX').has('NX'), identity().has('NX')]).toEqual([false, true]);
+  });
+  it('answers beyond its last leaf as the last basic one, with and without a limit', () => {
+    const last = identity().leaf(0x15, STATE);
+    expect([0x16, 0x4000_0000, 0x7fff_ffff, 0x8000_0009, 0xffff_ffff].map((n) => identity().leaf(n, STATE))).toEqual(
+      Array(5).fill(last),
+    );
+    const limited = { ...STATE, limited: true };
+    expect(identity().leaf(0, limited)[0]).toBe(2);
+    expect(identity().leaf(0x15, limited)).toEqual(identity().leaf(2, limited));
+    expect(identity().leaf(0x8000_0000, limited)[0] >>> 0).toBe(0x8000_0008);
+  });
+  it('hides what registers switch off', () => {
+    expect(identity().leaf(1, { ...STATE, apic: false })[3] & (1 << 9)).toBe(0);
+    expect(identity().leaf(1, { ...STATE, monitor: false })[2] & (1 << 3)).toBe(0);
+    expect(identity().leaf(0x8000_0001, { ...STATE, noExecute: false })[3]).toBe(0);
+  });
+  it('tells bits otherwise where it is told to, and has the features all the same', () => {
+    const masked = new Identity([], 36, [
+      { leaf: 1, register: 3, clear: 1 << 26, set: 0 },
+      { leaf: 1, register: 2, clear: 0, set: 0x8000_0000 },
+      { leaf: 0x15, register: 0, clear: 1, set: 0 },
+    ]);
+    const [eax, ebx, ecx, edx] = identity().leaf(1, STATE);
+    expect(masked.leaf(1, STATE)).toEqual([eax, ebx, ecx | 0x8000_0000, edx & ~(1 << 26)]);
+    expect(masked.has('SSE2')).toBe(true);
+    expect(masked.leaf(0x7fff_ffff, STATE)[0]).toBe(0); // answers as leaf 15h
+    expect(masked.leaf(2, STATE)).toEqual(identity().leaf(2, STATE));
+  });
+  it('gives the widths of addresses', () => {
+    expect(identity().leaf(0x8000_0008, STATE)[0]).toBe(0x2024);
+  });
+});

@@ -1,0 +1,164 @@
+/**
+ * Who this processor says it is (SDM vol. 2, CPUID). What a feature bit claims works; what does not work has no bit.
+ *
+ * Family 6, model 26h, stepping 1 are those of a 32-bit-only line (Atom E600) that executes in order. Both are true here: there is
+ * no long mode, and nothing is executed speculatively, so that kernels keep no guard against side channels that cannot exist. The
+ * model is young enough for a constant time stamp counter to be believed. SSE4 and POPCNT are more than that line had; feature
+ * bits say so, and software goes by them.
+ */
+
+/** CPUID.1:EAX, and EDX after reset. */
+export const FAMILY_MODEL_STEPPING = 0x2_0661;
+
+/** CPUID.1:EDX, by bit (SDM vol. 2, table 3-11). */
+const EDX = {
+  FPU: 0,
+  VME: 1,
+  DE: 2,
+  PSE: 3,
+  TSC: 4,
+  MSR: 5,
+  PAE: 6,
+  MCE: 7,
+  CX8: 8,
+  APIC: 9,
+  SEP: 11,
+  MTRR: 12,
+  PGE: 13,
+  MCA: 14,
+  CMOV: 15,
+  PAT: 16,
+  PSE36: 17,
+  CLFSH: 19,
+  MMX: 23,
+  FXSR: 24,
+  SSE: 25,
+  SSE2: 26,
+} as const;
+/** CPUID.1:ECX, by bit (SDM vol. 2, table 3-10). */
+const ECX = { SSE3: 0, MONITOR: 3, SSSE3: 9, SSE41: 19, SSE42: 20, POPCNT: 23 } as const;
+/** CPUID.80000001h:EDX, by bit. */
+const EXTENDED = { NX: 20 } as const;
+
+export type Feature = keyof typeof EDX | keyof typeof ECX | keyof typeof EXTENDED;
+/** Features that the tables above name and this processor does not have yet. */
+const ABSENT: readonly Feature[] = [];
+
+/** The time stamp counter counts nanoseconds of the machine's clock. */
+const TIMESTAMP_HZ = 1_000_000_000;
+const LAST_BASIC = 0x15;
+const LAST_EXTENDED = 0x8000_0008;
+/** With IA32_MISC_ENABLE's limit set, old systems are told of no more than these. */
+const LIMITED_BASIC = 2;
+const BRAND = 'Tomei virtual processor';
+const CACHE_LINE = 64;
+const LINEAR_BITS = 32;
+
+/** EAX, EBX, ECX, EDX. */
+export type Leaf = readonly [eax: number, ebx: number, ecx: number, edx: number];
+const NOTHING: Leaf = [0, 0, 0, 0];
+
+/**
+ * Bits of one register of one leaf that are told otherwise. It changes what CPUID says, not what the processor does: a feature that is hidden
+ * still works, and one that is only said to be there does not.
+ */
+export interface CpuidMask {
+  readonly leaf: number;
+  /** 0 to 3: EAX, EBX, ECX, EDX. */
+  readonly register: number;
+  /** Bits that read as 0, and as 1. */
+  readonly clear: number;
+  readonly set: number;
+}
+
+/** What changes answers while the processor runs. */
+export interface IdentityState {
+  /** IA32_APIC_BASE has the local APIC enabled. */
+  readonly apic: boolean;
+  /** IA32_MISC_ENABLE: leaves limited, MONITOR usable, execute-disable hidden. */
+  readonly limited: boolean;
+  readonly monitor: boolean;
+  readonly noExecute: boolean;
+}
+
+export class Identity {
+  private readonly features: ReadonlySet<Feature>;
+  private readonly physicalBits: number;
+  private readonly masks: readonly CpuidMask[];
+
+  /** `without` are features to leave out; `masks` change answers only, the last one of several for a bit. */
+  constructor(without: readonly Feature[], physicalBits: number, masks: readonly CpuidMask[] = []) {
+    this.masks = masks;
+    const all = [...Object.keys(EDX), ...Object.keys(ECX), ...Object.keys(EXTENDED)] as Feature[];
+    this.features = new Set(all.filter((name) => !without.includes(name) && !ABSENT.includes(name)));
+    this.physicalBits = physicalBits;
+  }
+
+  /** Whether the processor has a feature, whatever CPUID hides at the moment. */
+  has(feature: Feature): boolean {
+    return this.features.has(feature);
+  }
+
+  private bits(table: Readonly<Record<string, number>>): number {
+    return Object.entries(table).reduce(
+      (all, [name, bit]) => (this.features.has(name as Feature) ? all | (1 << bit) : all),
+      0,
+    );
+  }
+
+  /** One leaf. A leaf beyond the last one of its range answers as the last basic one. */
+  leaf(n: number, state: IdentityState): Leaf {
+    const last = state.limited ? LIMITED_BASIC : LAST_BASIC;
+    const isExtended = n >= 0x8000_0000 && n <= LAST_EXTENDED;
+    const answered = n > last && !isExtended ? last : n;
+    const words = [...this.unmasked(answered, last, state)] as [number, number, number, number];
+    for (const { leaf, register, clear, set } of this.masks)
+      if (leaf === answered) words[register as 0] = (words[register]! & ~clear) | set;
+    return words;
+  }
+  private unmasked(n: number, last: number, state: IdentityState): Leaf {
+    switch (n) {
+      case 0:
+        return [last, text('Genu'), text('ntel'), text('ineI')];
+      case 1: {
+        const hidden = state.apic ? 0 : 1 << EDX.APIC,
+          hiddenEcx = state.monitor ? 0 : 1 << ECX.MONITOR;
+        const ebx = (1 << 16) | ((CACHE_LINE / 8) << 8);
+        return [FAMILY_MODEL_STEPPING, ebx, this.bits(ECX) & ~hiddenEcx, this.bits(EDX) & ~hidden];
+      }
+      // No cache descriptors: the iteration count, and nothing valid behind it.
+      case 2:
+        return [1, 0, 0, 0];
+      // Monitored lines; hints in ECX are told, interrupts end MWAIT though masked; one sub-state of C0 and of C1.
+      case 5:
+        return this.has('MONITOR') ? [CACHE_LINE, CACHE_LINE, 3, 0x11] : NOTHING;
+      // The time stamp counter runs at the crystal's rate, 1 GHz: kernels need not measure it.
+      case 0x15:
+        return [1, 1, TIMESTAMP_HZ, 0];
+      case 0x8000_0000:
+        return [LAST_EXTENDED | 0, 0, 0, 0];
+      case 0x8000_0001:
+        return [0, 0, 0, state.noExecute ? this.bits(EXTENDED) : 0];
+      case 0x8000_0002:
+      case 0x8000_0003:
+      case 0x8000_0004: {
+        const at = (n - 0x8000_0002) * 16;
+        const part = (i: number): number => text(BRAND.slice(at + i, at + i + 4));
+        return [part(0), part(4), part(8), part(12)];
+      }
+      // The counter runs on in every state.
+      case 0x8000_0007:
+        return [0, 0, 0, 1 << 8];
+      case 0x8000_0008:
+        return [this.physicalBits | (LINEAR_BITS << 8), 0, 0, 0];
+      // No caches (4), no thermal or power features (6), none of leaf 7, no architectural counters (0Ah), no topology (0Bh).
+      default:
+        return NOTHING;
+    }
+  }
+}
+
+/** Four characters as a register holds them. */
+function text(characters: string): number {
+  return [...characters].reduce((all, c, i) => all | (c.charCodeAt(0) << (8 * i)), 0);
+}

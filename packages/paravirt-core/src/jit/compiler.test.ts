@@ -1,0 +1,122 @@
+/** When code is compiled, what it is worth, and when it is forgotten. */
+import { describe, expect, it } from 'vitest';
+import { AT, PTE, TestProcessor, le32 } from '../core/test-processor.ts';
+import { compilingEngine, type CompilingEngine, type CompilingOptions } from './compiler.ts';
+
+const ECX = 1,
+  EAX = 0;
+/** mov ecx, n; add eax, 3; dec ecx; jnz to the addition. */
+const loop = (rounds: number): number[] => [0xb9, ...le32(rounds), 0x83, 0xc0, 0x03, 0x49, 0x75, 0xfa];
+
+function compiling(options: CompilingOptions = {}): { t: TestProcessor; engine: CompilingEngine } {
+  let engine: CompilingEngine | undefined;
+  const t = new TestProcessor({ engine: (parts) => (engine = compilingEngine(parts, options)) });
+  return { t, engine: engine! };
+}
+
+describe('compiled code', () => {
+  it('comes where control has landed often, and counts its instructions', () => {
+    const { t, engine } = compiling({ hotLandings: 100 });
+
+    t.execute(...loop(99));
+    expect(engine.counts.regions).toBe(0);
+    const before = t.processor.instructions;
+    t.execute(...loop(1000));
+
+    expect(engine.counts.regions).toBe(1);
+    expect(t.register(EAX)).toBe(1099 * 3);
+    expect(t.processor.instructions - before).toBe(1 + 3 * 1000 + 1);
+  });
+
+  it('keeps to its budget by the loop', () => {
+    const { t, engine } = compiling({ hotLandings: 1 });
+    t.put(AT.code, ...loop(1e6), 0xf4);
+    t.run(AT.code, 1000);
+    const rounds = 1e6 - t.register(ECX);
+
+    expect(engine.counts.regions).toBeGreaterThan(0);
+    expect(rounds).toBeGreaterThan(300);
+    expect(rounds).toBeLessThan(400);
+  });
+
+  it('is left before a page fault, with everything as it was', () => {
+    const { t } = compiling({ hotLandings: 1 });
+    t.enablePaging().page(0x39000, 0x39000, 0);
+    // mov esi, 38000h; again: add eax, [esi]; add esi, 4; jmp again.
+    const outcome = t.execute(0xbe, ...le32(0x38000), 0x03, 0x06, 0x83, 0xc6, 0x04, 0xeb, 0xf9);
+
+    expect(outcome.exception).toEqual({ vector: 14, code: 0, eip: AT.code + 5 });
+    expect(t.register(6)).toBe(0x39000);
+  });
+
+  it('is forgotten when its bytes are written, by whomever', () => {
+    const { t, engine } = compiling({ hotLandings: 1 });
+    t.execute(...loop(50));
+    const { dropped } = engine.counts;
+    t.put(AT.code + 7, 0x05);
+    t.run(AT.code);
+
+    expect(engine.counts.dropped).toBeGreaterThan(dropped);
+    expect(t.register(EAX)).toBe(50 * 3 + 50 * 5);
+  });
+
+  it('that patches what it is about to execute executes what it has written', () => {
+    const { t, engine } = compiling({ hotLandings: 1 });
+    // mov ecx, 20; again: inc byte [imm of add]; add eax, 0; dec ecx; jnz again.
+    const patched = AT.code + 5 + 6 + 2;
+    t.execute(0xb9, ...le32(20), 0xfe, 0x05, ...le32(patched), 0x83, 0xc0, 0x00, 0x49, 0x75, 0xf4);
+
+    expect(engine.counts.regions).toBeGreaterThan(0);
+    expect(t.register(EAX)).toBe((20 * 21) / 2);
+  });
+
+  it('goes over to another page only while that is the page it was made from', () => {
+    const { t, engine } = compiling({ hotLandings: 1 });
+    const first = 0x20000,
+      second = 0x21000,
+      other = 0x22000;
+    t.enablePaging();
+    // again: call second; dec ecx; jnz again; hlt. There: add eax, n; ret.
+    t.put(first, 0xe8, ...le32(second - first - 5), 0x49, 0x75, 0xf8, 0xf4);
+    t.put(second, 0x83, 0xc0, 0x01, 0xc3);
+    t.put(other, 0x83, 0xc0, 0x10, 0xc3);
+    t.cpu.setRegister(ECX, 100);
+    t.run(first);
+    expect(t.register(EAX)).toBe(100);
+    expect(engine.counts.regions).toBeGreaterThan(0);
+
+    t.page(second, other, PTE.P | PTE.W | PTE.U);
+    t.processor.mmu.invalidate(second);
+    t.cpu.setRegister(ECX, 100);
+    t.run(first);
+
+    expect(t.register(EAX)).toBe(100 + 1600);
+  });
+
+  it('is kept in bounds: the oldest goes', () => {
+    const { t, engine } = compiling({ hotLandings: 1, mostBytes: 4096 });
+    for (let n = 0; n < 40; n++) {
+      t.put(0x20000 + n * 64, ...loop(5), 0xf4);
+      t.run(0x20000 + n * 64);
+    }
+
+    expect(engine.counts.regions).toBeGreaterThan(30);
+    expect(engine.counts.regions - engine.counts.dropped).toBeLessThan(8);
+    expect(t.register(EAX)).toBe(40 * 15);
+  });
+
+  it('of one privilege is not run at the other', () => {
+    const { t, engine } = compiling({ hotLandings: 1 });
+    t.enablePaging();
+    t.execute(...loop(10));
+    const { regions } = engine.counts;
+    // A page that only the system may read.
+    t.page(AT.data, AT.data, PTE.P | PTE.W);
+    t.processor.mmu.flush(true);
+    t.enterUser();
+    const outcome = t.execute(...loop(10), 0xa1, ...le32(AT.data));
+
+    expect(regions).toBeGreaterThan(0);
+    expect(outcome.exception?.vector).toBe(14);
+  });
+});

@@ -1,0 +1,226 @@
+/** Makes compiled code where control lands often, and forgets it when its pages change. */
+import type { RegionEntry } from '../core/compiled-code.ts';
+import { importName, type ServiceImport } from '../core/interpreter/generate.ts';
+import {
+  compileInterpreter,
+  instantiateInterpreter,
+  type Engine,
+  type Interpreter,
+  type Leaf,
+} from '../core/interpreter/engine.ts';
+import { PSEUDO_COUNT, RECORD } from '../core/interpreter/record.ts';
+import { decoder, type EngineParts } from '../core/processor.ts';
+import { DirectTranslator, type Translated, type TranslationPlace, type Translator } from './translator.ts';
+
+/**
+ * Bytes of WebAssembly in use; a quarter, the oldest, goes when there are more. The host's machine code is about five times as large.
+ */
+const MOST_BYTES = 32 << 20;
+/** Requests under way; what gets hot meanwhile asks again. */
+const MOST_REQUESTS = 256;
+/** Landings after which code is compiled: often enough to pay for it. */
+const HOT_LANDINGS = 512;
+
+/** A region in use. */
+interface Compiled {
+  readonly entry: RegionEntry;
+  /** Its place in the table. */
+  readonly index: number;
+  /** Guest-physical pages that it is made from. */
+  readonly pages: readonly number[];
+  readonly bytes: number;
+}
+
+/** What has been compiled, for --stats. */
+export interface CompilerCounts {
+  /** Regions compiled, and those forgotten since. */
+  regions: number;
+  dropped: number;
+  /** Bytes of WebAssembly. */
+  bytes: number;
+  /** Milliseconds of the translating thread, and of the processor's own for finding regions and taking them into use. */
+  translatingMs: number;
+  ownMs: number;
+}
+
+export interface CompilingOptions {
+  /** Landings after which code is compiled. */
+  readonly hotLandings?: number;
+  /** Bytes of WebAssembly that are kept. */
+  readonly mostBytes?: number;
+  /** Who translates; this thread, at once, when missing. Whoever made it closes it. */
+  readonly translator?: Translator;
+}
+
+class RegionCompiler {
+  readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 1024 });
+  readonly counts: CompilerCounts = { regions: 0, dropped: 0, bytes: 0, translatingMs: 0, ownMs: 0 };
+  private readonly parts: EngineParts;
+  private readonly translator: Translator;
+  private readonly mostBytes: number;
+  private liveBytes = 0;
+  private interpreter!: Interpreter;
+  private readonly place: TranslationPlace;
+  private readonly byPage = new Map<number, Set<Compiled>>();
+  private readonly requested = new Map<number, { readonly physical: number; readonly mode: number }>();
+  /** In use, oldest first. */
+  private readonly live = new Set<Compiled>();
+  private readonly free: number[] = [];
+  private used = 1;
+  private nextId = 0;
+
+  constructor(parts: EngineParts, translator: Translator, hotLandings: number, mostBytes: number) {
+    this.mostBytes = mostBytes;
+    this.parts = parts;
+    this.translator = translator;
+    parts.code.compiled = { dropped: (page) => this.dropped(page) };
+    const { cpu, mmu, code } = parts;
+    const { memory, base: cpuBase } = cpu,
+      firstHandler = PSEUDO_COUNT + compileInterpreter(decoder().table).generated.inlineCount;
+    this.place = {
+      memory,
+      cpuBase,
+      tlb: cpu.get('tlb'),
+      frames: mmu.frames,
+      directory: code.directory,
+      firstHandler,
+      fewestLandings: hotLandings >> 4,
+    };
+  }
+  start(interpreter: Interpreter): void {
+    this.interpreter = interpreter;
+  }
+
+  /** Control has landed often on a record: the record to go on with. */
+  hot(record: number): number {
+    const { code, cpu } = this.parts;
+    if (this.requested.size >= MOST_REQUESTS) {
+      cpu.data.setUint16(record + RECORD.landings, 0, true);
+      return record;
+    }
+    const mode = cpu.get('compiledMode'),
+      physical = mode === 0 ? -1 : code.addressOf(record);
+    if (physical < 0) return record;
+    const linear = (cpu.get('pageEip') + (physical & 0xfff)) >>> 0,
+      host = cpu.physical.hostPage(physical) + (physical & 0xfff);
+    const id = this.nextId++;
+    this.requested.set(id, { physical, mode });
+    this.translator.request({ id, mode, linear, physical, host }, this.place);
+    this.takeReady();
+    return code.recordAt(physical) ?? record;
+  }
+
+  /** Takes into use what has been translated. */
+  takeReady(): void {
+    for (let ready = this.translator.take(); ready !== undefined; ready = this.translator.take())
+      this.takeModule(ready);
+  }
+  private takeModule({ regions, module, imports, bytes, milliseconds }: Translated): void {
+    const began = performance.now();
+    this.counts.bytes += bytes;
+    this.counts.translatingMs += milliseconds;
+    let exports: WebAssembly.Exports | undefined;
+    regions.forEach(({ id, pages, bytes: size }, i) => {
+      const { physical, mode } = this.requested.get(id)!;
+      this.requested.delete(id);
+      const { generations } = this.parts.code.directory;
+      if (pages.length === 0 || pages.some(({ page, generation }) => generations[page] !== generation)) return;
+      const index = this.free.pop() ?? this.used++;
+      const entry = this.parts.code.enterRegion(physical, index, mode);
+      if (entry === undefined) {
+        this.free.push(index);
+        return;
+      }
+      exports ??= this.instantiate(module, imports);
+      if (index >= this.table.length) this.table.grow(1024);
+      this.table.set(index, exports[String(i)] as () => number);
+      const compiled = { entry, index, pages: pages.map(({ page }) => page), bytes: size };
+      this.liveBytes += size;
+      this.live.add(compiled);
+      for (const page of compiled.pages) {
+        const known = this.byPage.get(page);
+        if (known === undefined) this.byPage.set(page, new Set([compiled]));
+        else known.add(compiled);
+      }
+      this.counts.regions++;
+    });
+    if (this.liveBytes > this.mostBytes) {
+      for (const oldest of this.live) {
+        if (this.liveBytes <= this.mostBytes * 0.75) break;
+        this.forget(oldest);
+      }
+    }
+    this.counts.ownMs += performance.now() - began;
+  }
+  private instantiate(module: WebAssembly.Module, imports: readonly ServiceImport[]): WebAssembly.Exports {
+    const { cpu, mmu } = this.parts;
+    const env: Record<string, unknown> = {
+      memory: cpu.memory,
+      reach: (linear: number, how: number) => mmu.reach(linear, how),
+      chain: this.interpreter.chain,
+      handlers: this.interpreter.handlers,
+    };
+    for (const each of imports) env[importName(each)] = this.imported(each);
+    return new WebAssembly.Instance(module, { env }).exports;
+  }
+  private imported({ kind, name }: ServiceImport): unknown {
+    const leaf: Leaf | undefined = kind === 'leaf' ? this.parts.leaves[name] : undefined;
+    if (leaf !== undefined) return leaf;
+    const service = this.parts.services[name];
+    if (service === undefined) throw new Error(`the core has no ${kind} '${name}'`);
+    return () => service(0, 0, 0, 0) ?? 0;
+  }
+
+  private dropped(page: number): void {
+    const pages = page < 0 ? [...this.byPage.keys()] : [page];
+    for (const each of pages) for (const compiled of this.byPage.get(each) ?? []) this.forget(compiled);
+  }
+  private forget(compiled: Compiled): void {
+    for (const page of compiled.pages) {
+      const known = this.byPage.get(page);
+      if (known?.delete(compiled) === true && known.size === 0) this.byPage.delete(page);
+    }
+    this.parts.code.leaveRegion(compiled.entry);
+    this.live.delete(compiled);
+    this.liveBytes -= compiled.bytes;
+    // It may be what is running.
+    this.parts.cpu.set('exit', 1);
+    this.table.set(compiled.index, null);
+    this.free.push(compiled.index);
+    this.counts.dropped++;
+  }
+}
+
+export interface CompilingEngine extends Engine {
+  readonly counts: Readonly<CompilerCounts>;
+}
+
+/** The interpreter, with compiled code for what runs often. */
+export function compilingEngine(parts: EngineParts, options: CompilingOptions = {}): CompilingEngine {
+  const { hotLandings = HOT_LANDINGS } = options;
+  const compiler = new RegionCompiler(
+    parts,
+    options.translator ?? new DirectTranslator(decoder()),
+    hotLandings,
+    options.mostBytes ?? MOST_BYTES,
+  );
+  const interpreter = instantiateInterpreter(
+    compileInterpreter(decoder().table),
+    parts.cpu,
+    parts.services,
+    parts.leaves,
+    {
+      table: compiler.table,
+      hotLandings,
+      hot: (record) => compiler.hot(record),
+    },
+  );
+  compiler.start(interpreter);
+  return {
+    run: (entry, budget) => {
+      compiler.takeReady();
+      return interpreter.run(entry, budget);
+    },
+    counts: compiler.counts,
+  };
+}

@@ -1,0 +1,3 @@
+/** Compiled code: what `vm/` and tests use of it. */
+export { compilingEngine, type CompilerCounts, type CompilingEngine, type CompilingOptions } from './compiler.ts';
+export { DirectTranslator, ThreadTranslator, type Translator } from './translator.ts';

@@ -1,0 +1,229 @@
+/**
+ * A region: decoded 32-bit code around a place where control lands often, as a graph of blocks. It grows along direct branches, calls
+ * and their returns, over pages too, as far as code has been decoded, which is to say has been executed or lies beside what has been.
+ */
+import type { Decoder, Instruction } from '../isa/decode.ts';
+
+/** What a region is made from. */
+export interface CodeSource {
+  /**
+   * The bytes of a linear page that the TLB allows to execute now and whose code is decoded, with its guest-physical address; undefined
+   * otherwise.
+   */
+  page(linear: number): CodePage | undefined;
+  /** A doubleword at a linear address that the TLB allows to read now; undefined otherwise. */
+  word(linear: number): number | undefined;
+  /** How often control has landed on the instruction at a guest-physical address; -1 when it has not even been decoded. */
+  landings(physical: number): number;
+  /** Offsets in a guest-physical page on which control has landed, the most frequent first. */
+  landed(physical: number): readonly number[];
+  /** Where a branch has landed less often, the region does not follow it. */
+  readonly fewestLandings: number;
+}
+export interface CodePage {
+  readonly bytes: Uint8Array;
+  readonly physical: number;
+  /** Where it lies in linear memory. */
+  readonly host: number;
+  /** Whether the instruction at an offset had been decoded when `bytes` were taken: writing to others forgets nothing. */
+  isDecoded(offset: number): boolean;
+  /** How often what was decoded there had been forgotten. */
+  readonly generation: number;
+  /** The interpreter's handler and record of the instruction at an offset, if it is a handler that can be called. */
+  handlerAt(offset: number): { readonly record: number; readonly handler: number } | undefined;
+}
+
+/** Places are offsets from the first byte of the entry's page; pages before it have negative ones. */
+export type Place = number;
+export const pageOf = (place: Place): number => place >> 12;
+
+export interface Placed {
+  readonly at: Place;
+  readonly instruction: Instruction;
+}
+export interface Block {
+  readonly at: Place;
+  readonly instructions: readonly Placed[];
+  /** Where control goes on when the last instruction does not transfer: the next block, or what is not in the region. */
+  readonly next: Place;
+  /** The last instruction may transfer. */
+  readonly transfers: boolean;
+  /** Where an indirect jump at the end may go: its target is compared with these, the likeliest first. */
+  readonly guesses: readonly Place[];
+  /** Blocks of the region to which control may go, each once. */
+  readonly successors: readonly Place[];
+}
+export interface Region {
+  readonly entry: Place;
+  readonly blocks: ReadonlyMap<Place, Block>;
+  /** Pages by number, the entry's is 0. */
+  readonly pages: ReadonlyMap<number, CodePage>;
+}
+
+/** Bounds of a region: code that is larger is better served by several. */
+const MOST_INSTRUCTIONS = 400,
+  MOST_BLOCKS = 64,
+  MOST_PAGES = 8,
+  MOST_RETURNS = 6,
+  MOST_GUESSES = 12,
+  MOST_TABLE = 256,
+  MOST_NEIGHBOURS = 6,
+  NEAR = 1024;
+
+/** Direct branches, with where they go. */
+function target({ at, instruction }: Placed): Place | undefined {
+  const isDirect = instruction.form.row.operands[0]?.kind === 'rel' && instruction.form.size === 32;
+  return isDirect ? at + instruction.length + instruction.immediate : undefined;
+}
+/** The table of an operand [table + index * 4]; undefined for any other. */
+function tableOf({ memory }: Instruction): number | undefined {
+  const isTable = memory !== null && memory.base < 0 && memory.index >= 0 && memory.scale === 2;
+  return isTable ? memory.displacement >>> 0 : undefined;
+}
+const isLoad = ({ form }: Instruction): boolean => form.row.encoding === '8B /r' && form.size === 32;
+const isIndirectJump = ({ form }: Instruction): boolean => form.row.encoding === 'FF /4' && form.size === 32;
+const isCall = (insn: Instruction): boolean => insn.form.row.mnemonic === 'call';
+const isReturn = (insn: Instruction): boolean => insn.form.row.mnemonic === 'ret';
+/** Conditional ones go on behind themselves too. */
+const fallsThrough = (insn: Instruction): boolean => {
+  const { row } = insn.form;
+  return (
+    row.transfers !== true || (row.operands[0]?.kind === 'rel' && row.mnemonic !== 'jmp' && row.mnemonic !== 'call')
+  );
+};
+
+/** Finds the region around `linear`; undefined when its first instruction cannot be decoded from one page. */
+export function findRegion(linear: number, decoder: Decoder, source: CodeSource): Region | undefined {
+  const origin = (linear & ~0xfff) >>> 0;
+  const pages = new Map<number, CodePage>();
+  const refused = new Set<number>();
+  const pageAt = (place: Place): CodePage | undefined => {
+    const n = pageOf(place);
+    const known = pages.get(n);
+    if (known !== undefined || refused.has(n)) return known;
+    const address = origin + n * 4096;
+    const found = pages.size < MOST_PAGES && address >= 0 && address < 2 ** 32 ? source.page(address) : undefined;
+    if (found === undefined) refused.add(n);
+    else pages.set(n, found);
+    return found;
+  };
+  const decoded = new Map<Place, Placed>();
+  const decode = (at: Place): Placed | undefined => {
+    const known = decoded.get(at);
+    if (known !== undefined) return known;
+    const page = pageAt(at);
+    if (page === undefined || decoded.size >= MOST_INSTRUCTIONS || !page.isDecoded(at & 0xfff)) return undefined;
+    const instruction = decoder.decode(page.bytes, at & 0xfff, 4096, true);
+    if (typeof instruction === 'string') return undefined;
+    const placed = { at, instruction };
+    decoded.set(at, placed);
+    return placed;
+  };
+
+  // First the places where blocks begin, breadth first, so that what lies close to the entry is in.
+  const entry = linear & 0xfff;
+  const leaders = new Set<Place>([entry]);
+  const returns: Place[] = [];
+  const wanted: Place[] = [entry];
+  const guesses = new Map<Place, readonly Place[]>();
+  const visit = (place: Place, fewest: number): void => {
+    if (leaders.has(place) || leaders.size >= MOST_BLOCKS) return;
+    const page = pageAt(place);
+    if (page === undefined || source.landings(page.physical + (place & 0xfff)) < fewest) return;
+    leaders.add(place);
+    wanted.push(place);
+  };
+  /** Places close to an indirect jump that control lands on: threaded code jumps about among them. */
+  function neighbours(at: Place): readonly Place[] {
+    const page = pageAt(at)!,
+      first = at & ~0xfff;
+    const found = source
+      .landed(page.physical)
+      .map((offset) => first + offset)
+      .filter((place) => Math.abs(place - at) < NEAR)
+      .slice(0, MOST_NEIGHBOURS);
+    for (const place of found) visit(place, 0);
+    return found;
+  }
+  /** Where a table leads to that control has landed on before, the likeliest first. */
+  function tableTargets(table: number): readonly Place[] {
+    const found = new Map<Place, number>();
+    for (let n = 0; n < MOST_TABLE; n++) {
+      const linear = source.word(table + n * 4);
+      const place = linear === undefined ? 0 : linear - origin;
+      const page = linear === undefined ? undefined : pageAt(place);
+      // Behind its end.
+      if (page === undefined) break;
+      const landings = source.landings(page.physical + (place & 0xfff));
+      if (landings > 0 && landings >= source.fewestLandings) found.set(place, landings);
+    }
+    const likeliest = [...found].sort(([, a], [, b]) => b - a).slice(0, MOST_GUESSES);
+    for (const [place] of likeliest) visit(place, 0);
+    return likeliest.map(([place]) => place);
+  }
+  for (let place = wanted.shift(); place !== undefined; place = wanted.shift()) {
+    const loaded = new Map<number, number | undefined>();
+    for (let at = place; ;) {
+      const placed = decode(at);
+      if (placed === undefined) break;
+      const { instruction } = placed,
+        to = target(placed);
+      const behind = at + instruction.length;
+      if (to !== undefined) visit(to, source.fewestLandings);
+      if (isCall(instruction) && to !== undefined && leaders.has(to) && returns.length < MOST_RETURNS) {
+        if (!returns.includes(behind)) returns.push(behind);
+        visit(behind, 0);
+      }
+      const table = tableOf(instruction);
+      if (isLoad(instruction)) loaded.set(instruction.reg, table);
+      if (isIndirectJump(instruction)) {
+        // JMP through a table, or through a register that was loaded from one: a guess, which the code compares.
+        const from = instruction.memory === null ? loaded.get(instruction.rm) : table;
+        guesses.set(at, from === undefined ? neighbours(at) : tableTargets(from));
+      }
+      if (!fallsThrough(instruction)) break;
+      if (to !== undefined) {
+        visit(behind, 0);
+        break;
+      }
+      if (pageOf(behind) !== pageOf(at)) {
+        // Whether the next page is still the same is looked at where control comes to it.
+        visit(behind, 0);
+        break;
+      }
+      at = behind;
+      if (leaders.has(at)) break;
+    }
+  }
+
+  const blocks = new Map<Place, Block>();
+  for (const leader of leaders) {
+    const instructions: Placed[] = [];
+    let at = leader;
+    let transfers = false;
+    while (!transfers && (at === leader || !leaders.has(at)) && pageOf(at) === pageOf(leader)) {
+      const placed = decoded.get(at);
+      if (placed === undefined) break;
+      instructions.push(placed);
+      transfers = placed.instruction.form.row.transfers === true;
+      at += placed.instruction.length;
+    }
+    if (instructions.length > 0)
+      blocks.set(leader, { at: leader, instructions, next: at, transfers, successors: [], guesses: [] });
+  }
+  if (!blocks.has(entry)) return undefined;
+  const known = returns.filter((place) => blocks.has(place));
+  for (const [place, block] of blocks) {
+    const last = block.instructions.at(-1)!;
+    const to = target(last);
+    const guessed = (guesses.get(last.at) ?? []).filter((each) => blocks.has(each));
+    const all = [
+      ...guessed,
+      ...(to === undefined ? [] : [to]),
+      ...(fallsThrough(last.instruction) ? [block.next] : []),
+      ...(isReturn(last.instruction) ? known : []),
+    ].filter((each, i, list) => blocks.has(each) && list.indexOf(each) === i);
+    blocks.set(place, { ...block, successors: all, guesses: isReturn(last.instruction) ? known : guessed });
+  }
+  return { entry, blocks, pages };
+}

@@ -1,0 +1,215 @@
+/** Who makes modules out of regions: this thread at once, or another one meanwhile. */
+import { MessageChannel, Worker, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import type { ServiceImport } from '../core/interpreter/generate.ts';
+import type { Decoder } from '../isa/decode.ts';
+import { COMPILED, TLB } from '../core/layout.ts';
+import { PSEUDO, RECORD } from '../core/interpreter/record.ts';
+import { findRegion, type CodePage, type Region } from './region.ts';
+import { translate } from './translate.ts';
+
+/** Landings of a place that is worth a comparison. */
+const MANY_LANDINGS = 64;
+
+/** Where a region is wanted, and for which mode of COMPILED. */
+export interface TranslationRequest {
+  readonly id: number;
+  readonly mode: number;
+  /** The entry's address: linear, guest-physical, and in linear memory. */
+  readonly linear: number;
+  readonly physical: number;
+  readonly host: number;
+}
+/** A region that is ready: the guest-physical pages it is made from, and what was known of them (`CodeCache.directory`). */
+export interface ReadyRegion {
+  readonly id: number;
+  readonly pages: readonly { readonly page: number; readonly generation: number }[];
+  /** Bytes of its function. */
+  readonly bytes: number;
+}
+/** A module with the regions of some requests: function '0' is the first one's. */
+export interface Translated {
+  readonly regions: readonly ReadyRegion[];
+  readonly module: WebAssembly.Module;
+  readonly imports: readonly ServiceImport[];
+  readonly bytes: number;
+  /** Processor time of it, in milliseconds. */
+  readonly milliseconds: number;
+}
+/** The processor that is translated for. All of it is shared memory, which the processor goes on changing. */
+export interface TranslationPlace {
+  readonly memory: WebAssembly.Memory;
+  readonly cpuBase: number;
+  readonly tlb: number;
+  /** See `CodeSource`. */
+  readonly fewestLandings: number;
+  /** The first handler number of those that can be called. */
+  readonly firstHandler: number;
+  /** Guest-physical pages of TLB entries. */
+  readonly frames: Uint32Array;
+  readonly directory: { readonly maps: Uint32Array; readonly generations: Uint32Array };
+}
+
+export interface Translator {
+  request(request: TranslationRequest, place: TranslationPlace): void;
+  /** What has become ready, one module at a time. */
+  take(): Translated | undefined;
+  /** Ends what it has started. */
+  close(): void;
+}
+
+/**
+ * The region around a request's entry, from what memory and TLB hold now. They may change meanwhile: pages that are not what they
+ * were are noticed when the region is taken into use, and each way into another page is guarded.
+ */
+function regionOf(request: TranslationRequest, place: TranslationPlace, decoder: Decoder): Region | undefined {
+  const { memory, frames, directory } = place,
+    u8 = new Uint8Array(memory.buffer),
+    u32 = new Uint32Array(memory.buffer),
+    data = new DataView(memory.buffer);
+  const right = (request.mode & COMPILED.user) !== 0 ? TLB.userRead : TLB.supervisorRead;
+  const entryPage = request.linear >>> 12;
+  const landingsOf = (physical: number): number => {
+    const map = directory.maps[physical >>> 12]!,
+      record = map === 0 ? 0 : u32[(map >> 2) + (physical & 0xfff)]!;
+    if (record === 0) return -1;
+    // Where a region begins control has landed often enough.
+    const isRegion = data.getUint16(record + RECORD.handler, true) === PSEUDO.region;
+    return isRegion ? Infinity : data.getUint16(record + RECORD.landings, true);
+  };
+  return findRegion(request.linear, decoder, {
+    page: (linear) => {
+      const page = linear >>> 12;
+      const entry = u32[(place.tlb >> 2) + page]!;
+      const isEntry = page === entryPage;
+      if (!isEntry && ((entry & right) === 0 || (entry & TLB.noExecute) !== 0)) return undefined;
+      const physical = isEntry ? (request.physical & ~0xfff) >>> 0 : frames[page]! * 4096,
+        host = isEntry ? (request.host & ~0xfff) >>> 0 : ((entry & ~0xfff) + page * 4096) >>> 0;
+      if (directory.maps[physical >>> 12] === 0 || host + 4096 > u8.length) return undefined;
+      // In this order: whatever of the bytes is written after the map was taken makes another generation of what was decoded by then.
+      const generation = Atomics.load(directory.generations, physical >>> 12),
+        first = directory.maps[physical >>> 12]! >> 2,
+        records = u32.slice(first, first + 4096);
+      const bytes = u8.slice(host, host + 4096);
+      const handlerAt = (offset: number): ReturnType<CodePage['handlerAt']> => {
+        const record = records[offset]!;
+        const handler = record === 0 ? 0 : data.getUint16(record + RECORD.handler, true) - place.firstHandler;
+        return handler < 0 || record === 0 ? undefined : { record, handler };
+      };
+      return { physical, host, bytes, generation, isDecoded: (offset) => records[offset] !== 0, handlerAt };
+    },
+    fewestLandings: place.fewestLandings,
+    word: (linear) => {
+      const entry = u32[(place.tlb >> 2) + (linear >>> 12)]!,
+        host = ((entry & ~0xfff) + linear) >>> 0;
+      return (entry & right) === 0 || (linear & 0xfff) > 4092 || host + 4 > u8.length
+        ? undefined
+        : data.getUint32(host, true);
+    },
+    landed: (physical) => {
+      const map = directory.maps[physical >>> 12]!,
+        found: { offset: number; landings: number }[] = [];
+      if (map === 0) return [];
+      for (let offset = 0; offset < 4096; offset++) {
+        if (u32[(map >> 2) + offset] === 0) continue;
+        const landings = landingsOf(physical - (physical & 0xfff) + offset);
+        if (landings >= MANY_LANDINGS) found.push({ offset, landings });
+      }
+      return found.sort((a, b) => b.landings - a.landings).map(({ offset }) => offset);
+    },
+    landings: landingsOf,
+  });
+}
+/** Translates and compiles requests of one mode. Those whose code is no code any more come back with no pages. */
+export function translateRequests(
+  requests: readonly TranslationRequest[],
+  place: TranslationPlace,
+  decoder: Decoder,
+): Translated {
+  const began = performance.now();
+  const found = requests.map((request) => ({ id: request.id, region: regionOf(request, place, decoder) }));
+  const { bytes, imports, sizes } = translate(
+    found.flatMap(({ region }) => (region === undefined ? [] : [region])),
+    { cpuBase: place.cpuBase, tlb: place.tlb, mode: requests[0]!.mode },
+  );
+  // Those that have a function come first, in its order.
+  const ready = found
+    .filter(({ region }) => region !== undefined)
+    .concat(found.filter((each) => each.region === undefined));
+  return {
+    regions: ready.map(({ id, region }, i) => ({
+      id,
+      bytes: sizes[i] ?? 0,
+      pages: [...(region?.pages.values() ?? [])].map(({ physical, generation }) => ({
+        page: physical >>> 12,
+        generation,
+      })),
+    })),
+    module: new WebAssembly.Module(bytes),
+    imports,
+    bytes: bytes.length,
+    milliseconds: performance.now() - began,
+  };
+}
+
+/** Translates when asked: for tests, and where one waits anyway. */
+export class DirectTranslator implements Translator {
+  private readonly decoder: Decoder;
+  private readonly done: Translated[] = [];
+
+  constructor(decoder: Decoder) {
+    this.decoder = decoder;
+  }
+  request(request: TranslationRequest, place: TranslationPlace): void {
+    this.done.push(translateRequests([request], place, this.decoder));
+  }
+  take(): Translated | undefined {
+    return this.done.shift();
+  }
+  close(): void {
+    // Nothing was started.
+  }
+}
+
+/** What a translating thread is started with. */
+export interface TranslatorStart {
+  readonly port: MessagePort;
+  /** One word: how many modules have been posted. */
+  readonly posted: SharedArrayBuffer;
+  readonly place: TranslationPlace;
+}
+
+/** Translates for one processor in a thread of its own, which starts with the first request. */
+export class ThreadTranslator implements Translator {
+  private readonly posted = new Int32Array(new SharedArrayBuffer(4));
+  private seen = 0;
+  private thread: { readonly worker: Worker; readonly port: MessagePort } | undefined;
+
+  request(request: TranslationRequest, place: TranslationPlace): void {
+    this.thread ??= this.start(place);
+    this.thread.port.postMessage(request);
+  }
+  take(): Translated | undefined {
+    if (Atomics.load(this.posted, 0) === this.seen) return undefined;
+    const received = receiveMessageOnPort(this.thread!.port) as { message: Translated } | undefined;
+    if (received === undefined) return undefined;
+    this.seen = (this.seen + 1) | 0;
+    return received.message;
+  }
+  close(): void {
+    this.thread?.port.close();
+    void this.thread?.worker.terminate();
+    this.thread = undefined;
+  }
+  private start(place: TranslationPlace): { readonly worker: Worker; readonly port: MessagePort } {
+    const { port1, port2 } = new MessageChannel();
+    const workerData: TranslatorStart = { port: port2, posted: this.posted.buffer as SharedArrayBuffer, place };
+    const worker = new Worker(new URL('./translator-thread.ts', import.meta.url), {
+      workerData,
+      transferList: [port2],
+    });
+    // Nobody waits for it.
+    worker.unref();
+    port1.unref();
+    return { worker, port: port1 };
+  }
+}

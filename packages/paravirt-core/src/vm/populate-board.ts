@@ -1,0 +1,190 @@
+/** Which devices a machine has, and in which places: a PC of Intel's 440FX with a PIIX. */
+import { piix4Pm } from '../devices/acpi-pm.ts';
+import { coprocessorError } from '../devices/coprocessor-error.ts';
+import { debugExit } from '../devices/debug-exit.ts';
+import { debugcon, debugconBackend, type DebugconBackend } from '../devices/debugcon.ts';
+import { e1000 } from '../devices/e1000/e1000.ts';
+import { fwCfg } from '../devices/fw-cfg.ts';
+import { i440fxHost, piix3 } from '../devices/i440fx.ts';
+import { dma8237 } from '../devices/dma8237.ts';
+import { fdc82077, floppyDrives, floppyKindOf } from '../devices/floppy/index.ts';
+import { defaultGeometry, ideDrives, piixIde, type IdeDrive } from '../devices/ide/index.ts';
+import { HPET_BASE, hpet } from '../devices/hpet.ts';
+import { IOAPIC_BASE, ioapic } from '../devices/ioapic.ts';
+import { lapic } from '../devices/lapic.ts';
+import { nicBackend, type NicBackend } from '../devices/nic-backend.ts';
+import { pic8259 } from '../devices/pic8259.ts';
+import { pit8254 } from '../devices/pit8254.ts';
+import { ps2 } from '../devices/ps2.ts';
+import { rtcCmos } from '../devices/rtc-cmos.ts';
+import type { CmosSetup } from '../devices/rtc-setup.ts';
+import { serialBackend, uart16550, type SerialBackend } from '../devices/uart16550.ts';
+import { videoMemoryBackend, vga, type VgaParts, type VideoMemory } from '../devices/vga.ts';
+import { virtioBlock } from '../devices/virtio/block.ts';
+import { blockBackend, type BlockBackend } from '../devices/virtio/block-backend.ts';
+import { PM_BASE, type AcpiBoard } from '../firmware/acpi/dsdt.ts';
+import { firmwareConfiguration } from '../firmware/fw-cfg-items.ts';
+import { backend, type Board } from '../machine/board.ts';
+import type { Device, DeviceOf } from '../machine/device.ts';
+import type { MachineConfig } from './machine.ts';
+
+/** The host's ends of what is plugged in. */
+export interface MachineBackends {
+  /** COM1..COM4; undefined leaves the port out. */
+  readonly serial: readonly (SerialBackend | undefined)[];
+  /** Disks of the virtio kind. */
+  readonly disks: readonly BlockBackend[];
+  /** Primary master, primary slave, secondary master, secondary slave. */
+  readonly ide?: readonly (IdeDrive | undefined)[];
+  /** A: and B:. An empty drive is null, no drive undefined. */
+  readonly floppies?: readonly (BlockBackend | null | undefined)[];
+  /** Network cards, by number; at most eight. */
+  readonly networks?: readonly NetworkCard[];
+  /** Where firmware's own log goes. */
+  readonly firmwareLog?: DebugconBackend;
+}
+/** An e1000. */
+export interface NetworkCard {
+  /** Six bytes. */
+  readonly mac: Uint8Array;
+  /** Absent: nothing is plugged in. */
+  readonly wire?: NicBackend;
+  /** An option ROM that boots from the network. */
+  readonly rom?: Uint8Array;
+}
+/** The devices that the machine itself talks to. */
+export interface BoardParts {
+  readonly serial: readonly (Device | undefined)[];
+  readonly keyboard: DeviceOf<typeof ps2>;
+  readonly localApic: DeviceOf<typeof lapic>;
+  readonly fpuErrors: DeviceOf<typeof coprocessorError>;
+  readonly hostBridge: DeviceOf<typeof i440fxHost>;
+  readonly display: Device<VgaParts>;
+  readonly power: DeviceOf<typeof piix4Pm>;
+  readonly ide: DeviceOf<typeof piixIde> | undefined;
+}
+
+const COM_PORTS = [
+  [0x3f8, 4],
+  [0x2f8, 3],
+  [0x3e8, 4],
+  [0x2e8, 3],
+] as const;
+/** Slots of the PCI bus. */
+const SLOT_HOST_BRIDGE = 0;
+const SLOT_ISA = 1;
+const FUNCTION_IDE = 1;
+const FUNCTION_POWER = 3;
+const SLOT_VGA = 2;
+const SLOT_NETWORK = 3;
+const SLOT_FIRST_DISK = 4;
+/** The port at which SeaBIOS writes its log. */
+const FIRMWARE_LOG_PORT = 0x402;
+
+/** Puts everything onto an empty board. */
+export function populateBoard(
+  board: Board,
+  config: MachineConfig,
+  backends: MachineBackends,
+  video: VideoMemory,
+): BoardParts {
+  board.add(pic8259, {});
+  const localApic = board.add(lapic, { id: 0 });
+  board.add(ioapic, { base: IOAPIC_BASE });
+  const hostBridge = board.add(i440fxHost, {}, { slot: SLOT_HOST_BRIDGE });
+  board.add(piix3, {}, { slot: SLOT_ISA });
+  board.add(pit8254, {});
+  board.add(rtcCmos, {
+    epoch: config.epoch,
+    memoryBytes: config.ramBytes,
+    setup: cmosSetup(backends, config.bootOrder),
+  });
+  board.add(dma8237, {});
+  const keyboard = board.add(ps2, {});
+  const fpuErrors = board.add(coprocessorError, {});
+  if (config.debugExit ?? config.firmware === undefined) board.add(debugExit, { base: 0xf4, count: 4 });
+  const serial = COM_PORTS.map(([base, irq], i) => {
+    const end = backends.serial[i];
+    return end === undefined
+      ? undefined
+      : board.add(uart16550, { base, irq }, { name: `serial${i}`, backends: [backend(serialBackend, end)] });
+  });
+  const { firmware } = config;
+  const ide = backends.ide ?? [];
+  // Without firmware nobody switches the channels on.
+  const ideController =
+    firmware !== undefined || ide.some((drive) => drive !== undefined)
+      ? board.add(
+          piixIde,
+          { decodes: firmware === undefined },
+          { slot: SLOT_ISA, function: FUNCTION_IDE, backends: [backend(ideDrives, { drives: ide })] },
+        )
+      : undefined;
+  const power = board.add(
+    piix4Pm,
+    { base: firmware === undefined ? PM_BASE : 0 },
+    { slot: SLOT_ISA, function: FUNCTION_POWER },
+  );
+  board.add(hpet, { base: HPET_BASE });
+  const floppies = backends.floppies ?? [];
+  if (floppies.some((drive) => drive !== undefined))
+    board.add(fdc82077, {}, { backends: [backend(floppyDrives, { drives: floppies })] });
+  const display = board.add(
+    vga,
+    {
+      initialMode: firmware === undefined ? 'text' : 'reset',
+      ...(firmware?.videoBios === undefined ? {} : { rom: firmware.videoBios }),
+    },
+    { slot: SLOT_VGA, backends: [backend(videoMemoryBackend, video)] },
+  );
+  backends.disks.forEach((disk, i) => {
+    board.add(
+      virtioBlock,
+      {},
+      { name: `disk${i}`, slot: SLOT_FIRST_DISK + i, backends: [backend(blockBackend, disk)] },
+    );
+  });
+  // The first card where QEMU has it, the others behind the disks.
+  for (const [i, { mac, wire, rom }] of (backends.networks ?? []).entries()) {
+    board.add(
+      e1000,
+      { mac, ...(rom === undefined ? {} : { rom }) },
+      {
+        name: `network${i}`,
+        slot: i === 0 ? SLOT_NETWORK : SLOT_FIRST_DISK + backends.disks.length + i - 1,
+        backends: wire === undefined ? [] : [backend(nicBackend, wire)],
+      },
+    );
+  }
+  if (firmware !== undefined) {
+    board.add(fwCfg, firmwareConfiguration(acpiBoard(config, backends)));
+    const log = backends.firmwareLog;
+    board.add(
+      debugcon,
+      { port: FIRMWARE_LOG_PORT },
+      { name: 'firmware-log', backends: log === undefined ? [] : [backend(debugconBackend, log)] },
+    );
+  }
+  return { serial, keyboard, localApic, fpuErrors, hostBridge, display, power, ide: ideController };
+}
+
+/** The board as firmware tables describe it. */
+export const acpiBoard = (config: MachineConfig, backends: MachineBackends): AcpiBoard => ({
+  ramBytes: config.ramBytes,
+  processors: 1,
+  serial: COM_PORTS.map((_, i) => backends.serial[i] !== undefined),
+  floppy: (backends.floppies ?? []).some((drive) => drive !== undefined),
+});
+
+/** What the machine's set-up has found and stored for the BIOS. */
+function cmosSetup({ ide = [], floppies = [] }: MachineBackends, boot: MachineConfig['bootOrder']): CmosSetup {
+  return {
+    ...(boot === undefined ? {} : { boot }),
+    floppies: floppies.map((disk) => (disk === undefined ? undefined : floppyKindOf(disk?.sectors ?? null))),
+    disks: ide.map((drive) => {
+      if (drive?.kind !== 'disk') return undefined;
+      const { cylinders, heads, sectorsPerTrack } = defaultGeometry(drive.disk.sectors);
+      return { cylinders, heads, sectors: sectorsPerTrack };
+    }),
+  };
+}
