@@ -47,7 +47,7 @@ class Rig {
       completions = ByteRing.allocate(completionBytes);
     this.server = new DiskServer({
       disks: [device],
-      ram: this.ram,
+      reach: this.ram,
       requests,
       completions,
       vcpuBell: this.bell,

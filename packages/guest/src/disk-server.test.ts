@@ -42,7 +42,7 @@ function rig() {
     troubles: string[] = [];
   const server = new DiskServer({
     disks: [device],
-    ram,
+    reach: ram,
     requests,
     completions,
     vcpuBell: new Doorbell(Doorbell.allocate()),

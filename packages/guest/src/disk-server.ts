@@ -6,10 +6,12 @@ import { decodeRequest, encodeCompletion, type DiskRequest } from './disk-messag
 
 /** Zeros are written in pieces of this size. */
 const ZERO_CHUNK = 1 << 20;
+/** Messages name a disk by a byte. */
+const LAST_DISK = 255;
 
 export class DiskServer {
-  private readonly disks: readonly BlockDevice[];
-  private readonly ram: Uint8Array;
+  private readonly disks: (BlockDevice | undefined)[];
+  private readonly reach: Uint8Array;
   private readonly requests: ByteRing;
   private readonly completions: ByteRing;
   private readonly vcpuBell: Doorbell;
@@ -22,20 +24,34 @@ export class DiskServer {
   /** `onTrouble` hears of the first failure of each kind on each disk; the guest sees an I/O error each time. */
   constructor(parts: {
     disks: readonly BlockDevice[];
-    ram: Uint8Array;
+    /** RAM from guest-physical 0, with the devices' staging memory behind it. */
+    reach: Uint8Array;
     requests: SharedArrayBuffer;
     completions: SharedArrayBuffer;
     vcpuBell: Doorbell;
     onTrouble: (disk: number, error: TomeiError) => void;
   }) {
-    this.disks = parts.disks;
-    this.ram = parts.ram;
+    this.disks = [...parts.disks];
+    this.reach = parts.reach;
     this.requests = new ByteRing(parts.requests);
     this.completions = new ByteRing(parts.completions);
     this.vcpuBell = parts.vcpuBell;
     this.onTrouble = parts.onTrouble;
   }
 
+  /** Takes a further disk and returns its number; undefined when there is none left. */
+  add(disk: BlockDevice): number | undefined {
+    const free = this.disks.indexOf(undefined),
+      number = free < 0 ? this.disks.length : free;
+    if (number > LAST_DISK) return undefined;
+    this.disks[number] = disk;
+    return number;
+  }
+  /** Gives a number back when nothing of its disk is in flight; nobody may ask for more of it. */
+  async remove(number: number): Promise<void> {
+    await this.drained();
+    this.disks[number] = undefined;
+  }
   /** Starts every request that waits. Call when the I/O bell rings. */
   poll(): void {
     this.report();
@@ -108,9 +124,9 @@ export class DiskServer {
     access: (at: number, bytes: Uint8Array) => Promise<void>,
   ): Promise<void> {
     const windows = request.segments.map(({ address, length }) => {
-      const inside = Number.isSafeInteger(address) && address >= 0 && address + length <= this.ram.length;
+      const inside = Number.isSafeInteger(address) && address >= 0 && address + length <= this.reach.length;
       if (!inside) throw new TomeiError('disk.bad-request', 'a disk request points outside of guest memory');
-      return this.ram.subarray(address, address + length);
+      return this.reach.subarray(address, address + length);
     });
     const bytes = windows.reduce((sum, window) => sum + window.length, 0);
     if (bytes !== request.count * SECTOR_BYTES)

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startGuest, type Guest } from './guest-process.ts';
 import type { RemoteGuest } from './protocol.ts';
-import { kernel, say, terminal } from './test-kernel.ts';
+import { kernel, obeyPowerButton, say, terminal } from './test-kernel.ts';
 import { Viewer } from './console/viewer.ts';
 
 const TOKEN = 'open sesame';
@@ -162,11 +162,29 @@ describe('a guest of the pool', () => {
   });
   it.each([
     ['with a .vmx that is wrong', 'memsize = "lots"', 'vmx.value'],
-    ['that has nothing to boot', 'memsize = "8"', 'vmx.nothing-to-boot'],
     ['whose pool is away', 'memsize = "8"\ntomei.kernel = "kernel"', 'kernel.unreadable'],
   ])('%s does not start, and says why', async (_, text, code) => {
     const guest = start(remote(text));
     await expect(guest.ended).rejects.toMatchObject({ code, message: expect.stringContaining('a/one.vmx') as string });
     await expect(guest.console).rejects.toMatchObject({ code });
+  });
+});
+
+describe('the power button', () => {
+  it('ends a guest that listens, by its own doing', async () => {
+    let serial = '';
+    const guest = start(await vmx(obeyPowerButton()), {
+      serial: (_port, bytes) => void (serial += new TextDecoder().decode(bytes)),
+    });
+    await expect.poll(() => serial, { timeout: 20_000 }).toContain('ready');
+    expect(await guest.powerButton()).toBe(true);
+    expect((await guest.ended).end).toEqual({ why: 'power-off', status: 0 });
+    expect(serial).toContain('button');
+  });
+  it('says of a guest that does not listen that it does not', async () => {
+    const guest = start(await vmx([...say('ready\n'), ...terminal()]));
+    await guest.running;
+    expect(await guest.powerButton()).toBe(false);
+    expect(await guest.stats()).toBeDefined();
   });
 });

@@ -5,6 +5,7 @@ import { TomeiError } from '@tomei/kit';
 import {
   errorOf,
   type ConsoleOptions,
+  type DebuggerOptions,
   type GuestEnd,
   type GuestReport,
   type GuestRequest,
@@ -12,7 +13,9 @@ import {
   type GuestStats,
   type InputEvent,
   type RemoteGuest,
+  type Timing,
 } from './protocol.ts';
+import type { TraceRequest } from './trace/trace-plan.ts';
 
 /** The screen as a PNG file, and its characters when it is in a text mode. */
 export interface Screenshot {
@@ -23,6 +26,8 @@ export interface GuestEvents {
   /** Bytes that the guest wrote to a serial port. */
   serial?(port: number, bytes: Uint8Array): void;
   warning?(text: string): void;
+  /** A debugger can attach at this address. */
+  debugger?(address: string): void;
 }
 export interface Ended {
   readonly end: GuestEnd;
@@ -50,6 +55,16 @@ export interface Guest {
    * set. Its disks are flushed and not part of it: the snapshot is of use until one of them is written again.
    */
   save(path: string, options?: { readonly stop?: boolean }): Promise<void>;
+  /**
+   * Presses the power button: a guest that listens (ACPI) shuts itself down in its own time. False when it has not asked to hear
+   * of it: such a guest will do nothing.
+   */
+  powerButton(): Promise<boolean>;
+  /**
+   * Lays the image of a CD into a drive by its name in the `.vmx` (`ide1:0`), or takes out the disc that is there; a guest that has
+   * locked its tray is not asked. The file is an absolute path, or a place in the pool. Rejected with `drive.*` or `disk.*`.
+   */
+  changeDisc(slot: string, file?: string): Promise<void>;
   /** Power off at once; disks are closed in order. */
   stop(): void;
   /** Ends the process without a word, as a crash would. */
@@ -61,6 +76,12 @@ export interface StartOptions {
   readonly restore?: string;
   /** Serve the console of a local guest. A guest of the pool says itself where its console is. */
   readonly console?: ConsoleOptions;
+  /** Let a debugger attach; `events.debugger` says where. */
+  readonly debugger?: DebuggerOptions;
+  /** Write executed instructions down. */
+  readonly trace?: TraceRequest;
+  /** Time by instructions, and what comes from outside written down or taken from a file. */
+  readonly timing?: Timing;
 }
 
 /**
@@ -116,6 +137,8 @@ class ChildGuest implements Guest {
           return events.serial?.(report.port, report.bytes);
         case 'warning':
           return events.warning?.(report.text);
+        case 'debugger':
+          return events.debugger?.(report.address);
         case 'running':
           return running.resolve(undefined);
         case 'console':
@@ -161,6 +184,12 @@ class ChildGuest implements Guest {
   }
   stats(): Promise<GuestStats> {
     return this.ask((id) => ({ kind: 'stats', id })) as Promise<GuestStats>;
+  }
+  async changeDisc(slot: string, file?: string): Promise<void> {
+    await this.ask((id) => ({ kind: 'disc', id, slot, ...(file === undefined ? {} : { file }) }));
+  }
+  powerButton(): Promise<boolean> {
+    return this.ask((id) => ({ kind: 'power-button', id })) as Promise<boolean>;
   }
   async save(path: string, { stop = false }: { readonly stop?: boolean } = {}): Promise<void> {
     await this.ask((id) => ({ kind: 'save', id, path, stop }));

@@ -7,6 +7,15 @@ export {
   type Screenshot,
   type StartOptions,
 } from './guest-process.ts';
-export type { ConsoleOptions, GuestEnd, GuestStats, InputEvent, RemoteGuest } from './protocol.ts';
+export type {
+  ConsoleOptions,
+  DebuggerOptions,
+  GuestEnd,
+  GuestStats,
+  InputEvent,
+  RemoteGuest,
+  Timing,
+} from './protocol.ts';
+export type { TraceRequest } from './trace/trace-plan.ts';
 export { fetchPoolFile, openRemoteDisk } from './pool.ts';
 export type { RemoteDisk, RemoteDiskOptions } from './remote/remote-disk.ts';

@@ -59,5 +59,5 @@ process.on('message', (request: GuestRequest) => {
   });
 });
 process.on('disconnect', () => (guest === undefined ? process.exit(1) : guest.stop()));
-// Whoever started the guest decides when it ends: a terminal's Ctrl-C is meant for them.
-process.on('SIGINT', () => undefined);
+// Whoever started the guest decides when it ends: a terminal's Ctrl-C, and what a supervisor sends to all at once, is meant for them.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);

@@ -1,6 +1,9 @@
 /** What the parts of one guest say to each other: the parent, the guest process's I/O thread, and its vCPU thread. */
 import { TomeiError, messageOf } from '@tomei/kit';
-import type { DisplayState, MachineConfig, SavedMachine } from '@tomei/paravirt-core';
+import type { NicRings } from './network/ring-nic.ts';
+import type { DebuggerRings } from './gdb/debug-session.ts';
+import type { TracePlan, TraceRequest } from './trace/trace-plan.ts';
+import type { CompilerCounts, DisplayState, MachineConfig, SavedMachine } from '@tomei/paravirt-core';
 
 /** Shared memory between the I/O thread and the vCPU thread. Rings are named from the vCPU's side. */
 export interface SharedParts {
@@ -14,21 +17,54 @@ export interface SharedParts {
   readonly diskCompletions: SharedArrayBuffer;
   /** Commands as JSON. */
   readonly commands: SharedArrayBuffer;
+  /** Of the network cards. */
+  readonly networks?: readonly NicRings[];
+  /** Where a debugger may attach. */
+  readonly debugger?: DebuggerRings;
 }
+/** Where a drive is plugged in. IDE: 0 primary master .. 3 secondary slave; floppy: 0 A:, 1 B:. */
+export type DrivePlace =
+  | { readonly bus: 'virtio' }
+  | { readonly bus: 'ide'; readonly drive: number; readonly kind: 'disk' | 'cdrom' }
+  | { readonly bus: 'floppy'; readonly drive: number };
 export interface DiskShape {
   readonly sectors: number;
   readonly readOnly: boolean;
   readonly id: string;
+  /** A virtio disk when absent. */
+  readonly place?: DrivePlace;
+}
+/** A network card. */
+export interface NicShape {
+  /** Its address, six bytes. */
+  readonly mac: Uint8Array;
+  /** Whether its cable is plugged in, be it that nobody is at the other end. */
+  readonly connected: boolean;
+  /** An option ROM from which the firmware boots. */
+  readonly rom?: Uint8Array;
 }
 /** What the vCPU thread starts with. */
 export interface VcpuStart {
   readonly config: MachineConfig;
   readonly disks: readonly DiskShape[];
+  /** Drives with nothing in them. */
+  readonly emptyDrives?: readonly DrivePlace[];
   /** Which of COM1..COM4 exist. */
   readonly serial: readonly boolean[];
+  /** Network cards; their rings are `shared.networks`, in the same order. */
+  readonly networks?: readonly NicShape[];
   readonly shared: SharedParts;
   /** A state to go on from; memory holds its pages already. */
   readonly restore?: SavedMachine;
+  /** Stand still until a debugger says otherwise. */
+  readonly debuggerFirst?: boolean;
+  /** Write down what is executed. */
+  readonly trace?: TracePlan;
+  /** Time by instructions. */
+  readonly virtualTime?: boolean;
+  /** A file: write down there what comes from outside, or take it from there. Both make time virtual. */
+  readonly record?: string;
+  readonly replay?: string;
 }
 /** What a person does at the guest's keyboard and mouse. */
 export type InputEvent =
@@ -36,11 +72,21 @@ export type InputEvent =
   | { readonly kind: 'key'; readonly code: number; readonly down: boolean }
   /** Right and down are positive; buttons that are down now, bit 0 left, 1 right, 2 middle. */
   | { readonly kind: 'mouse'; readonly dx: number; readonly dy: number; readonly dz: number; readonly buttons: number };
+/** A disc for a CD-ROM drive. */
+export interface Disc {
+  /** By which disk requests name it. */
+  readonly disk: number;
+  /** Of 512 bytes. */
+  readonly sectors: number;
+}
 /** From the I/O thread to the vCPU thread. */
 export type VcpuCommand =
   | { readonly kind: 'display'; readonly id: number }
   | { readonly kind: 'stats'; readonly id: number }
   | { readonly kind: 'pause'; readonly id: number }
+  | { readonly kind: 'power-button'; readonly id: number }
+  /** Lay a disc into an IDE drive, or take out the one that is there. */
+  | { readonly kind: 'disc'; readonly id: number; readonly drive: number; readonly disc?: Disc }
   | InputEvent
   | { readonly kind: 'resume' }
   | { readonly kind: 'stop' };
@@ -50,6 +96,10 @@ export type VcpuMessage =
   | { readonly kind: 'display'; readonly id: number; readonly display: DisplayState; readonly time: number }
   | { readonly kind: 'stats'; readonly id: number; readonly stats: GuestStats }
   | { readonly kind: 'paused'; readonly id: number; readonly state: SavedMachine }
+  /** The disc is in, or there is no such drive. */
+  | { readonly kind: 'disc-changed'; readonly id: number; readonly value: boolean }
+  /** What was asked for is done. */
+  | { readonly kind: 'done'; readonly id: number; readonly value: boolean }
   /** The machine cannot start: it is what it was given. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | {
@@ -67,6 +117,8 @@ export interface GuestEnd {
   readonly status: number;
   /** For a triple fault: where, and what was being delivered. */
   readonly detail?: string;
+  /** The guest did what was recorded of it, to the end of the recording. */
+  readonly replayed?: boolean;
 }
 /** What was executed and where host time went. Times are host milliseconds on the vCPU thread. */
 export interface GuestStats {
@@ -79,8 +131,12 @@ export interface GuestStats {
   readonly codeInvalidations: number;
   readonly codeFlushes: number;
   readonly pageWalks: number;
+  /** Compiled code; absent where everything is interpreted. */
+  readonly compiled?: CompilerCounts;
   /** Events delivered by vector; only those that occurred. */
   readonly events: Readonly<Record<number, number>>;
+  /** Ethernet frames of all cards together; absent where there are none. `lost` found no room on their way. */
+  readonly frames?: { readonly sent: number; readonly received: number; readonly lost: number };
 }
 
 /** Where a guest's console is served, and to whom. */
@@ -91,6 +147,19 @@ export interface ConsoleOptions {
   readonly advertise?: string | undefined;
   /** Whoever attaches has to know it. Never part of a message. */
   readonly token: string;
+}
+/** Where a debugger (GDB's remote protocol) attaches. */
+export interface DebuggerOptions {
+  /** A port of 127.0.0.1 (0: any free one), `host:port` or `unix:/path`. */
+  readonly listen: string;
+  /** The guest waits at its start until a debugger has come and lets it go. */
+  readonly first: boolean;
+}
+/** How a guest's time passes. */
+export interface Timing {
+  readonly virtualTime?: boolean;
+  readonly record?: string;
+  readonly replay?: string;
 }
 /** A guest whose files lie in the pool of a disk-service. */
 export interface RemoteGuest {
@@ -114,6 +183,12 @@ export interface GuestStart {
   readonly restore?: string;
   /** Serve a console; a guest of the pool always has one. */
   readonly console?: ConsoleOptions;
+  /** Let a debugger attach. */
+  readonly debugger?: DebuggerOptions;
+  /** Write executed instructions down. */
+  readonly trace?: TraceRequest;
+  /** How the guest's time passes; the files are those of `VcpuStart`. */
+  readonly timing?: Timing;
   /** Whether the parent wants to hear what the guest writes to its serial ports. */
   readonly hearsSerial: boolean;
 }
@@ -123,6 +198,10 @@ export type GuestRequest =
   | InputEvent
   | { readonly kind: 'screenshot'; readonly id: number }
   | { readonly kind: 'stats'; readonly id: number }
+  /** Presses the power button; the answer is whether the guest asked to hear of it. */
+  | { readonly kind: 'power-button'; readonly id: number }
+  /** Lays the image of a CD into a drive by its name (`ide1:0`), or takes out the disc that is there. */
+  | { readonly kind: 'disc'; readonly id: number; readonly slot: string; readonly file?: string }
   /** Writes a snapshot; `stop` ends the guest when that is done, before it executes anything more. */
   | { readonly kind: 'save'; readonly id: number; readonly path: string; readonly stop: boolean }
   | { readonly kind: 'stop' };
@@ -149,6 +228,8 @@ export function errorOf({ code, message, errno }: Trouble): TomeiError {
 export type GuestReport =
   | { readonly kind: 'warning'; readonly text: string }
   | { readonly kind: 'running' }
+  /** A debugger can attach. */
+  | { readonly kind: 'debugger'; readonly address: string }
   /** The console can be dialled. */
   | { readonly kind: 'console'; readonly target: string }
   | { readonly kind: 'serial'; readonly port: number; readonly bytes: Uint8Array }

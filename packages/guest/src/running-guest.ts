@@ -1,4 +1,5 @@
 /** One guest from its power-on to its end, as its process's main thread sees it: the processor is a worker behind rings. */
+import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ByteRing, Doorbell, TomeiError, messageOf } from '@tomei/kit';
 import {
@@ -18,21 +19,29 @@ import {
 import { SERIAL_PORTS } from '@tomei/vmx';
 import type { GuestConsole } from './console/console.ts';
 import type { ConsoleGuest, ScreenView } from './console/console-guest.ts';
+import { DEBUGGER_RING } from './gdb/debug-session.ts';
+import { GdbServer, checkAddress } from './gdb/gdb-server.ts';
+import { planTrace, type TracePlan } from './trace/trace-plan.ts';
+import { NetworkCards } from './network/cards.ts';
+import { allocateNicRings } from './network/ring-nic.ts';
+import { Discs } from './discs.ts';
 import { DiskServer } from './disk-server.ts';
 import type { GuestParts } from './parts.ts';
 import {
   troubleOf,
+  type DebuggerOptions,
+  type Disc,
   type GuestRequest,
   type GuestStart,
   type InputEvent,
   type SharedParts,
+  type Timing,
   type VcpuCommand,
   type VcpuMessage,
   type VcpuStart,
 } from './protocol.ts';
 import { leave, report, warn } from './report.ts';
 import { SnapshotFile, saveSnapshotFile } from './snapshot-file.ts';
-import type { GuestDisk } from './source/guest-source.ts';
 import { TypedBytes } from './typed-bytes.ts';
 
 const SERIAL_RING = 1 << 16,
@@ -51,8 +60,10 @@ export class RunningGuest implements ConsoleGuest {
   private readonly parts: GuestParts;
   private readonly shared: SharedParts;
   private readonly areas: readonly MemoryArea[];
-  private readonly disks: readonly GuestDisk[];
+  private readonly discs: Discs;
+  private readonly changes = new Map<number, (isIn: boolean) => void>();
   private readonly server: DiskServer;
+  private readonly network: NetworkCards;
   private readonly commands: ByteRing;
   private readonly vcpuBell: Doorbell;
   private readonly ioBell: Doorbell;
@@ -64,15 +75,26 @@ export class RunningGuest implements ConsoleGuest {
   private lastLook = 0;
   private readonly hearsSerial: boolean;
   private console: GuestConsole | undefined;
+  private debugger: GdbServer | undefined;
+  private readonly debuggerOptions: DebuggerOptions | undefined;
+  private readonly trace: TracePlan | undefined;
+  private readonly timing: Timing;
   /** Ports whose typed bytes were left out; told once, until there is room again. */
   private readonly deaf = new Set<number>();
   private saving: SaveRequest | undefined;
   private ended = false;
 
-  constructor(parts: GuestParts, { hearsSerial }: Pick<GuestStart, 'hearsSerial'>) {
-    const { machine: config, disks, names } = parts;
+  constructor(
+    parts: GuestParts,
+    { hearsSerial, debugger: gdb, trace, timing }: Pick<GuestStart, 'hearsSerial' | 'debugger' | 'trace' | 'timing'>,
+  ) {
+    const { machine: config, disks, names, networks } = parts;
     this.parts = parts;
     this.hearsSerial = hearsSerial;
+    this.debuggerOptions = gdb;
+    if (gdb !== undefined) checkAddress(gdb.listen);
+    this.timing = timing ?? {};
+    this.trace = trace === undefined ? undefined : planTrace(trace);
     const plan = planMemory({ processors: 1, ramBytes: config.ramBytes, videoMemoryBytes: config.videoMemoryBytes });
     const rings = (bytes: number): SharedArrayBuffer[] =>
       Array.from({ length: SERIAL_PORTS }, () => ByteRing.allocate(bytes));
@@ -85,8 +107,11 @@ export class RunningGuest implements ConsoleGuest {
       diskRequests: ByteRing.allocate(DISK_RING),
       diskCompletions: ByteRing.allocate(DISK_RING),
       commands: ByteRing.allocate(COMMAND_RING),
+      networks: networks.map(allocateNicRings),
+      ...(gdb === undefined
+        ? {}
+        : { debugger: { input: ByteRing.allocate(DEBUGGER_RING), output: ByteRing.allocate(DEBUGGER_RING) } }),
     });
-    this.disks = disks;
     this.vcpuBell = new Doorbell(shared.vcpuBell);
     this.ioBell = new Doorbell(shared.ioBell);
     this.serialOut = shared.serialOut.map((m) => new ByteRing(m));
@@ -98,14 +123,30 @@ export class RunningGuest implements ConsoleGuest {
       { name: 'ram', bytes: ram },
       { name: 'video', bytes: this.video },
     ];
+    const ends = networks.map((nic, i) => ({ ...nic, rings: shared.networks![i]! }));
+    this.network = new NetworkCards(ends, this.vcpuBell);
     this.server = new DiskServer({
       disks,
-      ram,
+      reach: new Uint8Array(shared.memory.buffer, plan.ram, plan.ramBytes + plan.stagingBytes),
       requests: shared.diskRequests,
       completions: shared.diskCompletions,
       vcpuBell: this.vcpuBell,
       onTrouble: (disk, error) => warn(`${names[disk] ?? 'disk'}: ${error.message}`),
     });
+    this.discs = new Discs({
+      ...{ drives: parts, server: this.server, open: (slot, file) => parts.openDisc(slot, file), warn },
+      insert: (drive, disc) => this.insert(drive, disc),
+    });
+  }
+
+  /** Has the machine take a disc; false when it has no such drive. */
+  private insert(drive: number, disc: Disc | undefined): Promise<boolean> {
+    if (this.ended) return Promise.reject(new TomeiError('guest.ended', 'the guest has ended'));
+    const id = ++this.lastLook,
+      { promise, resolve } = Promise.withResolvers<boolean>();
+    this.changes.set(id, resolve);
+    this.command({ kind: 'disc', id, drive, ...(disc === undefined ? {} : { disc }) });
+    return promise;
   }
 
   get serialPorts(): readonly number[] {
@@ -118,20 +159,28 @@ export class RunningGuest implements ConsoleGuest {
    */
   async start(snapshot: SnapshotFile | undefined, console: GuestConsole | undefined): Promise<void> {
     this.console = console;
-    const { machine, disks, names, serial } = this.parts;
+    const { machine, disks, names, places, empty, serial, networks } = this.parts;
     if (snapshot !== undefined) {
       refuseOtherMachine(snapshot.state.config, await this.snapshotConfig(), snapshot.path, names);
       await snapshot.readMemory(this.areas);
     }
+    // Before the guest can send anything; what is given again meets nobody.
+    if (this.timing.replay === undefined) await this.network.join(warn);
     const start: VcpuStart = {
       config: machine,
       disks: disks.map((disk, i) => ({
         sectors: disk.sizeBytes / SECTOR_BYTES,
         readOnly: disk.readOnly,
         id: `tomei-${i}`,
+        ...(places[i] === undefined ? {} : { place: places[i] }),
       })),
+      emptyDrives: empty,
       serial,
+      networks: networks.map(({ mac, connected, rom }) => ({ mac, connected, ...(rom === undefined ? {} : { rom }) })),
       shared: this.shared,
+      debuggerFirst: this.debuggerOptions?.first === true,
+      ...this.timing,
+      ...(this.trace === undefined ? {} : { trace: this.trace }),
       ...(snapshot === undefined ? {} : { restore: snapshot.state.machine }),
     };
     const worker = new Worker(new URL('./vcpu-worker.ts', import.meta.url), { workerData: start });
@@ -144,7 +193,8 @@ export class RunningGuest implements ConsoleGuest {
   }
   /** What a state of this guest needs to go on. Flushes the disks, whose contents it names. */
   private async snapshotConfig(): Promise<SnapshotConfig> {
-    const { machine, disks, serial } = this.parts;
+    const { machine, serial } = this.parts,
+      { disks } = this.discs;
     return {
       ramBytes: machine.ramBytes,
       videoMemoryBytes: machine.videoMemoryBytes,
@@ -167,7 +217,9 @@ export class RunningGuest implements ConsoleGuest {
       const { ticket } = this.ioBell;
       this.server.poll();
       this.passSerial();
-      await this.ioBell.waitAsync(ticket);
+      const sendsMore = this.network.poll();
+      this.debugger?.poll();
+      await (sendsMore ? setImmediate() : this.ioBell.waitAsync(ticket));
     }
   }
   private passSerial(): void {
@@ -197,13 +249,16 @@ export class RunningGuest implements ConsoleGuest {
       case 'mouse':
         return this.command(request);
       case 'screenshot':
-        return void this.answerScreenshot(request.id);
+        return void this.answer(request.id, () => this.screenshot());
       case 'stats':
-        return this.command({ kind: 'stats', id: request.id });
+      case 'power-button':
+        return this.command(request);
       case 'save':
         return this.beginSave(request);
       case 'stop':
         return this.command({ kind: 'stop' });
+      case 'disc':
+        return void this.answer(request.id, () => this.discs.change(request.slot, request.file));
     }
   }
   look(): Promise<ScreenView> {
@@ -218,9 +273,9 @@ export class RunningGuest implements ConsoleGuest {
     const { view, time } = await this.look();
     return { png: encodePng(renderFrame(view, blinkAt(time))), text: textOf(view) };
   }
-  private async answerScreenshot(id: number): Promise<void> {
+  private async answer(id: number, work: () => Promise<unknown>): Promise<void> {
     try {
-      report({ kind: 'answer', id, value: await this.screenshot() });
+      report({ kind: 'answer', id, value: await work() });
     } catch (error) {
       report({ kind: 'refused', id, trouble: troubleOf(error) });
     }
@@ -263,6 +318,7 @@ export class RunningGuest implements ConsoleGuest {
   private hear(message: VcpuMessage): void {
     switch (message.kind) {
       case 'running':
+        void this.openDebugger();
         return report({ kind: 'running' });
       case 'failed':
         return void this.fail(message.code, message.message);
@@ -271,11 +327,28 @@ export class RunningGuest implements ConsoleGuest {
         return;
       case 'stats':
         return report({ kind: 'answer', id: message.id, value: message.stats });
+      case 'disc-changed':
+        this.changes.get(message.id)?.(message.value);
+        return void this.changes.delete(message.id);
+      case 'done':
+        return report({ kind: 'answer', id: message.id, value: message.value });
       case 'display':
         this.looks.get(message.id)?.resolve(this.seen(message));
         return void this.looks.delete(message.id);
       case 'stopped':
         return void this.finish(message);
+    }
+  }
+  /** Not before the processor's thread can answer: GDB waits two seconds for that and no longer. */
+  private async openDebugger(): Promise<void> {
+    const { debugger: rings } = this.shared;
+    if (rings === undefined || this.debuggerOptions === undefined || this.ended) return;
+    try {
+      this.debugger = await GdbServer.open(this.debuggerOptions.listen, rings, this.vcpuBell);
+      report({ kind: 'debugger', address: this.debugger.address });
+    } catch (error) {
+      const { code, message } = troubleOf(error);
+      await this.fail(code, message);
     }
   }
   private seen({ display, time }: { readonly display: DisplayState; readonly time: number }): ScreenView {
@@ -299,10 +372,12 @@ export class RunningGuest implements ConsoleGuest {
   /** Puts what the guest flushed, and what it wrote, on stable storage. Returns what went wrong. */
   private async close(): Promise<string[]> {
     this.ended = true;
+    this.debugger?.close();
+    this.network.close();
     for (const { reject } of this.looks.values()) reject(new TomeiError('guest.ended', 'the guest has ended'));
     this.looks.clear();
     this.ioBell.ring();
-    const results = await Promise.allSettled(this.disks.map((disk) => disk.close()));
+    const results = await Promise.allSettled(this.discs.disks.map((disk) => disk.close()));
     return results.flatMap((r) => (r.status === 'rejected' ? [messageOf(r.reason)] : []));
   }
   /** The parent is gone: end in order. */

@@ -19,6 +19,19 @@ export const say = (text: string): number[] => [...COM1, ...[...text].flatMap((c
 /** Ends the guest with exit status (value << 1) | 1, by the isa-debug-exit port. */
 export const exit = (value: number): number[] => [0xb0, value, 0xe6, 0xf4, HLT];
 
+/**
+ * Listens to the power button, says that it is ready, and powers itself off by it, as a system with ACPI does. The ports are those of a board without
+ * firmware (firmware/acpi/dsdt.ts).
+ */
+export const obeyPowerButton = (): number[] => [
+  ...[0x66, 0xba, 0x02, 0x06, 0x66, 0xb8, 0x00, 0x01, 0x66, 0xef], // MOV DX,PM1 enable ; MOV AX,100h ; OUT DX,AX
+  ...[0xb0, 0xf1, 0xe6, 0xb2], // MOV AL,F1h ; OUT B2h,AL: ACPI on
+  ...say('ready\n'),
+  ...[0x66, 0xba, 0x00, 0x06], // MOV DX,PM1 status
+  ...[0x66, 0xed, 0xf6, 0xc4, 0x01, 0x74, 0xf9], // IN AX,DX ; TEST AH,1 ; JZ back
+  ...[...say('button\n'), 0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x20, 0x66, 0xef, HLT], // PM1 control: SLP_EN, soft-off
+];
+
 /** Text memory: a byte of character, one of attribute. */
 const SCREEN = 0xb_8000;
 /**
@@ -49,4 +62,30 @@ export function terminal(): number[] {
   line.splice(je, 2, ...jump(0x74, at.line + je, at.end));
   keyboard.splice(4, 2, ...jump(0x74, at.keyboard + 4, at.line));
   return [...start, ...line, ...keyboard, ...jump(0xeb, at.back, at.line), ...exit(1)];
+}
+
+/**
+ * For each byte typed at COM1 it reads the first block of the disc in the secondary master (ATA/ATAPI-6, 9.8), and answers with the
+ * block's first byte, or `!` where the drive refuses. A `q` ends the guest.
+ */
+export function discReader(): number[] {
+  const port = (n: number): number[] => [0x66, 0xba, n & 0xff, n >> 8]; // MOV DX,n
+  const put = (n: number, value: number): number[] => [...port(n), 0xb0, value, 0xee];
+  const buffer = u32(0x20_0000);
+  const before = [
+    ...[...port(0x3fd), 0xec, 0xa8, 1, 0x74, 0xf7, ...port(0x3f8), 0xec], // until a byte is there; IN AL,DX
+    ...[0x3c, 0x71, 0x75, exit(1).length, ...exit(1)], // CMP AL,'q' ; JNE beyond
+    ...[...put(0x176, 0xa0), ...put(0x171, 0), ...put(0x174, 0), ...put(0x175, 8), ...put(0x177, 0xa0)],
+    ...[0xec, 0x24, 0x88, 0x3c, 8, 0x75, 0xf9], // until DRQ without BSY
+    ...[...port(0x170), 0xb9, ...u32(6), 0xbe], // MOV ECX,6 ; MOV ESI,
+  ];
+  const behind = [
+    ...[0xf3, 0x66, 0x6f, ...port(0x177), 0xec, 0xa8, 0x80, 0x75, 0xfb], // REP OUTSW ; until not BSY
+    ...[0xa8, 1, 0x75, 24], // TEST AL,ERR ; JNZ to the MOV AL,'!'
+    ...[...port(0x170), 0xbf, ...buffer, 0xb9, ...u32(1024), 0xf3, 0x66, 0x6d, 0xa0, ...buffer, 0xeb, 2],
+    ...[0xb0, 0x21, ...COM1, 0xee], // OUT DX,AL
+  ];
+  const length = before.length + 4 + behind.length + 5;
+  const read = [0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
+  return [...before, ...u32(ENTRY + length), ...behind, 0xe9, ...u32(-length >>> 0), ...read];
 }

@@ -1,16 +1,40 @@
 /** The vCPU thread: runs the machine and nothing else. It takes from rings and never waits for an event loop. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ByteRing, Doorbell, TomeiError } from '@tomei/kit';
-import { HostClock, Machine, type BlockBackend, type BlockRequest, type SerialBackend } from '@tomei/paravirt-core';
-import { decodeCompletion, encodeRequest } from './disk-messages.ts';
-import type { DiskShape, GuestEnd, GuestStats, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
+import {
+  HostClock,
+  InstructionClock,
+  Machine,
+  ThreadTranslator,
+  planMemory,
+  type MachineClock,
+  type SliceEnd,
+} from '@tomei/paravirt-core';
+import { DebugSession } from './gdb/debug-session.ts';
+import { decodeCompletion } from './disk-messages.ts';
+import { RingNic } from './network/ring-nic.ts';
+import { plugged } from './plugged.ts';
+import type { GuestEnd, GuestStats, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
+import { Player, Recorder, describeMachine } from './record/recording.ts';
+import type { MachineInput } from './record/recording-format.ts';
+import { RingDisk, RingSerial } from './ring-ends.ts';
+import { TraceFile } from './trace/trace-plan.ts';
 
 /** The longest sleep of a halted processor with no alarm set: input rings the bell. */
 const LONGEST_SLEEP_MS = 1000;
-/** What serial output may wait for a slow reader before bytes are lost, as on a line without flow control. */
-const SERIAL_BACKLOG = 1 << 20;
 /** How long the last output waits for its reader when the guest has ended. */
 const SERIAL_PATIENCE_MS = 2000;
+/** Below this many instructions a slice is cut to end at one of them. */
+const LONGEST_EXACT = 100_000;
+/** Nanoseconds of an instruction where time is counted by them. */
+const PER_INSTRUCTION = 2;
+/** The most bytes of frames that a card is given at a look: what gigabit Ethernet brings in the time of a slice. */
+const FRAME_BYTES_AT_ONCE = 1 << 15;
+const NOTHING = new Uint8Array(0);
+/** How long requests to disks that are in flight may take when the guest has ended. */
+const DISK_PATIENCE_MS = 10_000;
+/** The most that a guest is held which polls for a disk: its timers come no later than that. */
+const POLLING_SLEEP_MS = 0.2;
 const STOPPED: GuestEnd = { why: 'stopped', status: 0 };
 
 const start = workerData as VcpuStart;
@@ -19,59 +43,6 @@ const { shared } = start;
 const vcpuBell = new Doorbell(shared.vcpuBell),
   ioBell = new Doorbell(shared.ioBell);
 const tell = (message: VcpuMessage): void => port.postMessage(message);
-
-/** A serial port whose far end is a ring. */
-class RingSerial implements SerialBackend {
-  private readonly ring: ByteRing;
-  private backlog: number[] = [];
-
-  constructor(memory: SharedArrayBuffer) {
-    this.ring = new ByteRing(memory);
-  }
-  write(byte: number): void {
-    if (this.backlog.length < SERIAL_BACKLOG) this.backlog.push(byte);
-  }
-  get isEmpty(): boolean {
-    return this.backlog.length === 0;
-  }
-  /** Passes on what was written; true when there was something. */
-  flush(): boolean {
-    if (this.backlog.length === 0) return false;
-    const written = this.ring.write(Uint8Array.from(this.backlog));
-    this.backlog = this.backlog.slice(written);
-    return written > 0;
-  }
-}
-
-/** A disk at the other end of the request ring. */
-class RingDisk implements BlockBackend {
-  readonly sectors: number;
-  readonly readOnly: boolean;
-  readonly id: string;
-  /** Requests without an answer yet. */
-  outstanding = 0;
-  private readonly number: number;
-  private handler: (id: number, ok: boolean) => void = () => undefined;
-
-  constructor(number: number, shape: DiskShape) {
-    this.number = number;
-    this.sectors = shape.sectors;
-    this.readOnly = shape.readOnly;
-    this.id = shape.id;
-  }
-  submit(request: BlockRequest): void {
-    this.outstanding++;
-    waiting.push(encodeRequest({ ...request, disk: this.number }));
-    passRequests();
-  }
-  onComplete(handler: (id: number, ok: boolean) => void): void {
-    this.handler = handler;
-  }
-  completed(id: number, ok: boolean): void {
-    this.outstanding--;
-    this.handler(id, ok);
-  }
-}
 
 const requests = new ByteRing(shared.diskRequests),
   completions = new ByteRing(shared.diskCompletions),
@@ -85,8 +56,48 @@ function passRequests(): void {
 const serial = start.serial.map((present, i) => (present ? new RingSerial(shared.serialOut[i]!) : undefined));
 const typed = shared.serialIn.map((memory) => new ByteRing(memory));
 const held = typed.map(() => new Uint8Array(0));
-const disks = start.disks.map((shape, i) => new RingDisk(i, shape));
-const machine = new Machine(start.config, { serial, disks }, new HostClock(), shared.memory);
+/** False, with the parent told why, when something is not as it has to be. */
+function trying<T>(what: () => T): { readonly value: T } | undefined {
+  try {
+    return { value: what() };
+  } catch (error) {
+    if (!(error instanceof TomeiError)) throw error;
+    tell({ kind: 'failed', code: error.code, message: error.message });
+    return undefined;
+  }
+}
+const { replay, record } = start;
+const opened = trying(() => (replay === undefined ? undefined : new Player(replay, start)));
+const player = opened?.value;
+const config = player?.config ?? start.config;
+/** Recorded time waits for the host's, so that a guest does not wait for a person; what is given again waits for nobody. */
+function makeClock(): MachineClock {
+  if (replay !== undefined || record !== undefined) return new InstructionClock(PER_INSTRUCTION, { skipsIdle: false });
+  return start.virtualTime === true ? new InstructionClock(PER_INSTRUCTION) : new HostClock();
+}
+const plan = planMemory({ processors: 1, ...config });
+const reach = new Uint8Array(shared.memory.buffer, plan.ram, plan.ramBytes + plan.stagingBytes);
+const submit = (message: Uint8Array): void => {
+  // What is given again comes from the recording, and nothing is written anywhere.
+  if (replay !== undefined) return;
+  waiting.push(message);
+  passRequests();
+};
+const disks = start.disks.map((shape, i) => new RingDisk(i, shape, reach, submit));
+// What is given again is heard by nobody.
+const nics = (start.networks ?? []).map(
+  ({ connected }, i) => new RingNic(shared.networks![i]!, { linkUp: connected, isMute: replay !== undefined }),
+);
+const translator = new ThreadTranslator();
+const machine = new Machine(config, { serial, ...plugged(start, disks, nics) }, makeClock(), shared.memory, {
+  translator,
+});
+let recorder: Recorder | undefined;
+const debug =
+  shared.debugger === undefined
+    ? undefined
+    : new DebugSession(machine, shared.debugger, ioBell, start.debuggerFirst === true, runSlice);
+let trace: TraceFile | undefined;
 const threadMs = (): number => {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;
@@ -106,14 +117,22 @@ function stats(): GuestStats {
     codeInvalidations: processor.code.counts.invalidations,
     codeFlushes: processor.code.counts.flushes,
     pageWalks: processor.mmu.walks,
+    ...(machine.compilation === undefined ? {} : { compiled: { ...machine.compilation } }),
     events: Object.fromEntries([...processor.delivered.entries()].filter(([, n]) => n > 0)),
+    ...(nics.length === 0 ? {} : { frames: frameCounts() }),
   };
+}
+
+function frameCounts(): NonNullable<GuestStats['frames']> {
+  const total = (of: 'sent' | 'received' | 'lost'): number => nics.reduce((sum, { counts }) => sum + counts[of], 0);
+  return { sent: total('sent'), received: total('received'), lost: total('lost') };
 }
 
 function takeCompletions(): void {
   machine.lookAtClock();
   for (let message = completions.readMessage(); message !== undefined; message = completions.readMessage()) {
     const { disk, id, ok } = decodeCompletion(message);
+    recorder?.input({ kind: 'disk', disk, id, ok, data: disks[disk]?.data(id) ?? NOTHING });
     disks[disk]?.completed(id, ok);
   }
   if (waiting.length > 0) passRequests();
@@ -121,22 +140,68 @@ function takeCompletions(): void {
 /** Everything that came from outside since the last look. */
 function takeInput(): void {
   takeCompletions();
+  nics.forEach(takeFrames);
   typed.forEach((ring, i) => {
     const device = machine.serial[i];
     if (held[i]!.length === 0) held[i] = ring.read(4096);
+    if (player !== undefined) held[i] = NOTHING;
     if (device?.parts.input === undefined || held[i]!.length === 0) return;
-    held[i] = held[i]!.subarray(device.parts.input(held[i]!));
+    const taken = device.parts.input(held[i]!);
+    if (taken > 0) recorder?.input({ kind: 'serial', port: i, bytes: held[i]!.subarray(0, taken) });
+    held[i] = held[i]!.subarray(taken);
   });
 }
-/** Passes on what the guest wrote to its serial ports; false when some of it found no room. */
-function passSerial(): boolean {
-  if (serial.map((line) => line?.flush() ?? false).includes(true)) ioBell.ring();
+/** Frames that came for a card, as many as a wire would bring: the rest waits, so that a burst does not overrun it. */
+function takeFrames(nic: RingNic, network: number): void {
+  for (let taken = 0; taken < FRAME_BYTES_AT_ONCE;) {
+    const bytes = nic.take();
+    if (bytes === undefined) return;
+    taken += bytes.length;
+    if (player !== undefined) continue;
+    recorder?.input({ kind: 'frame', network, bytes });
+    nic.deliver(bytes);
+  }
+}
+/** Gives the machine what it was given when it was recorded; false when it does not take it. */
+function give(input: MachineInput): boolean {
+  machine.lookAtClock();
+  switch (input.kind) {
+    case 'serial':
+      return machine.serial[input.port]?.parts.input?.(input.bytes) === input.bytes.length;
+    case 'key':
+      machine.keyboard.parts.key(input.code, input.down);
+      return true;
+    case 'mouse':
+      machine.keyboard.parts.mouse(input.dx, input.dy, input.dz, input.buttons);
+      return true;
+    case 'power-button':
+      machine.powerButton();
+      return true;
+    case 'frame':
+      nics[input.network]?.deliver(input.bytes);
+      return input.network < nics.length;
+    case 'disc':
+      return insertDisc(input);
+    case 'disk': {
+      const disk = disks[input.disk];
+      if (disk?.fill(input.id, input.data) !== true) return false;
+      disk.completed(input.id, input.ok);
+      return true;
+    }
+  }
+}
+function takeRecorded(from: Player): void {
+  for (const input of from.take()) if (!give(input)) throw from.diverged(`it does not take what came (${input.kind})`);
+}
+/** Passes on what the guest sent by its serial ports and network cards; false when bytes of a port found no room. */
+function passOutput(): boolean {
+  if ([...serial, ...nics].map((line) => line?.flush() ?? false).includes(true)) ioBell.ring();
   return serial.every((line) => line === undefined || line.isEmpty);
 }
-/** As `passSerial`, until everything is passed on or nobody takes it. */
-function passAllSerial(): void {
+/** As `passOutput`, until everything is passed on or nobody takes it. */
+function passAllOutput(): void {
   const until = performance.now() + SERIAL_PATIENCE_MS;
-  while (!passSerial() && performance.now() < until) vcpuBell.wait(vcpuBell.ticket, 1);
+  while (!passOutput() && performance.now() < until) vcpuBell.wait(vcpuBell.ticket, 1);
 }
 
 function nextCommand(): VcpuCommand | undefined {
@@ -157,10 +222,17 @@ function takeCommands(): GuestEnd | undefined {
 function answer(command: VcpuCommand): void {
   switch (command.kind) {
     case 'key':
-      machine.keyboard.parts.key(command.code, command.down);
-      return;
     case 'mouse':
-      return machine.keyboard.parts.mouse(command.dx, command.dy, command.dz, command.buttons);
+      // Nobody but the recording types where one is given again.
+      if (player !== undefined) return;
+      recorder?.input(command);
+      return void give(command);
+    case 'power-button':
+      return tell({ kind: 'done', id: command.id, value: player === undefined && pressPowerButton() });
+    case 'disc':
+      // The number may have been another disc's, whose last requests have to be done.
+      takeCompletions();
+      return tell({ kind: 'disc-changed', id: command.id, value: changeDisc(command) });
     case 'display': {
       const { display } = machine.view();
       return tell({ kind: 'display', id: command.id, display, time: machine.clock.now() });
@@ -168,6 +240,28 @@ function answer(command: VcpuCommand): void {
     case 'stats':
       return tell({ kind: 'stats', id: command.id, stats: stats() });
   }
+}
+type DiscInput = Extract<MachineInput, { kind: 'disc' }>;
+function insertDisc({ drive, disc }: DiscInput): boolean {
+  if (disc === undefined) return machine.insertDisc(drive, undefined);
+  const { disk, sectors } = disc;
+  const put = new RingDisk(disk, { sectors, readOnly: true, id: `disc-${disk}` }, reach, submit);
+  if (!machine.insertDisc(drive, put)) return false;
+  disks[disk] = put;
+  return true;
+}
+/** Whether there is such a drive. */
+function changeDisc({ drive, disc }: Omit<DiscInput, 'kind'>): boolean {
+  if (player !== undefined) return false;
+  const input: DiscInput = { kind: 'disc', drive, ...(disc === undefined ? {} : { disc }) };
+  const isIn = insertDisc(input);
+  if (isIn) recorder?.input(input);
+  return isIn;
+}
+/** Whether the guest hears of it. */
+function pressPowerButton(): boolean {
+  recorder?.input({ kind: 'power-button' });
+  return machine.powerButton();
 }
 /** The machine stands still, and so does its clock, until it is told to go on (undefined) or to stop. */
 function pause(id: number): GuestEnd | undefined {
@@ -179,7 +273,7 @@ function pause(id: number): GuestEnd | undefined {
     if (disks.every((disk) => disk.outstanding === 0)) break;
     vcpuBell.wait(ticket, LONGEST_SLEEP_MS);
   }
-  passAllSerial();
+  passAllOutput();
   machine.clock.set(time);
   tell({ kind: 'paused', id, state: machine.save() });
   for (;;) {
@@ -194,51 +288,135 @@ function pause(id: number): GuestEnd | undefined {
   return undefined;
 }
 
+/** A slice of the machine, written down where that is asked for, and no longer than to the next thing that was recorded. */
+function runSlice(limit?: number, exactly?: boolean): SliceEnd {
+  if (player === undefined) return tracedSlice(limit, exactly);
+  const room = Math.max(1, player.room);
+  return tracedSlice(Math.min(limit ?? LONGEST_EXACT, room), true);
+}
+function tracedSlice(limit?: number, exactly?: boolean): SliceEnd {
+  if (trace === undefined) return machine.runSlice(limit, exactly);
+  const { room } = trace.trace,
+    cut = room < LONGEST_EXACT;
+  const end = machine.runSlice(cut ? Math.min(room, limit ?? room) : limit, exactly === true || cut ? true : undefined);
+  trace.settle();
+  return end.kind === 'breakpoint' && trace.trace.takes(machine.processor.debug.stop) ? goOn() : end;
+}
+/** The debugger's stop was none of its own. */
+function goOn(): SliceEnd {
+  machine.processor.debug.stop = undefined;
+  return { kind: 'running' };
+}
+
 function run(): GuestEnd {
   for (;;) {
     const { ticket } = vcpuBell;
     takeInput();
     const asked = takeCommands();
     if (asked !== undefined) return asked;
+    if (player !== undefined) {
+      takeRecorded(player);
+      if (player.isOver && player.endsByItself) return { ...STOPPED, replayed: true };
+    }
+    if (debug?.stands() === true) {
+      const told = stand(debug);
+      if (told !== undefined) return told;
+      continue;
+    }
+    if (debug?.killed === true) return STOPPED;
     const from = performance.now();
-    const end = machine.runSlice();
+    const end = debug === undefined ? runSlice() : debug.runSlice();
     guestMs += performance.now() - from;
-    passSerial();
+    passOutput();
+    recorder?.settle();
     if (end.kind === 'stopped')
       return {
         why: end.why,
         status: end.status,
         ...(end.why === 'triple-fault' ? { detail: machine.describe() } : {}),
+        ...(player === undefined ? {} : { replayed: true }),
       };
-    if (end.kind === 'halted') sleep(ticket, end.until);
+    if (end.kind === 'halted') idle(ticket, end.until);
+    // It would only ask again: the I/O thread may need the host's processor for its answer.
+    if (end.kind === 'running' && end.awaitsIo === true && player === undefined)
+      vcpuBell.wait(ticket, POLLING_SLEEP_MS);
   }
+}
+/** A debugger has the machine: its time stands, and only what is asked of it from outside is answered. */
+function stand(debug: DebugSession): GuestEnd | undefined {
+  const time = machine.clock.now();
+  passAllOutput();
+  for (;;) {
+    const { ticket } = vcpuBell;
+    const asked = takeCommands();
+    if (asked !== undefined) return asked;
+    if (!debug.stands()) break;
+    vcpuBell.wait(ticket, LONGEST_SLEEP_MS);
+  }
+  machine.clock.set(time);
+  return undefined;
+}
+/** The processor is halted until an alarm or something from outside. */
+function idle(ticket: number, until: number | null): void {
+  if (player !== undefined) return player.skip(until);
+  if (recorder === undefined) return sleep(ticket, until);
+  const { clock } = machine,
+    time = clock.now(),
+    from = performance.now();
+  sleep(ticket, until);
+  const now = Math.floor(time + (performance.now() - from) * 1e6);
+  clock.skipTo(until === null ? now : Math.min(now, until));
+  // An alarm comes at its time when the recording is given again too; another time has to be in it.
+  if (until === null || now < until) recorder.idle();
 }
 function sleep(ticket: number, until: number | null): void {
   const wait = until === null ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, (until - machine.clock.now()) / 1e6);
   // Bytes that the UART had no room for, and output that found no room, are tried again soon.
   const soon = held.some((bytes) => bytes.length > 0) || waiting.length > 0;
-  if (wait <= 0) return;
+  if (wait <= 0 || nics.some((nic) => nic.isWaiting)) return;
   const from = performance.now();
   vcpuBell.wait(ticket, soon ? Math.min(wait, 1) : wait);
   haltedMs += performance.now() - from;
 }
 
-/** False when the machine refuses what it was given: a kernel that is none, a state that is not its own. */
-function begin(): boolean {
-  try {
-    if (start.restore === undefined) machine.powerOn();
-    else machine.restore(start.restore);
-    return true;
-  } catch (error) {
-    if (!(error instanceof TomeiError)) throw error;
-    tell({ kind: 'failed', code: error.code, message: error.message });
-    return false;
+/** What the machine refuses: a kernel that is none, a state that is not its own. */
+function begin(): void {
+  if (start.restore === undefined) machine.powerOn();
+  else machine.restore(start.restore);
+  player?.attach(machine);
+  if (record !== undefined) recorder = new Recorder(record, machine, describeMachine(start));
+  if (start.trace !== undefined) trace = new TraceFile(machine, start.trace);
+}
+/** Nothing is in flight any more, and what was to be written is written. */
+function close(end: GuestEnd): void {
+  passAllOutput();
+  trace?.close();
+  if (recorder !== undefined) {
+    const until = performance.now() + DISK_PATIENCE_MS;
+    while (disks.some((disk) => disk.outstanding > 0) && performance.now() < until) {
+      vcpuBell.wait(vcpuBell.ticket, 1);
+      takeCompletions();
+    }
+    recorder.close(end.why);
   }
+  if (player === undefined || end.replayed !== true) return;
+  takeRecorded(player);
+  player.end(end.why);
 }
 
-if (begin()) {
+if (opened !== undefined && trying(begin) !== undefined) {
   tell({ kind: 'running' });
-  const end = run();
-  passAllSerial();
-  tell({ kind: 'stopped', end, stats: stats(), display: machine.view().display, time: machine.clock.now() });
+  const ran = trying(() => {
+    const end = run();
+    close(end);
+    return end;
+  });
+  if (ran !== undefined)
+    tell({
+      kind: 'stopped',
+      end: ran.value,
+      stats: stats(),
+      display: machine.view().display,
+      time: machine.clock.now(),
+    });
 }

@@ -18,10 +18,16 @@ export interface BootFile {
 export interface GuestSource {
   /** The `.vmx`, as messages name it. */
   readonly vmx: string;
+  /** Whether the guest is of this machine, and not of a cluster. */
+  readonly isLocal: boolean;
   /** Throws the `vmx.*` errors. */
   config(): Promise<{ readonly config: GuestConfig; readonly warnings: readonly VmxProblem[] }>;
   /** A whole file of at most `maxBytes`. Throws `kernel.*` and `initrd.*`, naming the line of the `.vmx`. */
   bootFile(noun: 'kernel' | 'initrd', file: FileReference, maxBytes: number): Promise<BootFile>;
-  /** Opens the file of a configured disk for reading and writing. Throws `disk.*` and `vmdk.*`. */
+  /** Opens the file of a configured disk, for writing only when its writes are kept. Throws `disk.*` and `vmdk.*`. */
   openDisk(disk: DiskConfig, file: FileReference): Promise<GuestDisk>;
+  /** Opens an image of a CD, for reading. Throws `disk.*`. */
+  openCd(file: FileReference): Promise<GuestDisk>;
+  /** Opens an image of a floppy disk; for writing where the file may be written. Throws `disk.*`. */
+  openFloppy(file: FileReference): Promise<GuestDisk>;
 }
