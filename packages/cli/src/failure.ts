@@ -12,6 +12,10 @@ const CODES: Readonly<Record<string, number>> = {
   initrd: EXIT.badInput,
   firmware: EXIT.badInput,
   snapshot: EXIT.badInput,
+  recording: EXIT.badInput,
+  symbols: EXIT.badInput,
+  trace: EXIT.usage,
+  gdb: EXIT.hostTrouble,
   guest: EXIT.guestCrashed,
   package: EXIT.hostTrouble,
   tool: EXIT.hostTrouble,
@@ -32,6 +36,9 @@ const WHOLE_CODES: Readonly<Record<string, number>> = {
   'guest.bad-name': EXIT.usage,
   'guest.bad-id': EXIT.usage,
   'guest.busy': EXIT.failed,
+  'gdb.bad-address': EXIT.usage,
+  'trace.unwritable': EXIT.hostTrouble,
+  'recording.unwritable': EXIT.hostTrouble,
 };
 
 /** Trouble with files that the operating system reports, in words. A file that is not there is bad input, the rest is the host's. */

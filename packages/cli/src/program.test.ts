@@ -67,7 +67,37 @@ describe('tomei run', () => {
   test('has its options in units of the program', async () => {
     const { runs } = await start('run', 'a.vmx', '--timeout', '1.5', '--stats', '--screenshot', 'x.png');
 
-    expect(runs).toEqual([{ vmx: 'a.vmx', steps: [], timeoutMs: 1500, screenshot: 'x.png', stats: true, json: false }]);
+    expect(runs).toEqual([
+      {
+        vmx: 'a.vmx',
+        steps: [],
+        timeoutMs: 1500,
+        clock: 'host',
+        gdbWait: false,
+        screenshot: 'x.png',
+        stats: true,
+        json: false,
+      },
+    ]);
+  });
+  test('knows debugger, trace and recordings, and refuses what does not go together', async () => {
+    const { runs } = await start(
+      ...['run', 'a.vmx', '--gdb', '1234', '--gdb-wait', '--clock', 'virtual'],
+      ...['--trace', 't.txt', '--trace-from', 'start_kernel', '--trace-count', '5', '--trace-symbols', 'System.map'],
+    );
+    expect(runs).toMatchObject([
+      {
+        ...{ gdb: '1234', gdbWait: true, clock: 'virtual' },
+        ...{ trace: 't.txt', traceFrom: 'start_kernel', traceCount: 5, traceSymbols: 'System.map' },
+      },
+    ]);
+    for (const bad of [
+      ['--replay', 'a', '--record', 'b'],
+      ['--record', 'a', '--gdb', '1'],
+      ['--clock', 'sun'],
+      ['--trace-count', '0'],
+    ])
+      expect((await start('run', 'a.vmx', ...bad)).code, bad.join(' ')).toBe(EXIT.usage);
   });
 
   test('a pattern that is none is wrong usage', async () => {

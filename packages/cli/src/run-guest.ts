@@ -1,11 +1,12 @@
 /** `tomei run`, joined to a guest: its console in this terminal or played from steps, its end as an exit code. */
 import { writeFile } from 'node:fs/promises';
 import { EXIT, TomeiError, messageOf } from '@tomei/kit';
-import { startGuest, type Ended, type Guest, type GuestEnd, type GuestStats } from '@tomei/guest';
+import { startGuest, type Ended, type Guest, type GuestEnd, type GuestStats, type StartOptions } from '@tomei/guest';
 import type { RunGuest, RunOptions } from './commands/run.ts';
 import { describeFailure, playScript, type ScriptResult } from './console/console-script.ts';
 import type { SerialEnd } from './console/serial-end.ts';
 import { attachTerminal } from './console/terminal.ts';
+import { pressAtSigterm } from './power-button.ts';
 
 /** The console is the first serial port. */
 const CONSOLE = 0;
@@ -23,29 +24,53 @@ export const runGuest: RunGuest = async (options) => {
         if (port === CONSOLE) for (const handler of handlers) handler(bytes);
       },
       warning: (text) => say(`tomei: ${text}`),
+      debugger: (address) => say(`tomei: a debugger can attach: target remote ${address}`),
     },
-    options.restore === undefined ? {} : { restore: options.restore },
+    {
+      ...(options.restore === undefined ? {} : { restore: options.restore }),
+      ...traceOf(options),
+      timing: {
+        virtualTime: options.clock === 'virtual',
+        ...(options.record === undefined ? {} : { record: options.record }),
+        ...(options.replay === undefined ? {} : { replay: options.replay }),
+      },
+      ...(options.gdb === undefined ? {} : { debugger: { listen: options.gdb, first: options.gdbWait } }),
+    },
   );
   const serial: SerialEnd = {
     onData: (handler) => void handlers.push(handler),
     write: (bytes) => guest.type(CONSOLE, bytes),
   };
+  const letGo = pressAtSigterm({ guest, say });
   if (process.stderr.isTTY) process.stderr.write('tomei: loading the guest...\r');
   try {
     return options.steps.length > 0 ? await play(guest, serial, options) : await attach(guest, serial, options);
   } finally {
+    letGo();
     guest.kill();
   }
 };
+
+function traceOf({ trace, traceFrom, traceCount, traceSymbols }: RunOptions): Pick<StartOptions, 'trace'> {
+  if (trace === undefined) return {};
+  const request = {
+    ...(trace === true ? {} : { file: trace }),
+    ...(traceFrom === undefined ? {} : { from: traceFrom }),
+    ...(traceCount === undefined ? {} : { count: traceCount }),
+    ...(traceSymbols === undefined ? {} : { symbols: traceSymbols }),
+  };
+  return { trace: request };
+}
 
 /** Steps decide the exit code; the guest is ended when they are through. */
 async function play(guest: Guest, serial: SerialEnd, options: RunOptions): Promise<number> {
   // What the guest writes is shown as it comes: whoever reads a log wants to see how far it got.
   const output = options.json ? process.stderr : process.stdout;
   serial.onData((bytes) => void output.write(bytes));
-  const script = playScript(serial, options.steps, options.timeoutMs);
+  const script = playScript(serial, options.steps, options.timeoutMs, (step) => step.act(guest));
   guest.ended.then(script.guestEnded, script.guestEnded);
   const result = await script.result;
+  if (!result.matched && result.why === 'failed') throw result.error;
   if (!result.matched && result.why === 'ended') await guest.ended; // throws what brought it down, where something did
   await screenshot(guest, options);
   if (result.matched) await save(guest, options);
@@ -59,12 +84,14 @@ async function play(guest: Guest, serial: SerialEnd, options: RunOptions): Promi
 
 /** A person's terminal, until the guest ends or Ctrl-] is typed. */
 async function attach(guest: Guest, serial: SerialEnd, options: RunOptions): Promise<number> {
-  const terminal = attachTerminal(serial, process.stdin, process.stdout);
+  // With --json standard output has the JSON alone.
+  const output = options.json ? process.stderr : process.stdout;
+  const terminal = attachTerminal(serial, process.stdin, output);
   try {
     await guest.running;
     const ended = await Promise.race([guest.ended, terminal.left.then(() => undefined)]);
     terminal.detach();
-    if (process.stdout.isTTY) process.stdout.write('\n');
+    if (output.isTTY) output.write('\n');
     if (ended === undefined) {
       await screenshot(guest, options);
       await save(guest, options);
@@ -125,13 +152,14 @@ function conclude(options: RunOptions, { end, stats }: Ended, script: ScriptResu
     return;
   }
   if (end.why === 'triple-fault') say(`tomei: the guest went down by a triple fault ${end.detail ?? ''}`);
+  if (end.replayed === true) say('tomei: the guest did what was recorded, to the end of the recording');
   if (end.why === 'reset') say('tomei: the guest asked for a reset; `tomei run` ends there');
   if (options.stats) for (const line of describeStats(stats)) say(line);
 }
 
 /** The numbers of `--stats`, for a person. */
 export function describeStats(stats: GuestStats): string[] {
-  const { instructions, guestMs, cpuMs, haltedMs } = stats;
+  const { instructions, guestMs, cpuMs, haltedMs, frames, compiled } = stats;
   const mips = cpuMs > 0 ? instructions / cpuMs / 1000 : 0;
   const count = (n: number): string => n.toLocaleString('en-US');
   const events = Object.entries(stats.events).sort(([, a], [, b]) => b - a);
@@ -139,7 +167,15 @@ export function describeStats(stats: GuestStats): string[] {
     `instructions   ${count(instructions)}   ${mips.toFixed(1)} MIPS`,
     `time           ${(guestMs / 1000).toFixed(2)} s running (${(cpuMs / 1000).toFixed(2)} s of host CPU), ${(haltedMs / 1000).toFixed(2)} s halted`,
     `code           ${count(stats.decoded)} decoded, ${count(stats.codeInvalidations)} pages rewritten, ${count(stats.codeFlushes)} flushes`,
+    ...(compiled === undefined || compiled.regions === 0
+      ? []
+      : [
+          `compiled       ${count(compiled.regions)} regions, ${count(compiled.dropped)} of them dropped, ${count(compiled.bytes >> 10)} KiB, ${(compiled.translatingMs / 1000).toFixed(2)} s of translating beside the guest`,
+        ]),
     `page walks     ${count(stats.pageWalks)}`,
+    ...(frames === undefined
+      ? []
+      : [`frames         ${count(frames.sent)} sent, ${count(frames.received)} received, ${count(frames.lost)} lost`]),
     `events         ${events.map(([vector, n]) => `${vector}: ${count(n)}`).join(', ')}`,
   ];
 }

@@ -9,7 +9,7 @@ const ANSWER_MS = 30_000;
 /** Between two tries to get the stream of events back. */
 const RETRY_MS = 1_000;
 
-export type PowerAction = 'on' | 'off' | 'reset';
+export type PowerAction = 'on' | 'off' | 'reset' | 'shutdown';
 
 export class ClusterApi {
   /** Without a slash at its end. */
@@ -24,8 +24,12 @@ export class ClusterApi {
   guest = (name: string): Promise<GuestView> => this.ask('GET', guestPath(name), schemas.guest);
   register = (vmx: string, name: string | undefined): Promise<GuestView> =>
     this.ask('POST', '/api/v1/guests', schemas.guest, { vmx, ...(name === undefined ? {} : { name }) });
-  power = (name: string, action: PowerAction): Promise<GuestView> =>
-    this.ask('POST', `${guestPath(name)}/power`, schemas.guest, { action });
+  /** `graceSeconds` is of a shutdown: the server's own when undefined. */
+  power = (name: string, action: PowerAction, graceSeconds?: number): Promise<GuestView> =>
+    this.ask('POST', `${guestPath(name)}/power`, schemas.guest, {
+      action,
+      ...(graceSeconds === undefined ? {} : { graceSeconds }),
+    });
   remove = (name: string): Promise<GuestView> => this.ask('DELETE', guestPath(name), schemas.guest);
   runners = async (): Promise<RunnerView[]> => (await this.ask('GET', '/api/v1/runners', schemas.runners)).runners;
   files = async (): Promise<{ path: string; kind: string }[]> =>

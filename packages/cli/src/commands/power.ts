@@ -1,4 +1,4 @@
-/** `tomei power on|off|reset GUEST`. */
+/** `tomei power on|off|reset|shutdown GUEST`. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, InvalidArgumentError, type Command } from 'commander';
 import { EXIT, TomeiError } from '@tomei/kit';
@@ -6,39 +6,48 @@ import type { ClusterApi, PowerAction } from '../cluster/api.ts';
 import { addServerOptions, clientOf, print, printJson, type ServerFlags } from '../cluster/command.ts';
 import type { GuestView } from '../cluster/views.ts';
 
-const ACTIONS = ['on', 'off', 'reset'] as const satisfies readonly PowerAction[];
-const WORDS: Readonly<Record<PowerAction, string>> = { on: 'powered on', off: 'powered off', reset: 'reset' };
+const ACTIONS = ['on', 'off', 'reset', 'shutdown'] as const satisfies readonly PowerAction[];
+const WORDS: Readonly<Record<PowerAction, string>> = {
+  on: 'powered on',
+  off: 'powered off',
+  reset: 'reset',
+  shutdown: 'shut down',
+};
 const DEFAULT_TIMEOUT_SECONDS = 60;
 const LOOK_AGAIN_MS = 200;
 
 interface Flags extends ServerFlags {
   readonly wait?: boolean;
   readonly timeout: number;
+  readonly grace?: number;
 }
 
 export function addPowerCommand(program: Command): void {
-  addServerOptions(program.command('power').description('power a guest on or off, or reset it'))
+  addServerOptions(program.command('power').description('power a guest on or off, reset it, or shut it down'))
     .addArgument(new Argument('<action>', 'what to do').choices(ACTIONS))
     .argument('<guest>', 'its name or id')
     .option('--wait', 'wait until it runs, or is off')
     .option('--timeout <seconds>', 'how long to wait', seconds, DEFAULT_TIMEOUT_SECONDS)
+    .option('--grace <seconds>', 'of a shutdown: how long the guest may take before it is powered off (60)', seconds)
     .addHelpText(
       'after',
       `
-Off and reset are what the button does: the guest's system is not asked. What it flushed to its disks is kept. A guest that
-is to end well is told so from inside, as by: tomei console tiny, then poweroff.
+Off and reset are at once: the guest's system is not asked. What it flushed to its disks is kept. Shutdown presses the power
+button, so that a system that listens to it (ACPI) ends in its own time; one that has not ended after --grace is powered off.
+Off ends a shutdown that takes too long.
 With --wait the exit code is ${EXIT.guestCrashed} when the guest crashes, and ${EXIT.failed} when the time is over.
 
 Examples:
   tomei power on tiny
   tomei power on tiny --wait
+  tomei power shutdown tiny --wait
   tomei power off tiny
   tomei power reset tiny`,
     )
     .action(async (action: PowerAction, name: string, flags: Flags) => {
       const { api, json } = await clientOf(flags);
       const before = await api.guest(name);
-      const answer = await api.power(before.id, action);
+      const answer = await api.power(before.id, action, action === 'shutdown' ? flags.grace : undefined);
       const guest = flags.wait === true ? await waitFor(api, { action, before, answer }, flags.timeout) : answer;
       if (json) printJson(guest);
       else if (flags.wait === true) print(`${guest.name}: ${guest.phase}`);
@@ -54,7 +63,7 @@ export interface Asked {
 }
 /** Whether a guest has come to what was asked for. Throws when it will not come there any more. */
 export function hasArrived({ action, before, answer }: Asked, now: GuestView): boolean {
-  if (action === 'off') return now.power === 'off' && ['off', 'crashed'].includes(now.phase);
+  if (action === 'off' || action === 'shutdown') return now.power === 'off' && ['off', 'crashed'].includes(now.phase);
   if (now.run > answer.run)
     throw new TomeiError('request.overtaken', `${now.name} was meanwhile powered on or reset by somebody else`);
   // What is seen may still be the run before: each run's phases have times of their own.

@@ -1,4 +1,4 @@
-/** Plays console steps against a serial line: `--expect` and `--send` of `tomei run`. */
+/** Plays console steps against a serial line and its machine: `--expect`, `--send` and their like of `tomei run`. */
 import { OutputMatcher } from './output-matcher.ts';
 import type { SerialEnd } from './serial-end.ts';
 import type { ConsoleStep } from './steps.ts';
@@ -21,8 +21,11 @@ export type ScriptResult =
       readonly expected: RegExp;
       /** The last lines of output since the match before. */
       readonly tail: string;
-    };
+    }
+  /** Something could not be done to the machine. */
+  | { readonly matched: false; readonly why: 'failed'; readonly error: unknown };
 
+export type ActStep = Extract<ConsoleStep, { kind: 'act' }>;
 export interface ConsoleScript {
   /** Fulfilled once, when the last step is done or one cannot be done any more. Never rejected. */
   readonly result: Promise<ScriptResult>;
@@ -38,12 +41,16 @@ export function playScript(
   serial: SerialEnd,
   steps: readonly ConsoleStep[],
   timeoutMs: number,
+  act: (step: ActStep) => Promise<unknown>,
   after: After = afterHostTime,
 ): ConsoleScript {
   const matcher = new OutputMatcher();
   const { promise, resolve } = Promise.withResolvers<ScriptResult>();
   let next = 0;
   let finished = false;
+  let isActing = false;
+  /** Why the pattern that comes next will not match any more. */
+  let hopeless: 'timeout' | 'ended' | undefined;
 
   const finish = (result: ScriptResult): void => {
     if (finished) return;
@@ -52,18 +59,32 @@ export function playScript(
     resolve(result);
   };
   const fail = (why: 'timeout' | 'ended'): void => {
+    hopeless = why;
     const step = steps[next];
-    if (step?.kind === 'expect') finish({ matched: false, why, expected: step.pattern, tail: matcher.tail(8) });
+    if (step?.kind === 'expect' && !isActing)
+      finish({ matched: false, why, expected: step.pattern, tail: matcher.tail(8) });
   };
   const advance = (): void => {
     // A guest may answer within `write`: the step counts as done before it is carried out.
-    while (!finished) {
+    while (!finished && !isActing) {
       const step = steps[next];
       if (step === undefined) return finish({ matched: true });
-      if (step.kind === 'expect' && matcher.take(step.pattern) === null) return;
+      if (step.kind === 'expect' && matcher.take(step.pattern) === null)
+        return hopeless === undefined ? undefined : fail(hopeless);
       next++;
       if (step.kind === 'send') serial.write(step.bytes);
+      if (step.kind === 'act') void carryOut(step);
     }
+  };
+  const carryOut = async (step: ActStep): Promise<void> => {
+    isActing = true;
+    try {
+      await act(step);
+    } catch (error) {
+      return finish({ matched: false, why: 'failed', error });
+    }
+    isActing = false;
+    advance();
   };
 
   const cancelTimeout = after(timeoutMs, () => fail('timeout'));
@@ -77,7 +98,10 @@ export function playScript(
 }
 
 /** The result for a person, in one line and the output that was there instead. */
-export function describeFailure(result: ScriptResult & { matched: false }, timeoutMs: number): string {
+export function describeFailure(
+  result: Extract<ScriptResult, { why: 'timeout' | 'ended' }>,
+  timeoutMs: number,
+): string {
   const when = result.why === 'timeout' ? `within ${timeoutMs / 1000} seconds` : 'before the guest ended';
   const seen = result.tail === '' ? 'there was no output' : `the last output was:\n${result.tail}`;
   return `the serial console did not match ${result.expected.source} ${when}; ${seen}`;

@@ -1,8 +1,13 @@
-/** What a person asks of the serial console on the command line: wait for this, type that, in the order given. */
+/** What a person asks of the serial console on the command line: wait for this, type that, do this to the machine, in the order given. */
+import { resolve } from 'node:path';
+import type { Guest } from '@tomei/guest';
 import { TomeiError, messageOf } from '@tomei/kit';
 
 export type ConsoleStep =
-  { readonly kind: 'expect'; readonly pattern: RegExp } | { readonly kind: 'send'; readonly bytes: Uint8Array };
+  | { readonly kind: 'expect'; readonly pattern: RegExp }
+  | { readonly kind: 'send'; readonly bytes: Uint8Array }
+  /** Something that is done to the machine; the next step waits for it. */
+  | { readonly kind: 'act'; readonly act: (guest: Pick<Guest, 'powerButton' | 'changeDisc'>) => Promise<unknown> };
 
 /** `^` and `$` match at lines. Throws `usage.pattern`. */
 export function expectStep(source: string): ConsoleStep {
@@ -31,4 +36,25 @@ export function sendStep(text: string): ConsoleStep {
     }
   }
   return { kind: 'send', bytes: Uint8Array.from(bytes) };
+}
+
+/** Presses the power button. A guest that has not asked to hear of it fails with `guest.no-power-button`. */
+export const powerButtonStep = (): ConsoleStep => ({
+  kind: 'act',
+  async act(guest) {
+    if (await guest.powerButton()) return;
+    throw new TomeiError('guest.no-power-button', '--power-button: the guest does not listen to its power button now');
+  },
+});
+
+/** `ide1:0=two.iso` lays a disc into a drive, `ide1:0=` takes out the one that is there. Throws `usage.disc`. */
+export function discStep(text: string): ConsoleStep {
+  const [, slot, file] = /^([a-z]+\d+:\d+)=(.*)$/s.exec(text) ?? [];
+  if (slot === undefined || file === undefined)
+    throw new TomeiError(
+      'usage.disc',
+      `--disc ${JSON.stringify(text)}: give a drive and a file, such as ide1:0=two.iso`,
+    );
+  const path = file === '' ? undefined : resolve(file);
+  return { kind: 'act', act: (guest) => guest.changeDisc(slot, path) };
 }

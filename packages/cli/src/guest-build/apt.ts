@@ -46,17 +46,32 @@ export class PrivateApt {
     writeFileSync(join(state, 'apt.conf'), `${settings.join('\n')}\n`);
   }
 
-  /** Fetches the package lists. Says what went wrong, if anything: older or partial lists may do. */
-  async update(): Promise<string | undefined> {
+  /** Fetches the package lists. Passes on to `say` what went wrong, if anything: older or partial lists may do. */
+  async update(say: (line: string) => void): Promise<void> {
     const { code, stderr } = await this.apt('apt-get', ['update', '-q'], { accept: [0, 100] });
-    return code === 0 ? undefined : stderr.trim().split('\n')[0];
+    const trouble = stderr.trim().split('\n')[0] ?? '';
+    if (code !== 0) say(`Some package lists could not be fetched, trying with the others: ${trouble}`);
+  }
+
+  /** Lines of a sources.list(5): those of the machine's sources for Debian's `suite` that there are lists of. */
+  async sources(suite: string): Promise<string[]> {
+    const format = '$(ORIGIN) $(CODENAME) $(REPO_URI) $(RELEASE) $(COMPONENT)';
+    const { stdout } = await this.apt('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'], {});
+    const lines = stdout.split('\n').flatMap((line) => {
+      const [origin, codename, uri, release, component] = line.split(' ');
+      // The code name of updates and security updates begins with that of the release.
+      const isWanted = origin === 'Debian' && (codename === suite || codename?.startsWith(`${suite}-`) === true);
+      return isWanted ? [`deb ${uri} ${release} ${component}`] : [];
+    });
+    if (lines.length === 0) throw this.unknown(`suite ${suite}`);
+    return lines;
   }
 
   /** The first package that `name` depends on: what a metapackage such as linux-image-686 stands for today. */
   async dependencyOf(name: string): Promise<string> {
     const { stdout } = await this.apt('apt-cache', ['depends', '--important', name], { accept: [0, 100] });
     const found = /^ {2}Depends: (\S+)$/m.exec(stdout)?.[1];
-    if (found === undefined) throw this.unknown(name);
+    if (found === undefined) throw this.unknown(`package ${name}`);
     return found;
   }
 
@@ -87,18 +102,18 @@ export class PrivateApt {
         .split('\n')
         .map((line) => URI_LINE.exec(line))
         .find((found) => found !== null);
-      if (match === undefined) throw this.unknown(name);
+      if (match === undefined) throw this.unknown(`package ${name}`);
       files.set(name, { fileName: match[1]!, sizeBytes: Number(match[2]), sha256: match[3]! });
     }
     return files;
   }
 
-  private unknown(name: string): TomeiError {
+  private unknown(what: string): TomeiError {
     const where = `architecture ${this.architecture}`;
     return new TomeiError(
       'package.unknown',
-      `apt knows no package ${name} of ${where}: this needs the package sources of Debian 12, and a network the first time`,
-      { data: { name }, retryable: true },
+      `apt knows no ${what} of ${where}: this needs the package sources of Debian 12, and a network the first time`,
+      { data: { what }, retryable: true },
     );
   }
 

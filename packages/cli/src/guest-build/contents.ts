@@ -1,22 +1,10 @@
-/** What is in a guest: its initrd, its root disk and its `.vmx`, from the recipe and the unpacked Debian packages. */
+/** What is in a guest of a direct recipe: its initrd and its root disk, from the recipe and the unpacked Debian packages. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { TomeiError } from '@tomei/kit';
-import { createVmx, formatVmx } from '@tomei/vmx';
 import { moduleLoadOrder } from './modules.ts';
-import type { LoadedRecipe, Recipe } from './recipe.ts';
+import type { DirectRecipe, LoadedRecipe } from './recipe.ts';
 import { Tree } from './tree.ts';
-
-/** Files of a finished guest, by role; all lie in one folder. */
-export const GUEST_FILES = (name: string) =>
-  ({
-    kernel: 'vmlinuz',
-    initrd: 'initrd.gz',
-    disk: `${name}.vmdk`,
-    vmx: `${name}.vmx`,
-    /** What the guest was built from; see `stamp.ts`. */
-    stamp: 'build.json',
-  }) as const;
 
 /** A kernel package as unpacked. */
 export interface UnpackedKernel {
@@ -43,7 +31,7 @@ function addBusybox(tree: Tree, busybox: Uint8Array, names: readonly string[]): 
   for (const name of names) tree.link(`bin/${name}`, 'busybox');
 }
 
-function readBusybox(unpacked: string, recipe: Recipe): Uint8Array {
+function readBusybox(unpacked: string, recipe: DirectRecipe): Uint8Array {
   const path = join(unpacked, recipe.busybox.from);
   if (!existsSync(path))
     throw new TomeiError('recipe.invalid', `busybox.from: no ${recipe.busybox.from} in the packages`);
@@ -51,7 +39,11 @@ function readBusybox(unpacked: string, recipe: Recipe): Uint8Array {
 }
 
 /** The initrd: busybox, the modules in the order in which to load them, and the recipe's `initrd/`. */
-export function initrdTree({ recipe, folder }: LoadedRecipe, unpacked: string, kernel: UnpackedKernel): Tree {
+export function initrdTree(
+  { recipe, folder }: LoadedRecipe<DirectRecipe>,
+  unpacked: string,
+  kernel: UnpackedKernel,
+): Tree {
   const tree = new Tree();
   for (const path of ['dev', 'proc', 'sys', 'root', 'lib/modules']) tree.directory(path);
   // The kernel opens its console for the first process before /dev is mounted (device numbers: Linux, devices.txt).
@@ -64,7 +56,7 @@ export function initrdTree({ recipe, folder }: LoadedRecipe, unpacked: string, k
 }
 
 /** The root file system: one folder for programs, reached by all the names they are looked for under. */
-export function rootTree({ recipe, folder }: LoadedRecipe, unpacked: string): Tree {
+export function rootTree({ recipe, folder }: LoadedRecipe<DirectRecipe>, unpacked: string): Tree {
   const tree = new Tree();
   for (const path of ['dev', 'etc', 'mnt', 'proc', 'run', 'sys', 'usr', 'var/log']) tree.directory(path);
   tree.directory('root', 0o700).directory('tmp', 0o1777);
@@ -75,25 +67,4 @@ export function rootTree({ recipe, folder }: LoadedRecipe, unpacked: string): Tr
   const shadow = tree.get('etc/shadow');
   if (shadow?.kind === 'file') tree.file(shadow.path, shadow.data, 0o600);
   return tree;
-}
-
-/** The `.vmx`, with file names relative to itself, so that the folder can be moved. */
-export function guestVmx({ name, recipe }: LoadedRecipe): Uint8Array {
-  const files = GUEST_FILES(name);
-  const values: [string, string][] = [
-    ['config.version', '8'],
-    ['virtualHW.version', '8'],
-    ['displayName', recipe.displayName],
-    ['guestOS', recipe.guestOS],
-    ['memsize', String(recipe.memoryMiB)],
-    ['numvcpus', '1'],
-    ['ide0:0.present', 'TRUE'],
-    ['ide0:0.deviceType', 'disk'],
-    ['ide0:0.fileName', files.disk],
-    ['serial0.present', 'TRUE'],
-    ['tomei.kernel', files.kernel],
-    ['tomei.initrd', files.initrd],
-    ['tomei.cmdline', recipe.commandLine],
-  ];
-  return formatVmx(createVmx(values, files.vmx));
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RECIPES_FOLDER, loadRecipe, recipeNames } from './recipe.ts';
-import { GUEST_FILES } from './contents.ts';
+import { builtFiles, guestFiles } from './files.ts';
 import { buildState, writeStamp } from './stamp.ts';
 
 let folder: string;
@@ -31,6 +31,7 @@ describe('loadRecipe', () => {
     ['a missing field', (r) => delete r['memoryMiB'], /memoryMiB is not a positive whole number/],
     ['a field that nobody reads', (r) => (r['memroy'] = 1), /memroy is not known/],
     ['a wrong kind deep inside', (r) => ((r['disk'] as Record<string, unknown>)['sizeMiB'] = '64'), /disk\.sizeMiB/],
+    ['a kind that there is not', (r) => (r['kind'] = 'image'), /kind is not one of direct, installation/],
     ['a list that is none', (r) => (r['packages'] = 'busybox'), /packages is not a list/],
   ])('refuses %s, naming file and field', (_, change, reason) => {
     const recipes = changed(change);
@@ -56,7 +57,7 @@ describe('loadRecipe', () => {
 describe('buildState', () => {
   const built = (recipes: string): string => {
     const recipe = loadRecipe('tiny', recipes);
-    for (const file of Object.values(GUEST_FILES('tiny'))) writeFileSync(join(folder, file), 'x');
+    for (const file of builtFiles(guestFiles(recipe))) writeFileSync(join(folder, file), 'x');
     writeStamp(folder, recipe, []);
     return folder;
   };

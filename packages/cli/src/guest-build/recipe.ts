@@ -1,19 +1,24 @@
-/** A recipe says what a guest is made of: `deploy/guests/<name>/recipe.json`, with the folders `initrd/` and `root/` beside it. */
+/** A recipe says what a guest is made of: `deploy/guests/<name>/recipe.json`, with what goes into the guest beside it. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TomeiError, messageOf } from '@tomei/kit';
 
-export interface Recipe {
+interface CommonRecipe {
   readonly displayName: string;
   readonly description: string;
   /** VMware's name of the system, e.g. 'debian12'. */
   readonly guestOS: string;
   readonly memoryMiB: number;
-  readonly commandLine: string;
-  /** Debian packages to unpack, of architecture i386. */
+  /** Debian packages of architecture i386: to unpack, or to install with all that they depend on. */
   readonly packages: readonly string[];
+  readonly disk: { readonly sizeMiB: number; readonly label: string; readonly uuid: string };
+}
+/** A kernel and an initrd that are started directly, and a disk that is one file system; a few packages, unpacked. */
+export interface DirectRecipe extends CommonRecipe {
+  readonly kind: 'direct';
+  readonly commandLine: string;
   readonly kernel: {
     /** The package that depends on the current kernel's package. */
     readonly dependencyOf: string;
@@ -27,14 +32,20 @@ export interface Recipe {
     readonly initrd: readonly string[];
     readonly root: readonly string[];
   };
-  readonly disk: { readonly sizeMiB: number; readonly label: string; readonly uuid: string };
 }
+/** A whole Debian on a partition, installed package by package, that boots by itself: GRUB is in the disk's first sectors. */
+export interface InstallationRecipe extends CommonRecipe {
+  readonly kind: 'installation';
+  /** The release's code name, e.g. 'bookworm'. */
+  readonly suite: string;
+}
+export type Recipe = DirectRecipe | InstallationRecipe;
 
 /** A recipe with the folder that it was read from. */
-export interface LoadedRecipe {
+export interface LoadedRecipe<R extends Recipe = Recipe> {
   readonly name: string;
   readonly folder: string;
-  readonly recipe: Recipe;
+  readonly recipe: R;
   /** SHA-256 over every file of the folder: another fingerprint means another guest. */
   readonly fingerprint: string;
 }
@@ -43,17 +54,32 @@ export interface LoadedRecipe {
 export const RECIPES_FOLDER = fileURLToPath(new URL('../../../../deploy/guests/', import.meta.url));
 
 type Shape = 'text' | 'count' | 'words' | { readonly [key: string]: Shape };
-const RECIPE_SHAPE: Shape = {
+const COMMON_SHAPE: Readonly<Record<string, Shape>> = {
+  kind: 'text',
   displayName: 'text',
   description: 'text',
   guestOS: 'text',
   memoryMiB: 'count',
-  commandLine: 'text',
   packages: 'words',
-  kernel: { dependencyOf: 'text', modules: 'words' },
-  busybox: { from: 'text', initrd: 'words', root: 'words' },
   disk: { sizeMiB: 'count', label: 'text', uuid: 'text' },
 };
+const SHAPES: Readonly<Record<string, Shape>> = {
+  direct: {
+    ...COMMON_SHAPE,
+    commandLine: 'text',
+    kernel: { dependencyOf: 'text', modules: 'words' },
+    busybox: { from: 'text', initrd: 'words', root: 'words' },
+  },
+  installation: { ...COMMON_SHAPE, suite: 'text' },
+};
+
+/** What is wrong with a recipe, or undefined. */
+function recipeFault(raw: unknown): string | undefined {
+  const kind = typeof raw === 'object' && raw !== null && 'kind' in raw ? raw.kind : undefined;
+  const shape = typeof kind === 'string' && Object.hasOwn(SHAPES, kind) ? SHAPES[kind] : undefined;
+  if (shape === undefined) return `kind is not one of ${Object.keys(SHAPES).join(', ')}`;
+  return fault(raw, shape, '');
+}
 
 /** What is wrong with a value, with the name of the field, or undefined. */
 function fault(value: unknown, shape: Shape, field: string): string | undefined {
@@ -103,7 +129,7 @@ export function loadRecipe(name: string, recipes = RECIPES_FOLDER): LoadedRecipe
   } catch (cause) {
     throw new TomeiError('recipe.invalid', `${path}: ${messageOf(cause)}`, { cause });
   }
-  const why = fault(raw, RECIPE_SHAPE, '');
+  const why = recipeFault(raw);
   if (why !== undefined) throw new TomeiError('recipe.invalid', `${path}: ${why}`);
 
   const hash = createHash('sha256');

@@ -1,7 +1,7 @@
 /** Remembers what a guest was built from, so that a second build does nothing, and never throws away what a guest wrote. */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GUEST_FILES } from './contents.ts';
+import { builtFiles, guestFiles } from './files.ts';
 import type { LoadedRecipe } from './recipe.ts';
 
 interface Stamp {
@@ -20,9 +20,10 @@ const BUILDER = 1;
  */
 export type BuildState = 'absent' | 'current' | 'outdated' | 'outdated-used';
 
-export function buildState(out: string, { name, fingerprint }: LoadedRecipe): BuildState {
-  const files = GUEST_FILES(name);
-  if (Object.values(files).some((file) => !existsSync(join(out, file)))) return 'absent';
+export function buildState(out: string, recipe: LoadedRecipe): BuildState {
+  const { fingerprint } = recipe;
+  const files = guestFiles(recipe);
+  if ([...builtFiles(files), files.stamp].some((file) => !existsSync(join(out, file)))) return 'absent';
   let stamp: Partial<Stamp> | null;
   try {
     stamp = JSON.parse(readFileSync(join(out, files.stamp), 'utf8')) as Partial<Stamp> | null;
@@ -35,12 +36,12 @@ export function buildState(out: string, { name, fingerprint }: LoadedRecipe): Bu
   return untouched ? 'outdated' : 'outdated-used';
 }
 
-export function writeStamp(out: string, { name, fingerprint }: LoadedRecipe, packages: readonly string[]): void {
-  const files = GUEST_FILES(name);
+export function writeStamp(out: string, recipe: LoadedRecipe, packages: readonly string[]): void {
+  const files = guestFiles(recipe);
   const disk = statSync(join(out, files.disk));
   const stamp: Stamp = {
     builder: BUILDER,
-    recipe: fingerprint,
+    recipe: recipe.fingerprint,
     packages,
     disk: { modifiedMs: disk.mtimeMs, sizeBytes: disk.size },
   };

@@ -15,11 +15,22 @@ export const DEBIAN_PACKAGES = {
     { name: 'e2fsprogs', command: 'mke2fs' },
     { name: 'kmod', command: 'depmod' },
   ],
+  /** Makes guests that are whole installations. */
+  installation: [
+    { name: 'mmdebstrap', command: 'mmdebstrap' },
+    { name: 'arch-test', command: 'arch-test' },
+    { name: 'e2fsprogs', command: 'mke2fs' },
+    { name: 'fdisk', command: 'sfdisk' },
+  ],
+  /** What an ordinary user needs besides, to be root in a namespace of his own. */
+  namespaces: [{ name: 'uidmap', command: 'newuidmap' }],
   /** What the tests compare with and compile with. */
   tests: [
     { name: 'qemu-system-x86', command: 'qemu-system-i386' },
     { name: 'qemu-utils', command: 'qemu-img' },
     { name: 'seabios' },
+    { name: 'acpica-tools', command: 'iasl' },
+    { name: 'dmidecode', command: 'dmidecode' },
     { name: 'gcc-multilib' },
     { name: 'cpio', command: 'cpio' },
     // The tests start servers of their own; one that Debian's package has started is left alone.

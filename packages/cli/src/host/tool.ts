@@ -16,6 +16,8 @@ export interface ToolOptions {
   readonly input?: string;
   /** Called with each line of standard output while the tool runs. */
   readonly onLine?: (line: string) => void;
+  /** Likewise, for its standard error. */
+  readonly onErrorLine?: (line: string) => void;
   /** Exit codes that are no failure; 0 alone by default. */
   readonly accept?: readonly number[];
 }
@@ -64,7 +66,10 @@ export async function runTool(
     out.push(`${line}\n`);
     options.onLine?.(line);
   });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => err.push(text));
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    err.push(`${line}\n`);
+    options.onErrorLine?.(line);
+  });
   // A tool may end without reading its input; its exit code then says what matters.
   child.stdin.on('error', () => undefined).end(options.input ?? '');
 
