@@ -158,8 +158,9 @@ export class World {
   }
 
   /** Power by the API: some phases pass on the way. */
+  /** Guests here listen to their power button, so that a shutdown ends as a power-off does. */
   power(guest: FakeGuest, action: string): void {
-    if (action === 'off') {
+    if (action === 'off' || action === 'shutdown') {
       this.change(guest, { power: 'off', phase: 'stopping' });
       setTimeout(() => this.end(guest, 'off', ''), BOOT_MS / 2);
       return;

@@ -13,7 +13,10 @@ export interface GuestsParts {
   /** Called when something else is wanted of a guest than before. */
   readonly onWanted: (id: string) => void;
 }
-export type PowerAction = 'on' | 'off' | 'reset';
+/** 'shutdown' presses the power button and leaves the guest time to end by itself. */
+export type PowerAction = 'on' | 'off' | 'reset' | 'shutdown';
+/** Seconds that a guest has to shut down, when nobody says otherwise. */
+export const SHUTDOWN_GRACE_SECONDS = 60;
 
 export class Guests {
   private readonly parts: GuestsParts;
@@ -38,7 +41,7 @@ export class Guests {
     return registered;
   }
   /** Throws `guest.missing`, `guest.deleting`, and for a reset of what does not run `guest.not-running`. */
-  async power(idOrName: string, action: PowerAction): Promise<Guest> {
+  async power(idOrName: string, action: PowerAction, graceSeconds = SHUTDOWN_GRACE_SECONDS): Promise<Guest> {
     return this.want(idOrName, (guest) => {
       const { desired, name } = guest;
       const isOn = desired?.power === 'POWER_ON';
@@ -46,14 +49,18 @@ export class Guests {
         throw new TomeiError('guest.deleting', `the guest ${JSON.stringify(name)} is being deleted`);
       if (action === 'reset' && !isOn)
         throw new TomeiError('guest.not-running', `the guest ${JSON.stringify(name)} is off: power it on instead`);
-      if (action === 'off') return isOn ? wanted(guest, { power: 'POWER_OFF' }) : undefined;
+      if (action === 'shutdown')
+        return isOn ? wanted(guest, { power: 'POWER_OFF', graceMs: Math.ceil(graceSeconds * 1000) }) : undefined;
+      // Also for one that is shutting down.
+      if (action === 'off')
+        return isOn || (desired?.graceMs ?? 0) > 0 ? wanted(guest, { power: 'POWER_OFF', graceMs: 0 }) : undefined;
       if (action === 'on' && isOn) return undefined;
-      return wanted(guest, { power: 'POWER_ON', run: (desired?.run ?? 0) + 1 });
+      return wanted(guest, { power: 'POWER_ON', run: (desired?.run ?? 0) + 1, graceMs: 0 });
     });
   }
   /** Throws `guest.missing`. */
   async remove(idOrName: string): Promise<Guest> {
-    return this.want(idOrName, (guest) => wanted(guest, { power: 'POWER_OFF', deleting: true }));
+    return this.want(idOrName, (guest) => wanted(guest, { power: 'POWER_OFF', deleting: true, graceMs: 0 }));
   }
 
   private async want(idOrName: string, change: (guest: Guest) => Guest | undefined): Promise<Guest> {

@@ -46,6 +46,8 @@ export class GuestRun implements KnownRun {
   private lastStats: GuestStats | undefined;
   private guest: Guest | undefined;
   private stopping: string | undefined;
+  /** Running: the guest is to end by itself until then. */
+  private grace: NodeJS.Timeout | undefined;
   private readonly stopped = Promise.withResolvers<void>();
   private killed = false;
   private askingStats = false;
@@ -91,11 +93,30 @@ export class GuestRun implements KnownRun {
 
   /** Powers it off: its disks are closed in order, or it is ended by force after a while. `why` is for a person. */
   stop(why: string): void {
-    if (this.isOver || this.stopping !== undefined) return;
+    if (this.isOver || (this.stopping !== undefined && this.grace === undefined)) return;
+    clearTimeout(this.grace);
+    this.grace = undefined;
     this.stopping = why;
     this.become('RUN_PHASE_STOPPING', why);
     this.stopped.resolve();
     this.endProcess();
+  }
+  /**
+   * Presses the guest's power button; a guest that does not end by itself in time is stopped. One that is only about to start has
+   * nothing to shut down.
+   */
+  shutDown(why: string, graceMs: number): void {
+    if (this.isOver || this.stopping !== undefined) return;
+    const { guest } = this;
+    if (guest === undefined || this.phase !== 'RUN_PHASE_RUNNING') return this.stop(why);
+    this.stopping = why;
+    const seconds = Math.ceil(graceMs / 1000);
+    this.become(
+      'RUN_PHASE_STOPPING',
+      `its power button was pressed; it is powered off if it still runs after ${seconds} s`,
+    );
+    this.grace = setTimeout(() => this.stop(`${why}; it did not end within ${seconds} s and was powered off`), graceMs);
+    this.pressPowerButton(guest).catch((error: unknown) => this.warn(`the power button: ${messageOf(error)}`));
   }
   /** Asks the guest how much it has done; the next heartbeat tells. One question at a time: a guest may be slow to answer. */
   async refreshStats(): Promise<void> {
@@ -120,7 +141,10 @@ export class GuestRun implements KnownRun {
       const outcome = await this.process();
       const verdict = verdictOf(outcome, { stopping: this.stopping, killed: this.killed });
       this.console = undefined;
-      if (verdict.kind === 'over') return this.conclude(verdict);
+      if (verdict.kind === 'over') {
+        clearTimeout(this.grace);
+        return this.conclude(verdict);
+      }
       const livedMs = performance.now() - begun;
       shortLives = livedShort(livedMs) ? shortLives + 1 : 0;
       this.log.info({ shortLives }, 'the guest resets itself');
@@ -176,6 +200,11 @@ export class GuestRun implements KnownRun {
     this.become('RUN_PHASE_RUNNING', '');
     this.emit('running', '');
     void this.refreshStats();
+  }
+  private async pressPowerButton(guest: Guest): Promise<void> {
+    // It stays pressed, so to speak: a system that starts to listen within its time hears of it.
+    if (!(await guest.powerButton()))
+      this.warn('the guest does not listen to its power button: it is given its time all the same');
   }
   private endProcess(): void {
     const { guest } = this;

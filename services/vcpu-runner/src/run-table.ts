@@ -35,13 +35,14 @@ export class RunTable {
     this.parts.changed();
   }
   /** Of a run that is over it takes its report back: whoever asks knows that it has ended. */
-  stop({ guestId, run }: StopGuest): void {
+  stop({ guestId, run, graceMs }: StopGuest): void {
     const known = this.all.get(keyOf({ guestId, run }));
     if (known === undefined) return;
     if (known.isOver) {
       this.all.delete(keyOf(known));
       this.parts.changed();
-    } else known.stop('the guest was powered off');
+    } else if (graceMs > 0) known.shutDown('the guest was shut down by its power button', graceMs);
+    else known.stop('the guest was powered off');
   }
   /** Stops them all in order. */
   async stopAll(why: string): Promise<void> {

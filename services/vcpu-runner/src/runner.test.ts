@@ -85,6 +85,8 @@ class Rig {
         disks: { target: 'unix:/disks' },
       },
     });
+  shutDown = (graceMs: number, run = 1): Promise<RunnerReply> =>
+    this.send({ id: newId(), stop: { guestId: 'g-1', run, graceMs } });
   stop = (run = 1, guestId = 'g-1', id = newId()): Promise<RunnerReply> => this.send({ id, stop: { guestId, run } });
   /** Waits for what a heartbeat or an event brings. The test's time limit ends a wait in vain. */
   async until<T>(look: () => T | undefined): Promise<T> {
@@ -257,6 +259,46 @@ describe('commands', () => {
     expect(await rig.stop()).toEqual({});
     expect(guest.asked).toEqual(['stop']);
     expect((await rig.report('RUN_PHASE_ENDED')).why).toBe('stopped');
+  });
+
+  test('a shutdown presses the power button, once, and waits for the guest to end', async () => {
+    const rig = await Rig.start();
+    await rig.start();
+    const guest = await rig.guest(0);
+    guest.run();
+    await rig.report('RUN_PHASE_RUNNING');
+
+    expect(await rig.shutDown(60_000)).toEqual({});
+    expect(await rig.shutDown(60_000)).toEqual({});
+    expect((await rig.report('RUN_PHASE_STOPPING')).message).toMatch(/power button/);
+    expect(guest.asked).toEqual(['power button']);
+
+    guest.end('power-off');
+    expect((await rig.report('RUN_PHASE_ENDED')).why).toBe('power-off');
+  });
+
+  test('a shutdown that takes too long ends in a power-off, and so does a stop behind it', async () => {
+    const rig = await Rig.start();
+    await rig.start();
+    const guest = await rig.guest(0);
+    guest.run();
+    await rig.report('RUN_PHASE_RUNNING');
+
+    await rig.shutDown(20);
+    expect(await rig.report('RUN_PHASE_ENDED')).toMatchObject({
+      why: 'stopped',
+      message: expect.stringMatching(/did not end within 1 s/) as string,
+    });
+    expect(guest.asked).toEqual(['power button', 'stop']);
+
+    await rig.start(2);
+    const next = await rig.guest(1);
+    next.run();
+    await rig.report('RUN_PHASE_RUNNING', 2);
+    await rig.shutDown(60_000, 2);
+    await rig.stop(2);
+    expect((await rig.report('RUN_PHASE_ENDED', 2)).why).toBe('stopped');
+    expect(next.asked).toEqual(['power button', 'stop']);
   });
 
   test('a stop ends a run that has not begun yet, and its process never starts', async () => {

@@ -65,6 +65,13 @@ export class ScriptedGuest implements Guest {
   save(): Promise<void> {
     return Promise.resolve();
   }
+  changeDisc(): Promise<void> {
+    return Promise.resolve();
+  }
+  powerButton(): Promise<boolean> {
+    this.asked.push('power button');
+    return Promise.resolve(true);
+  }
   stop(): void {
     this.asked.push('stop');
     if (this.obedient) this.end('stopped');

@@ -339,6 +339,8 @@ export interface GuestDesired {
   readonly run: number;
   /** The guest is to be forgotten once it is off. */
   readonly deleting: boolean;
+  /** With power off: the power button is pressed first, and this is how long the guest may then take. 0: off at once. */
+  readonly graceMs: number;
 }
 
 /** Written by the controller from what runners report. */
@@ -392,10 +394,12 @@ export interface StartGuest {
   readonly disks?: Endpoint;
 }
 
-/** Power off at once; disks are closed in order. Of a run that is not there it does nothing. */
+/** Power off; disks are closed in order. Of a run that is not there it does nothing. */
 export interface StopGuest {
   readonly guestId: string;
   readonly run: number;
+  /** The power button first, and this long for the guest to end by itself, from the first such command on. 0: at once. */
+  readonly graceMs: number;
 }
 
 export interface RunnerReply {
@@ -700,6 +704,7 @@ const descriptor: object = {
                 power: { type: 'Power', id: 1 },
                 run: { type: 'uint32', id: 2 },
                 deleting: { type: 'bool', id: 3 },
+                graceMs: { type: 'uint32', id: 4, protoName: 'grace_ms' },
               },
             },
             GuestPhase: {
@@ -754,7 +759,11 @@ const descriptor: object = {
               },
             },
             StopGuest: {
-              fields: { guestId: { type: 'string', id: 1, protoName: 'guest_id' }, run: { type: 'uint32', id: 2 } },
+              fields: {
+                guestId: { type: 'string', id: 1, protoName: 'guest_id' },
+                run: { type: 'uint32', id: 2 },
+                graceMs: { type: 'uint32', id: 3, protoName: 'grace_ms' },
+              },
             },
             RunnerReply: {
               oneofs: { _trouble: { oneof: ['trouble'] } },

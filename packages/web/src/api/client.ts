@@ -3,7 +3,7 @@ import { TomeiError, messageOf } from '@tomei/kit';
 import { flag, parseJson, shape, text, type Parser } from './check.ts';
 import { parseEvents, parseFiles, parseGuest, type EventView, type FileView, type GuestView } from './views.ts';
 
-export type PowerAction = 'on' | 'off' | 'reset';
+export type PowerAction = 'on' | 'off' | 'reset' | 'shutdown';
 
 interface Failure {
   readonly error: { readonly code: string; readonly message: string; readonly retryable: boolean };

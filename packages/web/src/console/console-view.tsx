@@ -139,6 +139,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
           text="Power"
           items={[
             { label: 'Power on', icon: 'power', isDisabled: !choices.on, run: actions.powerOn },
+            { label: 'Shut down', icon: 'power', isDisabled: !choices.shutdown, run: actions.shutDown },
             { label: 'Reset', icon: 'reset', isDisabled: !choices.reset, run: actions.reset },
             { label: 'Power off', icon: 'power', isDangerous: true, isDisabled: !choices.off, run: actions.powerOff },
             { label: 'Details', icon: 'info', run: () => setDialog('details') },

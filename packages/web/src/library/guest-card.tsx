@@ -14,7 +14,7 @@ import { Thumbnail } from './thumbnail.tsx';
 export function GuestCard({ guest, now }: { guest: GuestView; now: number }): ReactNode {
   const titleId = useId();
   const [isDetailsOpen, setDetailsOpen] = useState(false);
-  const { isBusy, powerOn, powerOff, reset, unregister } = useGuestActions(guest);
+  const { isBusy, powerOn, powerOff, reset, shutDown, unregister } = useGuestActions(guest);
   const choices = powerChoices(guest);
   const { name } = guest;
   return (
@@ -85,6 +85,9 @@ export function GuestCard({ guest, now }: { guest: GuestView; now: number }): Re
             label={`More for ${name}`}
             icon="more"
             items={[
+              ...(choices.shutdown
+                ? [{ label: 'Shut down', icon: 'power' as const, isDisabled: isBusy, run: shutDown }]
+                : []),
               { label: 'Details', icon: 'info', run: () => setDetailsOpen(true) },
               {
                 label: 'Remove from library',

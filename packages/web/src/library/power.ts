@@ -8,6 +8,8 @@ export interface GuestActions {
   /** Asks first: it is the plug, the guest's system is not told. */
   readonly powerOff: () => void;
   readonly reset: () => void;
+  /** Presses the power button: the guest's system ends itself, or is powered off after a while. */
+  readonly shutDown: () => void;
   readonly unregister: () => void;
 }
 
@@ -23,7 +25,7 @@ export function useGuestActions(guest: GuestView): GuestActions {
       run(`${name} could not be powered off`, async () => {
         const isSure = await confirm({
           title: `Power off ${name}?`,
-          text: 'This is like pulling the plug: what the guest has not written to its disks is lost. To be safe, shut it down from inside.',
+          text: 'This is like pulling the plug: what the guest has not written to its disks is lost. To be safe, shut it down instead.',
           action: 'Power off',
         });
         if (isSure) await api.power(id, 'off');
@@ -36,6 +38,11 @@ export function useGuestActions(guest: GuestView): GuestActions {
           action: 'Reset',
         });
         if (isSure) await api.power(id, 'reset');
+      }),
+    shutDown: () =>
+      run(`${name} could not be shut down`, async () => {
+        await api.power(id, 'shutdown');
+        tell(`The power button of ${name} was pressed.`);
       }),
     unregister: () =>
       run(`${name} could not be removed`, async () => {

@@ -122,7 +122,7 @@ describe('words for people', () => {
       crashed: 'on',
       pending: 'off',
       lost: 'off',
-      running: 'off reset',
+      running: 'off reset shutdown',
       stopping: '',
       deleting: '',
     });

@@ -105,6 +105,8 @@ export interface PowerChoices {
   readonly on: boolean;
   readonly off: boolean;
   readonly reset: boolean;
+  /** By the power button, which only what runs can hear. */
+  readonly shutdown: boolean;
 }
 
 /** By what was asked for, so that a guest that waits or was lost can be told to stay off. */
@@ -114,6 +116,7 @@ export function powerChoices(guest: GuestView): PowerChoices {
     on: !isWanted && !guest.deleting && guest.phase !== 'stopping',
     off: isWanted && !guest.deleting,
     reset: isWanted && !guest.deleting && guest.phase === 'running',
+    shutdown: isWanted && !guest.deleting && guest.phase === 'running',
   };
 }
 

@@ -212,6 +212,7 @@ describe('the HTTP API', () => {
     expect(await power('reset')).toEqual([202, 'on/2']);
     expect(await power('off')).toEqual([202, 'off/2']);
     expect(await power('off')).toEqual([202, 'off/2']);
+    expect(await power('shutdown')).toEqual([202, 'off/2']);
   });
 
   test('without the store: 503, and why; with it again all is there', async () => {

@@ -120,9 +120,9 @@ function addGuests(app: App, { guests, records }: ApiParts): void {
     '/guests/:idOrName/power',
     {
       schema: {
-        summary: 'Power on, off, or reset',
+        summary: 'Power on, off, reset, or shut down',
         description:
-          'Answers when it is wanted; `phase` follows. Off is at once: a guest that is to shut down is told so from inside.',
+          'Answers when it is wanted; `phase` follows. Off is at once; shutdown presses the power button (ACPI), and powers off a guest that has not ended by itself in time.',
         tags: ['guests'],
         params: schemas.guestParams,
         body: schemas.powerBody,
@@ -130,7 +130,7 @@ function addGuests(app: App, { guests, records }: ApiParts): void {
       },
     },
     async ({ params, body }, reply) =>
-      reply.code(202).send(guestView(await guests.power(params.idOrName, body.action))),
+      reply.code(202).send(guestView(await guests.power(params.idOrName, body.action, body.graceSeconds))),
   );
 }
 

@@ -95,7 +95,15 @@ export const registerBody = z.strictObject({
   vmx: z.string().min(1).max(MAX_TEXT).describe('Place in the pool, such as tiny/tiny.vmx'),
   name: z.string().min(1).max(200).optional().describe('displayName of the .vmx when absent'),
 });
-export const powerBody = z.strictObject({ action: z.enum(['on', 'off', 'reset']) });
+export const powerBody = z.strictObject({
+  action: z.enum(['on', 'off', 'reset', 'shutdown']),
+  graceSeconds: z
+    .number()
+    .min(1)
+    .max(3600)
+    .optional()
+    .describe('For shutdown: how long the guest may take before it is powered off; 60 when absent'),
+});
 export const diskBody = z.strictObject({
   path: z.string().min(1).max(MAX_TEXT),
   sizeBytes: z.number().int().min(512).describe('Whole sectors of 512 bytes'),

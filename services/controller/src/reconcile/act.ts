@@ -56,8 +56,10 @@ export class Actor {
     this.mustLead();
     switch (step.kind) {
       case 'stop': {
-        const command = `stop-${id}-${step.run}-${step.phase}`;
-        await this.command(step.runnerId, { id: command, stop: { guestId: id, run: step.run } });
+        const { run, phase, graceMs = 0 } = step;
+        // Off at once, behind a shutdown, is another command.
+        const command = `stop-${id}-${run}-${phase}${graceMs === 0 ? '' : `-${graceMs}`}`;
+        await this.command(step.runnerId, { id: command, stop: { guestId: id, run, graceMs } });
         return LATER_MS;
       }
       case 'place': {

@@ -115,6 +115,14 @@ describe('what is done next', () => {
       stop('r1', 1, 'RUN_PHASE_RUNNING'),
     ],
     [
+      'shutdown: it is given its time',
+      world(guest({ ...off(1), graceMs: 9_000 }, { phase: 'GUEST_PHASE_STOPPING', run: 1, runnerId: 'r1' }), {
+        runner: ready,
+        runs: [seen('r1', 1, 'RUN_PHASE_RUNNING')],
+      }),
+      { kind: 'stop', runnerId: 'r1', run: 1, phase: 'RUN_PHASE_RUNNING', graceMs: 9_000 },
+    ],
+    [
       'power off: its end is written down before the runner may forget it',
       world(guest(off(1), { phase: 'GUEST_PHASE_STOPPING', run: 1, runnerId: 'r1' }), {
         runner: ready,

@@ -25,7 +25,14 @@ export type Seen = Pick<GuestObserved, 'phase' | 'run' | 'runnerId' | 'message'>
 };
 export type Step =
   /** Tell a runner to end a run, or that its end has been heard. */
-  | { readonly kind: 'stop'; readonly runnerId: string; readonly run: number; readonly phase: RunPhase }
+  | {
+      readonly kind: 'stop';
+      readonly runnerId: string;
+      readonly run: number;
+      readonly phase: RunPhase;
+      /** How long it may take to shut itself down; absent: none. */
+      readonly graceMs?: number;
+    }
   /** Choose a runner. */
   | { readonly kind: 'place' }
   /** Tell the chosen runner to start. */
@@ -64,10 +71,13 @@ export function plan(view: View): Step | undefined {
   return current === undefined ? withoutRun(view, guest) : withRun(guest, current);
 }
 
-const stopOf = (run: SeenRun | undefined): Step | undefined =>
+const stopOf = (run: SeenRun | undefined, graceMs = 0): Step | undefined =>
   run === undefined
     ? undefined
-    : { kind: 'stop', runnerId: run.runnerId, run: run.report.run, phase: run.report.phase };
+    : {
+        ...{ kind: 'stop', runnerId: run.runnerId, run: run.report.run, phase: run.report.phase },
+        ...(graceMs === 0 ? {} : { graceMs }),
+      };
 
 /** A reset: the record still shows the run before, which is about to end; its place is given up with it. */
 function replacedSeen({ desired, observed }: Guest, { report, runnerId }: SeenRun): Step | undefined {
@@ -99,7 +109,7 @@ function withRun(guest: Guest, current: SeenRun): Step | undefined {
     ...(report.console === undefined ? {} : { console: report.console }),
   };
   if (!isSame(observed, seen)) return { kind: 'observe', seen };
-  return isWanted ? undefined : stopOf(current);
+  return isWanted ? undefined : stopOf(current, desired!.graceMs);
 }
 /** A run that was stopped by a command has its end written before the runner is told that it was heard. */
 function endedSeen({ observed }: Guest, { report }: SeenRun): Step | undefined {
