@@ -67,7 +67,7 @@ export class LoopMachine {
   private readonly loop: Loop;
   private start = 0;
 
-  constructor(loop: Loop, adapt: Adapt = () => undefined) {
+  constructor(loop: Loop, adapt: Adapt = () => undefined, engine?: ProcessorOptions['engine']) {
     this.loop = loop;
     const plan = planMemory({ processors: 1, ramBytes: RAM, videoMemoryBytes: 4096 });
     const memory = allocateMemory(plan);
@@ -76,7 +76,15 @@ export class LoopMachine {
     const physical = new PhysicalMap();
     physical.map(0, plan.ram, RAM, true);
     const leaves = instantiateNumerics(memory) as unknown as ProcessorOptions['leaves'];
-    this.processor = new Processor({ memory, plan, index: 0, physical, bus: nothing, leaves });
+    this.processor = new Processor({
+      memory,
+      plan,
+      index: 0,
+      physical,
+      bus: nothing,
+      leaves,
+      ...(engine === undefined ? {} : { engine }),
+    });
     adapt(this.processor, memory);
     this.tables();
     this.program();

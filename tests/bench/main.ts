@@ -3,8 +3,12 @@ const BENCHMARKS: Readonly<
   Record<string, { readonly about: string; readonly run: (args: readonly string[]) => Promise<number> }>
 > = {
   engine: {
-    about: 'loops on a bare processor, boots and workloads beside QEMU and v86',
+    about: 'loops on a bare processor',
     run: async (args) => (await import('./engine.ts')).benchEngine(args),
+  },
+  peers: {
+    about: 'a boot and 22 workloads beside QEMU TCG and v86',
+    run: async (args) => (await import('./peers/main.ts')).benchPeers(args),
   },
   cluster: {
     about: 'disks through gRPC beside the local file, screens for 1, 10 and 50 viewers',

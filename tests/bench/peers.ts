@@ -1,5 +1,5 @@
 /** The hypervisors that are compared: how each is started so that its standard output is the guest's serial port. */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -14,10 +14,12 @@ export interface Started {
   readonly args: readonly string[];
   /** Which of its outputs carries the serial port. */
   readonly serial: 'stdout' | 'stderr';
+  /** Removes what was written for this run; to be called when it is over, whatever came of it. */
+  readonly cleanUp?: () => void;
 }
 export interface Peer {
   readonly name: string;
-  /** What it is, for the table's foot. */
+  /** What it is, for a reader of the figures. */
   readonly what: string;
   start(boot: Boot, until: RegExp, timeoutSeconds: number): Started;
 }
@@ -26,7 +28,7 @@ const MAIN = join(import.meta.dirname, '../../packages/cli/src/main.ts');
 
 export const tomei: Peer = {
   name: 'Tomei',
-  what: 'tomei run: interpreter, one process for the guest',
+  what: '`tomei run`: hot code compiled to WebAssembly, the rest interpreted; one process for the guest',
   start(boot, until, timeoutSeconds) {
     const folder = mkdtempSync(join(tmpdir(), 'tomei-bench-'));
     const vmx = join(folder, 'bench.vmx');
@@ -46,13 +48,14 @@ export const tomei: Peer = {
         .join(''),
     );
     const args = [MAIN, 'run', vmx, '--expect', until.source, '--timeout', String(timeoutSeconds), '--stats', '--json'];
-    return { command: process.execPath, args, serial: 'stderr' };
+    const cleanUp = (): void => rmSync(folder, { recursive: true, force: true });
+    return { command: process.execPath, args, serial: 'stderr', cleanUp };
   },
 };
 
 export const qemu: Peer = {
   name: 'QEMU TCG',
-  what: "qemu-system-i386 -accel tcg, Debian's",
+  what: "Debian's `qemu-system-i386 -accel tcg`",
   start: ({ kernel, initrd, commandLine, memoryMiB }) => ({
     command: 'qemu-system-i386',
     args: [
@@ -65,7 +68,7 @@ export const qemu: Peer = {
 
 export const v86: Peer = {
   name: 'v86',
-  what: 'the npm package v86 in Node, SeaBIOS',
+  what: 'the npm package `v86` in Node, with SeaBIOS',
   start: ({ kernel, initrd, commandLine, memoryMiB }) => ({
     command: process.execPath,
     args: [join(import.meta.dirname, 'v86-guest.ts'), kernel, initrd, commandLine, String(memoryMiB)],
@@ -75,12 +78,25 @@ export const v86: Peer = {
 
 export const PEERS: readonly Peer[] = [tomei, qemu, v86];
 
-/** Guest instructions from the statistics that `tomei run --stats --json` ends with; undefined where there are none. */
-export function instructionsOf(output: string): number | undefined {
+/** What `tomei run --stats --json` tells of a run at its end. */
+export interface PeerStats {
+  /** Guest instructions of the whole run. */
+  readonly instructions: number;
+  /** The longest that the processor's thread stood still for compiled code, in milliseconds. */
+  readonly longestPauseMs: number | undefined;
+}
+/** The statistics in the last line of an output; undefined where there are none. */
+export function statsOf(output: string): PeerStats | undefined {
   const line = output.trim().split('\n').at(-1) ?? '';
+  const number = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
   try {
-    const { stats } = JSON.parse(line) as { stats?: { instructions?: unknown } };
-    return typeof stats?.instructions === 'number' ? stats.instructions : undefined;
+    const { stats } = JSON.parse(line) as {
+      stats?: { instructions?: unknown; compiled?: { longestMs?: unknown } };
+    };
+    const instructions = number(stats?.instructions);
+    return instructions === undefined
+      ? undefined
+      : { instructions, longestPauseMs: number(stats?.compiled?.longestMs) };
   } catch {
     return undefined;
   }

@@ -1,120 +1,45 @@
-/** Results as text: a table for the terminal, a page for the documentation. */
+/** The loops as text: a table for the terminal, a page for the documentation. */
+import type { Here } from './here.ts';
 import type { LoopFigure } from './measure-loops.ts';
-import { bootRow, disagreements, meanRatio, mipsOf, peersOf, suiteRows, type Results, type Row } from './results.ts';
+import { figure, markdownTable, textTable } from './tables.ts';
 
-/** A table: columns as wide as their widest cell, numbers to the right. */
-export function textTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows];
-  const widths = head.map((_, i) => Math.max(...all.map((row) => (row[i] ?? '').length)));
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join('  ')
-      .trimEnd();
-  return [line(head), widths.map((w) => '-'.repeat(w)).join('  '), ...rows.map(line)].join('\n');
+export interface Circumstances extends Here {
+  readonly v8: string;
+  readonly runs: number;
 }
-/** The same in Markdown. */
-export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (row: readonly string[]): string => `| ${row.join(' | ')} |`;
-  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n');
+export interface EngineResults {
+  readonly circumstances: Circumstances;
+  readonly loops: readonly LoopFigure[];
 }
 
-/** Three significant digits, without an exponent. */
-export function figure(value: number | undefined): string {
-  if (value === undefined) return '-';
-  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
-}
-
-const LOOP_HEAD = ['loop', 'MIPS', 'for one'];
-const loopCells = ({ name, mips, perUnit }: LoopFigure): string[] => [
+const HEAD = ['loop', 'MIPS', 'for one'];
+const cells = ({ name, mips, perUnit }: LoopFigure): string[] => [
   name,
   figure(mips),
   perUnit === undefined ? '' : `${figure(perUnit.ns)} ns a ${perUnit.name}`,
 ];
-const secondsCells = ({ name, cells }: Row): string[] => [
-  name,
-  ...cells.flatMap((cell) => [figure(cell?.cpu), figure(cell?.wall)]),
-];
-const secondsHead = (what: string, peers: readonly string[]): string[] => [
-  what,
-  ...peers.flatMap((peer) => [`${peer} CPU s`, `${peer} wall s`]),
-];
-
-interface Section {
-  readonly title: string;
-  readonly text: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
-
-/** The tables of both forms, with a sentence before each. */
-export function sections(results: Results): Section[] {
-  const { loops, boots, suite } = results;
-  const out: Section[] = [];
-  if (loops.length > 0)
-    out.push({
-      title: 'Loops',
-      text: 'One processor without devices; millions of guest instructions for a second of processor time.',
-      head: LOOP_HEAD,
-      rows: loops.map(loopCells),
-    });
-  if (boots.length > 0) {
-    const peers = peersOf(boots.flatMap(({ runs }) => runs));
-    const mips = mipsOf(boots[0]!.runs.filter((run) => run.peer === peers[0]));
-    out.push({
-      title: 'Boot',
-      text: `Seconds from the start of the program, the same kernel and initrd everywhere.${mips === undefined ? '' : ` Tomei runs ${figure(mips)} MIPS on the first of them, all its processes' time included.`}`,
-      head: secondsHead('until', peers),
-      rows: boots.map(({ title, runs }) => secondsCells(bootRow(title, runs, peers))),
-    });
-  }
-  if (suite.length > 0) {
-    const peers = peersOf(suite),
-      rows = suiteRows(suite, peers);
-    const ratios = peers.slice(1).map((peer, i) => `${figure(meanRatio(rows, i + 1))} times ${peer}`);
-    const wrong = disagreements(suite, results.expected);
-    const agreed =
-      wrong.length === 0
-        ? 'All results agree with each other and with this host.'
-        : `Results that differ: ${wrong.join('; ')}.`;
-    const mean = ratios.length === 0 ? '' : ` Geometric mean of Tomei's processor time: ${ratios.join(', ')}.`;
-    out.push({
-      title: 'Workloads',
-      text: `Seconds in one guest after the boot. ${agreed}${mean}`,
-      head: secondsHead('workload', peers),
-      rows: rows.map(secondsCells),
-    });
-  }
-  return out;
-}
 
 /** For the terminal. */
-export const terminalReport = (results: Results): string =>
-  sections(results)
-    .map(({ title, text, head, rows }) => `${title}\n${text}\n\n${textTable(head, rows)}\n`)
-    .join('\n');
+export const terminalReport = ({ loops }: EngineResults): string => `${textTable(HEAD, loops.map(cells))}\n`;
 
-/** docs/reference/benchmarks.md. `chart` is the name of the picture beside it, if there is one. */
-export function markdownPage(results: Results, chart: string | undefined): string {
-  const { date, processor, processors, system, node, versions, load, runs, scale } = results.circumstances;
-  const parts = [
+/** docs/reference/benchmarks.md. */
+export function markdownPage({ circumstances, loops }: EngineResults): string {
+  const { date, processor, processors, system, node, v8, load, runs } = circumstances;
+  return [
     '<!-- Generated by `pnpm bench engine --write`; do not edit. -->',
     '',
     '# Benchmarks of the engine',
     '',
-    `Measured on ${date}: ${processors} processors (${processor}), ${system}, Node ${node}, ${Object.entries(versions)
-      .map(([name, version]) => `${name} ${version}`)
-      .join(', ')}.`,
-    `Medians of ${runs}, hypervisors in turn. The load average was ${figure(load)}: where that is above the number of processors, other`,
-    `programs shared them, so look at processor time (CPU s) and not at the wall clock.${scale === 1 ? '' : ` Workloads were made ${scale} times shorter: the time to start and compile weighs more than in long ones.`}`,
-    'The host counts processor time in hundredths of a second, so figures below 0.1 are coarse, and so is a mean that they are part of.',
+    `Measured on ${date}: ${processors} processors (${processor}), ${system}, Node ${node}, V8 ${v8}. Medians of ${runs}. The load average`,
+    `was ${figure(load)}. Figures of two machines, or of one machine on two days, do not compare. How whole guests compare with those of`,
+    'QEMU and v86 is said by `pnpm bench peers`.',
     '',
-    'Figures of two machines, or of one machine on two days, do not compare; the columns of one table do. What the loops and workloads',
-    'are is in `tests/bench/loops.ts` and `tests/bench/guest/`.',
+    '## Loops',
     '',
-    ...(chart === undefined ? [] : [`![Processor time of the workloads](${chart})`, '']),
-  ];
-  for (const { title, text, head, rows } of sections(results))
-    parts.push(`## ${title}`, '', text, '', markdownTable(head, rows), '');
-  return parts.join('\n');
+    'The interpreter on one processor without devices; millions of guest instructions for a second of processor time. What the loops are',
+    'is in `tests/bench/loops.ts`.',
+    '',
+    markdownTable(HEAD, loops.map(cells)),
+    '',
+  ].join('\n');
 }

@@ -1,7 +1,7 @@
 /** One run of one hypervisor: from its start to the line that ends the run. */
 import { spawn } from 'node:child_process';
 import { Marks, type Moment, type Workload } from './marks.ts';
-import { instructionsOf, type Boot, type Peer } from './peers.ts';
+import { statsOf, type Boot, type Peer, type PeerStats } from './peers.ts';
 import { treeSeconds } from './process-time.ts';
 
 export interface Run {
@@ -11,8 +11,8 @@ export interface Run {
   /** From the start to the end of the run. */
   readonly done: Moment;
   readonly workloads: readonly Workload[];
-  /** Guest instructions of the whole run, where the hypervisor counts them. */
-  readonly instructions: number | undefined;
+  /** What the hypervisor says of the whole run by itself, if it says anything. */
+  readonly stats: PeerStats | undefined;
 }
 
 /** How long a hypervisor may take to end by itself when its run is done: Tomei prints its statistics then. */
@@ -20,7 +20,7 @@ const GRACE_MS = 5000;
 
 /** Rejects when the hypervisor ends, or `timeoutSeconds` pass, before `until` is seen. */
 export function runPeer(peer: Peer, boot: Boot, until: RegExp, timeoutSeconds: number): Promise<Run> {
-  const { command, args, serial } = peer.start(boot, until, timeoutSeconds);
+  const { command, args, serial, cleanUp } = peer.start(boot, until, timeoutSeconds);
   const from = performance.now();
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const now = (): Moment => ({
@@ -30,7 +30,7 @@ export function runPeer(peer: Peer, boot: Boot, until: RegExp, timeoutSeconds: n
   const marks = new Marks(until, now);
   let tail = '',
     other = '';
-  return new Promise((resolve, reject) => {
+  return new Promise<Run>((resolve, reject) => {
     const patience = setTimeout(() => child.kill('SIGKILL'), timeoutSeconds * 1000);
     let grace: NodeJS.Timeout | undefined;
     const [console, rest] = serial === 'stdout' ? [child.stdout, child.stderr] : [child.stderr, child.stdout];
@@ -46,7 +46,7 @@ export function runPeer(peer: Peer, boot: Boot, until: RegExp, timeoutSeconds: n
       const { done, booted, workloads } = marks;
       if (done === undefined) {
         reject(new Error(`${peer.name} ended (${code ?? 'killed'}) before ${until}: ${other.slice(-400)}\n${tail}`));
-      } else resolve({ peer: peer.name, booted, done, workloads, instructions: instructionsOf(other) });
+      } else resolve({ peer: peer.name, booted, done, workloads, stats: statsOf(other) });
     });
-  });
+  }).finally(cleanUp);
 }

@@ -5,3 +5,7 @@ export function median(values: readonly number[]): number {
     middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
+/** The geometric mean of some numbers above 0; undefined for none. */
+export function geometricMean(values: readonly number[]): number | undefined {
+  return values.length === 0 ? undefined : Math.exp(values.reduce((sum, v) => sum + Math.log(v), 0) / values.length);
+}

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Tomei, tomei, type Finished } from '../guests/cli.ts';
-import { exit, say, smallKernel } from '../guests/small-kernel.ts';
+import { exit, halt, say, smallKernel } from '../guests/small-kernel.ts';
 import { buildTiny } from '../guests/tiny-guest.ts';
 import { Api, SerialConsole, eventually } from './api.ts';
 
@@ -13,6 +13,12 @@ const SLOW = 600_000;
 const BUILT = fileURLToPath(new URL('../../artefacts/guests/tiny/', import.meta.url));
 /** in al, 3FDh; test al, 1; jz; in al, 3F8h; out 3F8h, al: what is typed comes back. */
 const ECHO = [0x66, 0xba, 0xfd, 3, 0xec, 0xa8, 1, 0x74, 0xf7, 0x66, 0xba, 0xf8, 3, 0xec, 0xee, 0xeb, 0xef];
+/** Enables the power button's event and ACPI (ports of firmware/acpi/dsdt.ts), waits for it, and switches itself off. */
+const OBEYS = [
+  ...[0x66, 0xba, 0x02, 0x06, 0x66, 0xb8, 0x00, 0x01, 0x66, 0xef, 0xb0, 0xf1, 0xe6, 0xb2], // 602h := 100h; B2h := F1h
+  ...[0x66, 0xba, 0x00, 0x06, 0x66, 0xed, 0xf6, 0xc4, 0x01, 0x74, 0xf9], // until bit 8 of 600h
+  ...[0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x20, 0x66, 0xef, ...halt], // 604h := 2000h
+];
 /** mov word [0xB8000 + 2 n], a grey letter */
 const onScreen = (text: string): number[] =>
   [...text].flatMap((c, n) => [0x66, 0xc7, 0x05, n * 2, 0x80, 0x0b, 0, c.charCodeAt(0), 7]);
@@ -49,12 +55,19 @@ async function addSmall(name: string, code: readonly number[]): Promise<void> {
   await writeFile(join(pool, name, 'kernel'), smallKernel(code));
 }
 
+async function addAndPowerOn(name: string, code: readonly number[]): Promise<void> {
+  await addSmall(name, code);
+  expect((await command('register', `${name}/${name}.vmx`)).code).toBe(0);
+  expect((await command('power', 'on', name, '--wait')).code).toBe(0);
+}
+
 beforeAll(async () => {
   await buildTiny();
   folder = await mkdtemp(join(tmpdir(), 'tomei-lab-cli-'));
   pool = join(folder, 'pool');
   await addSmall('echo', [...onScreen('On the screen'), ...say('ready\n'), ...ECHO]);
   await addSmall('exits', exit(1));
+  await addSmall('obeys', OBEYS);
   await mkdir(join(pool, 'tiny'));
   for (const file of ['tiny.vmx', 'tiny.vmdk', 'vmlinuz', 'initrd.gz'])
     await copyFile(join(BUILT, file), join(pool, 'tiny', file));
@@ -98,6 +111,20 @@ describe('tomei lab and the commands that talk to it', () => {
     const { code, stdout } = await reset.finished();
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ phase: 'running', run: 2 });
+  });
+
+  test('power shutdown presses the power button: who listens ends by itself, who does not is given its time', async () => {
+    await command('power', 'on', 'obeys', '--wait');
+    // It may not listen yet; the button stays pressed for it.
+    expect(await command('power', 'shutdown', 'obeys', '--wait')).toMatchObject({ code: 0, stdout: 'obeys: off\n' });
+    const { events } = await json<{ events: { verb: string; message: string }[] }>('events', '--guest', 'obeys');
+    expect(events.at(-1)).toMatchObject({ verb: 'stopped', message: 'the guest powered itself off' });
+
+    await addAndPowerOn('deaf', [0xeb, 0xfe]);
+    expect((await command('power', 'shutdown', 'deaf', '--grace', '1', '--wait')).stdout).toBe('deaf: off\n');
+    const deaf = await json<{ events: { verb: string; message: string }[] }>('events', '--guest', 'deaf');
+    expect(deaf.events.at(-1)!.message).toMatch(/did not end within 1 s/);
+    expect(deaf.events.map(({ message }) => message)).toContainEqual(expect.stringMatching(/does not listen/));
   });
 
   test('console joins a pipe to the serial port; logs has what it said', async () => {

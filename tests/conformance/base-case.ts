@@ -24,5 +24,6 @@ export function cpuCase(parts: CaseParts): CpuCase {
     eflags: parts.eflags ?? 0,
     fx: parts.fx ?? fxImage(),
     memory: parts.memory ?? [],
+    ...(parts.narrow === undefined ? {} : { narrow: parts.narrow }),
   };
 }

@@ -7,7 +7,8 @@
  *
  * The environment that an engine must provide (it is what Linux gives a 32-bit process):
  * - protected mode, CPL 3, IOPL 0, IF set; paging on with 4 KiB user pages and CR0.WP; CR0.NE, CR0.AM, CR0.MP set, EM and TS clear;
- *   CR4.OSFXSR and CR4.OSXMMEXCPT set; 32-bit flat segments (base 0, limit 4 GiB) with the selectors of `SELECTORS`;
+ *   CR4.OSFXSR and CR4.OSXMMEXCPT set; 32-bit flat segments (base 0, limit 4 GiB) with the selectors of `SELECTORS`,
+ *   and for a case that is 16-bit the LDT of `SEGMENTS_16`;
  * - the pages of `MEMORY`, and no other: each is filled with `backgroundByte`, the code pages with int3 (0xCC); the
  *   case's `memory` and `code` are written over that. All are writable and executable but the read-only page;
  * - TF clear. Everything else of the processor is as after reset and must not matter.
@@ -28,6 +29,16 @@ export type Segments = Readonly<Record<SegmentName, number>>;
 /** The selectors that a case starts with: a flat code segment in GDT entry 4 and a flat data segment in entry 5, RPL 3. */
 export const SELECTORS: Segments = { es: 0x2b, cs: 0x23, ss: 0x2b, ds: 0x2b, fs: 0, gs: 0 };
 
+/** What makes a case 16-bit, each by itself; `segmentsOf` says how. */
+export interface Narrow {
+  /** Code of 16-bit operands and addresses (D = 0). */
+  readonly code?: boolean;
+  /** A stack that is addressed by SP (B = 0). */
+  readonly stack?: boolean;
+  /** 64 KiB of data where addresses of 16 bits reach the data page: DS and ES. */
+  readonly data?: boolean;
+}
+
 export const PAGE_SIZE = 4096;
 
 /** Linear addresses of the mapped pages. The pages before and after each region are not mapped. */
@@ -40,6 +51,16 @@ export const MEMORY = {
   stack: { address: 0x1001_0000, size: PAGE_SIZE },
   /** Two pages for code, which the code may write. */
   code: { address: 0x2000_0000, size: 2 * PAGE_SIZE },
+} as const;
+
+/**
+ * The segments of 16-bit cases: LDT entries 0 to 2, RPL 3, limit 0xffff, D/B clear. Where a region starts, so that the low halves of the
+ * addresses that other cases use reach the same bytes.
+ */
+export const SEGMENTS_16 = {
+  code: { selector: 0x07, base: MEMORY.code.address },
+  stack: { selector: 0x0f, base: MEMORY.stack.address },
+  data: { selector: 0x17, base: MEMORY.data.address },
 } as const;
 
 /** The regions whose contents a case may set, and whose changes a result lists, in this order. */
@@ -112,8 +133,10 @@ export interface MemoryPatch {
 /** The state in which a piece of code starts. */
 export interface CpuCase {
   readonly code: Uint8Array;
-  /** Linear address of the first code byte, in `MEMORY.code`, and the initial EIP. */
+  /** Linear address of the first code byte, in `MEMORY.code`; the initial EIP is its offset in the code segment. */
   readonly codeAddress: number;
+  /** Which of the segments are 16-bit; none if missing. */
+  readonly narrow?: Narrow;
   readonly registers: Registers;
   /** Of `EFLAGS_SETTABLE`; other bits are refused. */
   readonly eflags: number;
@@ -169,6 +192,22 @@ export interface CaseSource {
   /** Lower-case words joined by hyphens; the file's name. */
   readonly family: string;
   readonly cases: Iterable<NamedCase>;
+}
+
+/** The selectors that a case starts with. */
+export function segmentsOf({ narrow = {} }: Pick<CpuCase, 'narrow'>): Segments {
+  const data = narrow.data === true ? SEGMENTS_16.data.selector : SELECTORS.ds;
+  return {
+    ...SELECTORS,
+    cs: narrow.code === true ? SEGMENTS_16.code.selector : SELECTORS.cs,
+    ss: narrow.stack === true ? SEGMENTS_16.stack.selector : SELECTORS.ss,
+    ds: data,
+    es: data,
+  };
+}
+/** Where the code segment of a case starts. */
+export function codeBase({ narrow = {} }: Pick<CpuCase, 'narrow'>): number {
+  return narrow.code === true ? SEGMENTS_16.code.base : 0;
 }
 
 /** `errorCode` as results hold it. */

@@ -1,6 +1,7 @@
 /** Our engines against the stored results of a real processor: every vector of every family, on every engine. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type CpuUnderTest } from './case.ts';
+import { compiledCpu } from './engines/compiled.ts';
 import { interpreterCpu, steppingCpu } from './engines/interpreter.ts';
 import { oracleCpu } from './engines/oracle.ts';
 import { type Vector } from './vector-codec.ts';
@@ -15,6 +16,7 @@ const ENGINES: readonly { name: string; make: () => CpuUnderTest; every: number 
   { name: 'interpreter', make: interpreterCpu, every: 1 },
   { name: 'interpreter, one instruction at a time', make: steppingCpu, every: 5 },
   { name: 'oracle', make: oracleCpu, every: 1 },
+  { name: 'compiled code', make: compiledCpu, every: 2 },
 ];
 
 const stored = new Map<string, readonly Vector[]>();

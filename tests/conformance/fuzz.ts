@@ -7,6 +7,7 @@
  */
 import { parseArgs } from 'node:util';
 import { EXIT } from '@tomei/kit';
+import { compiledCpu } from './engines/compiled.ts';
 import { interpreterCpu } from './engines/interpreter.ts';
 import { oracleCpu } from './engines/oracle.ts';
 import { fuzz, type FuzzEngine } from './fuzzing.ts';
@@ -29,17 +30,21 @@ if (host === undefined) console.log(`without a host CPU: ${available.why ?? ''}`
 
 const oracle: FuzzEngine = { name: 'oracle', cpu: oracleCpu() };
 const interpreter: FuzzEngine = { name: 'interpreter', cpu: interpreterCpu() };
+const compiled: FuzzEngine = { name: 'compiled code', cpu: compiledCpu() };
 const templates = tableTemplates((row) => values.family.length === 0 || values.family.includes(row.family));
 const end = performance.now() + Number(values.seconds) * 1000;
 let seed = Number(values.seed);
 let found = 0;
 while (performance.now() < end && found === 0) {
   const [reference, engines] =
-    host === undefined ? [oracle, [interpreter]] : [{ name: 'host', cpu: host }, [interpreter, oracle]];
+    host === undefined
+      ? [oracle, [interpreter, compiled]]
+      : [{ name: 'host', cpu: host }, [interpreter, compiled, oracle]];
   const findings = await fuzz(templates, reference, engines, {
     first: seed,
     count: BATCH,
     length: Number(values.length),
+    narrow: host?.identity.narrow ?? true,
   });
   for (const { engine, program, lines } of findings)
     console.log(`the ${engine} differs\n${program}\n  ${lines.join('\n  ')}`);

@@ -44,7 +44,8 @@ describe('random programs', () => {
     context.skip(native === undefined, `no host CPU: ${host.why ?? ''}`);
     const stepping: FuzzEngine = { name: 'interpreter, stepping', cpu: steppingCpu() };
 
-    expect(await fuzz(templates, { name: 'host', cpu: native! }, [interpreter, stepping, oracle], PROGRAMS)).toEqual(
+    const programs = { ...PROGRAMS, narrow: native!.identity.narrow };
+    expect(await fuzz(templates, { name: 'host', cpu: native! }, [interpreter, stepping, oracle], programs)).toEqual(
       [],
     );
   });

@@ -7,6 +7,7 @@ import {
   EFLAGS_STATUS,
   MEMORY,
   PAGE_SIZE,
+  codeBase,
   type CpuCase,
   type CpuResult,
   type MemoryPatch,
@@ -20,6 +21,8 @@ import { type Random } from './random.ts';
 /** Where an instruction is being placed, and what it may rely on. */
 export interface Placement {
   readonly random: Random;
+  /** CS.D: whether sizes are 32 bits without a prefix. */
+  readonly big: boolean;
   /**
    * An absolute address in the data page (disp32 without base, ModRM mod=0 rm=5) for an operand of `bytes` bytes, which
    * all lie in the page; mostly aligned to `alignment`, a power of two, and always when `strict` is given.
@@ -53,6 +56,8 @@ export interface Instruction {
 /** A program with the state it starts in. */
 export interface RandomProgram {
   readonly seed: number | string;
+  /** False for 16-bit code on a 16-bit stack. */
+  readonly big: boolean;
   readonly instructions: readonly Instruction[];
   readonly registers: Registers;
   readonly eflags: number;
@@ -75,8 +80,9 @@ export function randomProgram(
   seed: number | string,
   templates: readonly InstructionTemplate[],
   length: number,
+  big = true,
 ): RandomProgram {
-  const place = placement(random.fork('operands'));
+  const place = placement(random.fork('operands'), big);
   const instructions: Instruction[] = [];
   let undefinedFlags = 0;
   let room = CODE_ROOM - LONGEST_INSTRUCTION;
@@ -88,7 +94,7 @@ export function randomProgram(
     room -= bytes.length;
     undefinedFlags = flagsAfter(undefinedFlags, template);
   }
-  return { seed, instructions, ...startingState(random.fork('state')) };
+  return { seed, big, instructions, ...startingState(random.fork('state')) };
 }
 
 /** The EFLAGS bits that are undefined after `template`, if `undefinedFlags` were before it. */
@@ -97,8 +103,8 @@ function flagsAfter(undefinedFlags: number, template: InstructionTemplate): numb
 }
 
 /** How many of `instructions` were done when control was at `eip`; all of them if that is outside of them. */
-function doneAt(instructions: readonly Instruction[], eip: number): number {
-  let at = BASE_CODE_ADDRESS;
+function doneAt(program: RandomProgram, instructions: readonly Instruction[], eip: number): number {
+  let at = BASE_CODE_ADDRESS - codeBase(programCase(program, []));
   const index = instructions.findIndex(({ bytes }) => {
     const here = at === eip;
     at += bytes.length;
@@ -117,7 +123,7 @@ export function programDifferences(
   expected: CpuResult,
   actual: CpuResult,
 ): string[] {
-  const done = instructions.slice(0, doneAt(instructions, expected.eip));
+  const done = instructions.slice(0, doneAt(program, instructions, expected.eip));
   const undefinedFlags = done.reduce((bits, { template }) => flagsAfter(bits, template), 0);
   const undefinedStatus = done.reduce((bits, { template }) => bits | (template.undefinedStatus ?? 0), 0);
   return differences({ ...programCase(program, instructions), undefinedFlags, undefinedStatus }, expected, actual);
@@ -136,18 +142,20 @@ export function isWellDefined(instructions: readonly Instruction[]): boolean {
 /** The program as one case, with only some of its instructions if wanted. */
 export function programCase(program: RandomProgram, instructions = program.instructions): CpuCase {
   const code = new Uint8Array(Buffer.concat(instructions.map(({ bytes }) => bytes)));
-  const { registers, eflags, fx, memory } = program;
-  return cpuCase({ code, registers, eflags, fx, memory });
+  const { registers, eflags, fx, memory, big } = program;
+  return cpuCase({ code, registers, eflags, fx, memory, ...(big ? {} : { narrow: { code: true, stack: true } }) });
 }
 
 /** One line for each instruction: its bytes and its template's name. */
 export function describeProgram(
-  { seed, registers, eflags }: RandomProgram,
+  { seed, registers, eflags, big }: RandomProgram,
   instructions: readonly Instruction[],
 ): string {
   const state = Object.entries(registers).map(([name, value]) => `${name}=${value.toString(16)}`);
   const lines = instructions.map(({ bytes, template }) => `  ${Buffer.from(bytes).toString('hex')}  ${template.name}`);
-  return [`seed ${seed}: ${state.join(' ')} eflags=${eflags.toString(16)}`, ...lines].join('\n');
+  return [`seed ${seed}${big ? '' : ', 16-bit'}: ${state.join(' ')} eflags=${eflags.toString(16)}`, ...lines].join(
+    '\n',
+  );
 }
 
 function drawn(random: Random, templates: readonly InstructionTemplate[]): InstructionTemplate {
@@ -160,9 +168,10 @@ function drawn(random: Random, templates: readonly InstructionTemplate[]): Instr
   return random.pick(templates);
 }
 
-function placement(random: Random): Placement {
+function placement(random: Random, big: boolean): Placement {
   return {
     random,
+    big,
     dataAddress(bytes, alignment = bytes, strict = false) {
       const any = random.below(PAGE_SIZE - bytes + 1);
       const aligned = strict || !random.oneIn(MISALIGNED_ONE_IN);

@@ -25,6 +25,7 @@ const X87_CONDITIONS = 0x4700;
 const FAMILIES: ReadonlySet<string> = new Set([
   ...['mov', 'arith', 'bit', 'shift', 'mul-div', 'string'],
   ...['packed-integer', 'packed-shift', 'packed-shuffle', 'sse-move', 'sse-float', 'sse-convert', 'sse-compare'],
+  ...['sse3', 'ssse3', 'sse4.1', 'sse4.2'],
   ...['x87-load-store', 'x87-arith', 'x87-compare'],
 ]);
 /**
@@ -98,6 +99,7 @@ function choose(form: Form, place: Placement): Choice {
   const isShift = row.family === 'shift';
   const width = row.operands[0]?.size === 8 ? 8 : form.size;
   return {
+    big: place.big,
     reg: register(random, spec('reg', 'opreg')),
     rm: register(random, spec('rm', 'rmreg', 'mmreg', 'xmmreg', 'st')),
     ...(memory === undefined ? {} : { memory }),
@@ -114,13 +116,13 @@ function choose(form: Form, place: Placement): Choice {
 }
 
 /** A string instruction with its pointers and count set before it; the direction stays as it is. */
-function stringBytes(form: Form, { random, dataAddress }: Placement): Uint8Array {
+function stringBytes(form: Form, { random, dataAddress, big }: Placement): Uint8Array {
   const element = elementSizeOf(form) / 8;
   const room = 64 * element;
-  const load = (n: number, value: number): number[] => [0xb8 + n, ...littleEndian(value, 4)];
+  const load = (n: number, value: number): number[] => [...(big ? [] : [0x66]), 0xb8 + n, ...littleEndian(value, 4)];
   const middle = (): number => dataAddress(2 * room, element) + room - element;
   const count = form.repeat === 'none' ? [] : load(ECX, random.below(40));
-  return Uint8Array.from([...load(ESI, middle()), ...load(EDI, middle()), ...count, ...encode(form)]);
+  return Uint8Array.from([...load(ESI, middle()), ...load(EDI, middle()), ...count, ...encode(form, { big })]);
 }
 
 function templateOf(form: Form): InstructionTemplate {

@@ -27,7 +27,7 @@ export const VECTORS_SUFFIX = '.vec.gz';
 export interface VectorsHeader {
   readonly family: string;
   /** The processor that gave the results. */
-  readonly cpu: HostIdentity;
+  readonly cpu: Omit<HostIdentity, 'narrow'>;
   /** Day of making, `YYYY-MM-DD`. */
   readonly date: string;
   /** Name and version of the tool that made the file. */

@@ -5,9 +5,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 
 import { buildKernels, kernelNames, missingCompiler } from './build.ts';
 import { parseExpectation, skipReason } from './expectation.ts';
-import { qemuRunner, tomeiRunner, type KernelRunner } from './runners.ts';
+import { compiledRunner, qemuRunner, tomeiRunner, type KernelRunner } from './runners.ts';
 
-const RUNNERS: readonly KernelRunner[] = [qemuRunner, tomeiRunner];
+const RUNNERS: readonly KernelRunner[] = [qemuRunner, tomeiRunner, compiledRunner];
 
 test('expectation: a runner gets its own lines in place of the ones above them', () => {
   const text = '# note\nok a 1\nok b 2\nqemu: ok b 3\nexit 0\n';

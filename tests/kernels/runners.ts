@@ -1,7 +1,7 @@
 /** Where a test kernel can run. Each runner boots the same file and answers with what came out of COM1 and how it ended. */
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { InstructionClock, Machine } from '@tomei/paravirt-core';
+import { HostClock, InstructionClock, Machine, type CompilingOptions, type MachineClock } from '@tomei/paravirt-core';
 
 /** Bytes of RAM that the expectations assume. */
 export const KERNEL_RAM = 32 * 2 ** 20;
@@ -35,7 +35,7 @@ export const qemuRunner: KernelRunner = {
   run: (kernel) =>
     new Promise((resolve, reject) => {
       const args = [
-        ...['-accel', 'tcg', '-cpu', 'pentium3', '-m', String(KERNEL_RAM / 2 ** 20), '-nodefaults'],
+        ...['-accel', 'tcg', '-cpu', 'pentium3,+nx', '-m', String(KERNEL_RAM / 2 ** 20), '-nodefaults'],
         ...['-kernel', kernel, '-append', KERNEL_COMMAND_LINE, '-serial', 'stdio', '-display', 'none'],
         ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-no-reboot'],
       ];
@@ -57,9 +57,8 @@ export const qemuRunner: KernelRunner = {
 /** More than any kernel needs, in instructions: one that does not end is a failure, not a hang. */
 const INSTRUCTION_LIMIT = 500e6;
 
-/** The project's own engine, with time by instructions. */
-export const tomeiRunner: KernelRunner = {
-  name: 'tomei',
+const tomei = (name: string, clock: () => MachineClock, compiling?: CompilingOptions): KernelRunner => ({
+  name,
   missing: () => undefined,
   run: (kernel) => {
     let output = '';
@@ -73,7 +72,9 @@ export const tomeiRunner: KernelRunner = {
         commandLine: KERNEL_COMMAND_LINE,
       },
       { serial: [line], disks: [] },
-      new InstructionClock(),
+      clock(),
+      undefined,
+      compiling,
     );
     machine.powerOn();
     let end = machine.runSlice();
@@ -86,7 +87,11 @@ export const tomeiRunner: KernelRunner = {
     }
     return Promise.resolve({ lines, end: end.why === 'exit' ? `exit ${end.status >> 1}` : end.why.replace('-', ' ') });
   },
-};
+});
+/** The interpreter, with time by instructions. */
+export const tomeiRunner = tomei('tomei', () => new InstructionClock());
+/** Compiled code for all that control lands on, in the host's time: exact counts are not kept there. */
+export const compiledRunner = tomei('tomei, compiled', () => new HostClock(), { hotLandings: 1 });
 
 function linesOf(output: string): string[] {
   const lines = output.replaceAll('\r', '').split('\n');

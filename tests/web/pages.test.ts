@@ -152,6 +152,20 @@ describe.skipIf(missing !== undefined)(`the pages${missing === undefined ? '' : 
       expect(complaints).toEqual([]);
     });
 
+    test('a guest is shut down without a question: its system does it', async () => {
+      await open('/');
+
+      await button('Power on build').click();
+      await state('build').and(page.locator('[data-phase=running]')).waitFor();
+      await button('More for build').click();
+      await page.getByRole('menuitem', { name: 'Shut down' }).click();
+      await state('build').and(page.locator('[data-phase=off]')).waitFor();
+      await button('More for build').click();
+
+      expect(await page.getByRole('menuitem', { name: 'Shut down' }).count()).toBe(0);
+      expect(complaints).toEqual([]);
+    });
+
     test('a refusal is told with its reason and code, until it is closed', async () => {
       await open('/');
 

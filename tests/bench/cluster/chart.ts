@@ -1,6 +1,6 @@
 /** Bars for the cluster: disks on the left, on logarithmic scales; viewers on the right. */
-import { COLOURS, escaped } from '../chart.ts';
-import { figure } from '../report.ts';
+import { INK, rect, text } from '../svg.ts';
+import { figure } from '../tables.ts';
 import { DISK_MEASURES, viewersName, type DiskMeasure } from './report.ts';
 import type { ClusterResults } from './results.ts';
 
@@ -14,8 +14,6 @@ const WIDTH = 920,
   HEAD = 46,
   PANEL_HEAD = 22,
   PANEL_FOOT = 34;
-/** Contrast above 4 on white and on black alike. */
-const INK = '#7a7a7a';
 const LINEAR_MARKS = 5;
 
 interface Panel {
@@ -147,7 +145,3 @@ function panelAt(panel: Panel, top: number): string[] {
 }
 
 const grouped = (value: number): string => value.toLocaleString('en');
-const text = (x: number, y: number, content: string, attributes = ''): string =>
-  `<text x="${x.toFixed(1)}" y="${y}"${attributes === '' ? '' : ` ${attributes}`}>${escaped(content)}</text>`;
-const rect = (x: number, y: number, width: number, height: number, series: number): string =>
-  `<rect x="${x}" y="${y}" width="${width.toFixed(1)}" height="${height}" fill="${COLOURS[series % COLOURS.length]}"/>`;

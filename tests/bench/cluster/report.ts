@@ -1,5 +1,5 @@
 /** Results as text: tables for the terminal, a page for the documentation. */
-import { figure, markdownTable, textTable } from '../report.ts';
+import { figure, markdownTable, textTable } from '../tables.ts';
 import type { DiskFigures, DiskMeasurement } from './disk.ts';
 import type { ClusterResults } from './results.ts';
 import type { ViewersResult } from './viewers.ts';

@@ -9,13 +9,16 @@ import {
   PAGE_SIZE,
   REGISTER_NAMES,
   SEGMENT_NAMES,
+  SEGMENTS_16,
   SELECTORS,
   TRAP,
   WRITABLE_REGIONS,
   backgroundByte,
   changedRuns,
+  codeBase,
   comparableErrorCode,
   initialRegion,
+  segmentsOf,
   type CpuCase,
   type CpuResult,
   type MemoryPatch,
@@ -42,12 +45,15 @@ const IDT = 0;
 const GDT = 0x800;
 const TSS = 0x900;
 const TSS_LIMIT = 0x67;
+const LDT = 0x980;
+const LDT_LIMIT = 0x17;
 const STUBS = 0x1000;
 const STACK_TOP = 0x4000;
 
 const KERNEL_CODE = 0x10;
 const KERNEL_DATA = 0x18;
 const TASK = 0x40;
+const LOCAL = 0x48;
 /** Bits of a paging entry: present, writable, user. */
 const PTE = { P: 1, W: 2, U: 4 } as const;
 /** A 32-bit interrupt gate's type with P. */
@@ -64,7 +70,16 @@ const ATTRIBUTES = {
   userCode: 0xc0fb,
   userData: 0xc0f3,
   task: 0x008b,
+  local: 0x0082,
+  code16: 0x00fb,
+  data16: 0x00f3,
 } as const;
+
+const LIMIT_16 = 0xffff;
+const NARROW_SEGMENTS = Object.entries(SEGMENTS_16).map(([name, segment]) => ({
+  ...segment,
+  attributes: name === 'code' ? ATTRIBUTES.code16 : ATTRIBUTES.data16,
+}));
 
 /** Where a region lies in guest-physical memory. */
 const userPages: readonly { linear: number; physical: number; writable: boolean }[] = Object.values(MEMORY)
@@ -122,6 +137,11 @@ export class Environment {
     flat(KERNEL_DATA, ATTRIBUTES.kernelData);
     flat(SELECTORS.cs, ATTRIBUTES.userCode);
     flat(SELECTORS.ds, ATTRIBUTES.userData);
+    for (const { selector, base, attributes } of NARROW_SEGMENTS) {
+      const at = kernel + LDT + (selector & ~7);
+      view.setUint32(at, (base << 16) | LIMIT_16, true);
+      view.setUint32(at + 4, (base & 0xff000000) | (attributes << 8) | ((base >>> 16) & 0xff), true);
+    }
     for (let vector = 0; vector < 256; vector++) {
       const stub = KERNEL + STUBS + vector;
       const gate = INTERRUPT_GATE | (USER_GATES.has(vector) ? 0x6000 : 0);
@@ -150,15 +170,20 @@ export class Environment {
     cpu.set('idtBase', KERNEL + IDT);
     cpu.set('idtLimit', 0x7ff);
     cpu.setSegment(TR, TASK, KERNEL + TSS, TSS_LIMIT, ATTRIBUTES.task);
-    cpu.setSegment(LDTR, 0, 0, 0, 0);
+    if (Object.values(from.narrow ?? {}).some((is) => is === true))
+      cpu.setSegment(LDTR, LOCAL, KERNEL + LDT, LDT_LIMIT, ATTRIBUTES.local);
+    else cpu.setSegment(LDTR, 0, 0, 0, 0);
     cpu.set('cpl', 3);
+    const selectors = segmentsOf(from);
     SEGMENT_NAMES.forEach((name, i) => {
-      const selector = SELECTORS[name];
+      const selector = selectors[name];
+      const narrow = NARROW_SEGMENTS.find((each) => each.selector === selector);
       if (selector === 0) cpu.setSegment(i, 0, 0, 0, 0);
+      else if (narrow !== undefined) cpu.setSegment(i, selector, narrow.base, LIMIT_16, narrow.attributes);
       else cpu.setSegment(i, selector, 0, 0xffffffff, name === 'cs' ? ATTRIBUTES.userCode : ATTRIBUTES.userData);
     });
     cpu.eflags = from.eflags | IF;
-    cpu.set('eip', from.codeAddress);
+    cpu.set('eip', from.codeAddress - codeBase(from));
     REGISTER_NAMES.forEach((name, i) => cpu.setRegister(i, from.registers[name]));
     loadFx(cpu, from.fx);
     cpu.refreshMode();

@@ -41,8 +41,9 @@ export function bareProcessor(make: (options: ProcessorOptions) => Processor = (
 /** How the processor is moved on: many instructions, or one. Returns how many it was asked for. */
 export type Advance = (processor: Processor) => number;
 export const running: Advance = (processor) => {
-  processor.run(1000);
-  return 1000;
+  // All at once: a repetition that is left and entered again forgets the flags it began with, as one that was interrupted.
+  processor.run(INSTRUCTIONS_MAX);
+  return INSTRUCTIONS_MAX;
 };
 export const stepping: Advance = (processor) => {
   processor.step();

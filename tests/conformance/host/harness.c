@@ -10,7 +10,9 @@
  * The handler runs on a stack of its own, takes the state from that context, and goes back to the main loop without
  * returning from the signal; thus a case costs one trip through the kernel.
  *
- * Not here: 64-bit code, changed segment bases, and system calls, which are stopped by a seccomp filter.
+ * A case may start in 16-bit code and on a 16-bit stack: their segments lie in the LDT (modify_ldt(2)), at the bases that case.ts has.
+ *
+ * Not here: 64-bit code, other segment bases, and system calls, which are stopped by a seccomp filter.
  */
 
 typedef unsigned char u8;
@@ -27,13 +29,17 @@ enum { TRAP_TIMEOUT = 256, TRAP_SYSTEM_CALL = 257, TRAP_HARNESS = 258 };
 /* ---- Linux i386: system calls, signals (arch/x86 uapi asm/unistd_32.h, asm/sigcontext.h, asm/ucontext.h) ---- */
 
 enum {
-  SYS_READ = 3, SYS_WRITE = 4, SYS_SETITIMER = 104, SYS_MPROTECT = 125, SYS_PRCTL = 172, SYS_RT_SIGACTION = 174,
+  SYS_READ = 3, SYS_WRITE = 4, SYS_SETITIMER = 104, SYS_MODIFY_LDT = 123, SYS_MPROTECT = 125, SYS_PRCTL = 172, SYS_RT_SIGACTION = 174,
   SYS_SIGALTSTACK = 186, SYS_MMAP2 = 192, SYS_EXIT_GROUP = 252
 };
 enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11, SIGVTALRM = 26, SIGSYS = 31 };
 enum { SA_SIGINFO = 4, SA_RESTORER = 0x04000000, SA_ONSTACK = 0x08000000, SA_NODEFER = 0x40000000 };
 enum { EINTR = 4, PROT_RX = 5, PROT_RWX = 7, MAP_PRIVATE_ANONYMOUS = 0x22, MAP_FIXED_NOREPLACE = 0x100000 };
 enum { ITIMER_VIRTUAL = 1, PR_SET_SECCOMP = 22, PR_SET_NO_NEW_PRIVS = 38, SECCOMP_MODE_FILTER = 2 };
+
+/* asm/ldt.h; the bits of `flags`: seg_32bit, contents (2), read_exec_only, limit_in_pages, seg_not_present, useable. */
+struct ldt_entry { u32 number, base, limit, flags; };
+enum { IN_LDT = 4, LDT_WRITE = 0x11, LDT_DATA = 0, LDT_CODE = 4, LDT_NONE = 0x28 };
 
 struct action { void *handler; u32 flags; void *restorer; u32 mask[2]; };
 struct alternate_stack { void *base; int flags; u32 size; };
@@ -94,7 +100,7 @@ static void exit_with(int code, const char *why) {
 
 /* ---- Entering and leaving a case ---- */
 
-struct state { u32 edi, esi, ebp, unused_esp, ebx, edx, ecx, eax, eflags, esp, eip; };
+struct state { u32 edi, esi, ebp, unused_esp, ebx, edx, ecx, eax, eflags, esp, eip, cs, ss, ds, es; };
 
 /* Read by the trampoline by name. */
 struct state entry_state __attribute__((used));
@@ -121,12 +127,15 @@ __asm__(".text\n"
         "xorl %eax, %eax\n\t" /* an earlier case may have left a selector here; the kernel resets the others */
         "movl %eax, %fs\n\t"
         "movl %eax, %gs\n\t"
+        "movw entry_state+56, %es\n\t"
         "fxrstor entry_fx\n\t"
         "movl $entry_state, %esp\n\t"
         "popal\n\t"
         "popfl\n\t" /* nothing below changes a flag */
+        "movw entry_state+48, %ss\n\t"
         "movl entry_state+36, %esp\n\t"
-        "jmp *entry_state+40\n"
+        "movw entry_state+52, %ds\n\t"
+        "ljmp *%cs:entry_state+40\n"
         ".globl leave_case\n"
         "leave_case:\n\t"
         "movl harness_esp, %esp\n\t"
@@ -248,12 +257,29 @@ static void apply_patch(u32 address, const u8 *bytes, u32 length) {
   exit_with(4, "host-cpu harness: a patch lies outside the pages");
 }
 
+/*
+ * Code, stack and data; must agree with SEGMENTS_16 of case.ts. They are there for cases that start in them only: what LAR and LSL see is
+ * part of what is compared. Returns 0, or why Linux has none (CONFIG_X86_16BIT).
+ */
+static int set_segments(int present) {
+  static int now;
+  const struct ldt_entry entries[3] = {{0, CODE, 0xffff, LDT_CODE}, {1, STACK, 0xffff, LDT_DATA}, {2, DATA, 0xffff, LDT_DATA}};
+  for (u32 i = 0; i < 3 && now != present; i++) {
+    const struct ldt_entry none = {i, 0, 0, LDT_NONE};
+    int why = call3(SYS_MODIFY_LDT, LDT_WRITE, (u32)(present ? &entries[i] : &none), sizeof none);
+    if (why) return why;
+  }
+  now = present;
+  return 0;
+}
+
 /* ---- Records ---- */
 
 struct case_header {
   u32 size;
   u32 registers[8];
   u32 eip, eflags;
+  u16 cs, ss, ds, es;
   u8 fx[FX_SIZE];
 };
 struct run { u32 address, length; };
@@ -322,11 +348,13 @@ static void prepare_case(const struct case_header *header) {
   for (u32 i = 0; i < 3; i++) memcpy(regions[i].before, regions[i].at, regions[i].size);
   memcpy(entry_fx, header->fx, FX_SIZE);
   const u32 *r = header->registers;
-  entry_state = (struct state){r[7], r[6], r[5], 0, r[3], r[2], r[1], r[0], header->eflags, r[4], header->eip};
+  entry_state = (struct state){r[7], r[6], r[5], 0, r[3], r[2], r[1], r[0], header->eflags, r[4], header->eip,
+                               header->cs, header->ss, header->ds, header->es};
 }
 
 static void run_case(const struct case_header *header) {
   ticks = 0;
+  if (set_segments((header->cs | header->ss | header->ds) & IN_LDT)) exit_with(2, "host-cpu harness: this system has no 16-bit segments");
   do {
     prepare_case(header);
     redo = 0;
@@ -347,11 +375,11 @@ static void cpuid(u32 leaf, u32 *eax_ebx_ecx_edx) {
   __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(0));
 }
 
-/* First word on standard output: who answers. 4 magic, 4 version, 12 vendor, 4 signature, 48 brand. */
+/* First word on standard output: who answers. 4 magic, 4 version, 12 vendor, 4 signature, 48 brand, 4 whether cases can be 16-bit. */
 static void greet(void) {
   u32 r[4], *to = (u32 *)output;
   *to++ = 0x55504348; /* "HCPU" */
-  *to++ = 1;
+  *to++ = 2;
   cpuid(0, r);
   *to++ = r[1];
   *to++ = r[3];
@@ -359,6 +387,8 @@ static void greet(void) {
   cpuid(1, r);
   *to++ = r[0];
   for (u32 leaf = 0x80000002; leaf <= 0x80000004; leaf++, to += 4) cpuid(leaf, to);
+  *to++ = set_segments(IN_LDT) == 0;
+  set_segments(0);
   output_end = (u8 *)to - output;
 }
 

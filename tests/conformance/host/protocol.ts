@@ -1,8 +1,10 @@
 /**
  * The records between `host-cpu.ts` and `harness.c`, all little-endian and unaligned.
  *
- * Greeting:  u32 magic, u32 version, char vendor[12], u32 signature (CPUID 1 EAX), char brand[48].
- * Case:      u32 size of the record, u32 eax ecx edx ebx esp ebp esi edi, u32 eip, u32 eflags, u8 fx[512], then patches.
+ * Greeting:  u32 magic, u32 version, char vendor[12], u32 signature (CPUID 1 EAX), char brand[48],
+ *            u32 whether cases can be 16-bit.
+ * Case:      u32 size of the record, u32 eax ecx edx ebx esp ebp esi edi, u32 eip, u32 eflags, u16 cs ss ds es,
+ *            u8 fx[512], then patches.
  * Result:    u32 size of the record, u32 trap, u32 error, u32 cr2, u32 eip, u32 eflags, u32 registers[8],
  *            u16 es cs ss ds fs gs, u8 fx[512], then changed runs.
  * Patch, run: u32 address, u32 length, u8 bytes[length].
@@ -15,8 +17,10 @@ import {
   REGISTER_NAMES,
   SEGMENT_NAMES,
   TRAP,
+  codeBase,
   comparableErrorCode,
   isSettable,
+  segmentsOf,
   type CpuCase,
   type CpuResult,
   type MemoryPatch,
@@ -25,11 +29,11 @@ import {
 } from '../case.ts';
 import { FX_SIZE, MXCSR_DEFINED, mxcsrOf, normalizeFx } from '../fxsave.ts';
 
-export const GREETING_SIZE = 72;
+export const GREETING_SIZE = 76;
 const GREETING_MAGIC = 0x5550_4348;
-const GREETING_VERSION = 1;
+const GREETING_VERSION = 2;
 
-const CASE_HEADER = 4 + 4 * 8 + 4 + 4 + FX_SIZE;
+const CASE_HEADER = 4 + 4 * 8 + 4 + 4 + 2 * 4 + FX_SIZE;
 const CASE_MAX = 64 * 1024;
 const RESULT_HEADER = 4 * 6 + 4 * 8 + 2 * 6 + FX_SIZE;
 const RUN_HEADER = 8;
@@ -41,6 +45,8 @@ export interface HostIdentity {
   readonly brand: string;
   /** CPUID leaf 1, EAX: family, model, stepping. */
   readonly signature: number;
+  /** Whether this system lets a process have the segments of 16-bit cases (`CpuCase.narrow`). */
+  readonly narrow: boolean;
 }
 
 /** Throws `host-cpu.bad-answer` when this is no greeting of this harness. */
@@ -54,7 +60,12 @@ export function decodeGreeting(bytes: Uint8Array): HostIdentity {
     throw new TomeiError('host-cpu.bad-answer', 'the host CPU harness gave no greeting; delete its cache directory');
   const text = (from: number, to: number): string =>
     Buffer.from(bytes.subarray(from, to)).toString('latin1').replaceAll('\0', '').trim();
-  return { vendor: text(8, 20), signature: view.getUint32(20, true), brand: text(24, 72) };
+  return {
+    vendor: text(8, 20),
+    signature: view.getUint32(20, true),
+    brand: text(24, 72),
+    narrow: view.getUint32(72, true) !== 0,
+  };
 }
 
 function refuse(index: number, what: string): never {
@@ -83,9 +94,14 @@ export function encodeCase(c: CpuCase, index: number): Buffer {
   const record = Buffer.alloc(size);
   record.writeUInt32LE(size, 0);
   REGISTER_NAMES.forEach((name, i) => record.writeUInt32LE(c.registers[name] >>> 0, 4 + 4 * i));
-  record.writeUInt32LE(c.codeAddress, 36);
+  const segments = segmentsOf(c);
+  record.writeUInt32LE(c.codeAddress - codeBase(c), 36);
   record.writeUInt32LE(c.eflags, 40);
-  record.set(c.fx, 44);
+  record.writeUInt16LE(segments.cs, 44);
+  record.writeUInt16LE(segments.ss, 46);
+  record.writeUInt16LE(segments.ds, 48);
+  record.writeUInt16LE(segments.es, 50);
+  record.set(c.fx, 52);
   let at = CASE_HEADER;
   for (const { address, bytes } of patches) {
     record.writeUInt32LE(address, at);

@@ -6,6 +6,7 @@ import { INTEGER_SOURCES } from './integer.ts';
 import { PACKED_SOURCES } from './packed.ts';
 import { X87_SOURCES } from './x87.ts';
 import { SSE_SOURCES } from './sse.ts';
+import { SSE4_SOURCES } from './sse4.ts';
 import { SYSTEM_SOURCES } from './system.ts';
 
 export const CASE_SOURCES: readonly CaseSource[] = [
@@ -15,5 +16,6 @@ export const CASE_SOURCES: readonly CaseSource[] = [
   ...SYSTEM_SOURCES,
   ...PACKED_SOURCES,
   ...SSE_SOURCES,
+  ...SSE4_SOURCES,
   ...X87_SOURCES,
 ];

@@ -81,9 +81,10 @@ function contents(form: Form): (random: Random, length: 8 | 16) => Uint8Array {
   const from = /^cvtt?(pi|si|dq|ps|ss|pd|sd)2/.exec(mnemonic)?.[1] ?? mnemonic.slice(-2);
   return from === 'ps' || from === 'ss' ? singles : from === 'pd' || from === 'sd' ? doubles : integers;
 }
-const vectors: TableOptions['vectors'] = ({ form, random }, length) => contents(form)(random, length);
+export const floatVectors: NonNullable<TableOptions['vectors']> = ({ form, random }, length) =>
+  contents(form)(random, length);
 
-function withMxcsr(draft: Draft): void {
+export function withMxcsr(draft: Draft): void {
   const { form, random } = draft;
   draft.fx = { ...draft.fx, mxcsr: anyMxcsr(random) };
   // Where both units meet, the x87 unit matters even when no MMX register is there (CVTPI2PS from memory).
@@ -130,7 +131,7 @@ const sseConvert = tableSource({
   family: 'sse-convert',
   rows: rowsOf('sse-convert'),
   casesPerForm: 40,
-  vectors,
+  vectors: floatVectors,
   prepare: withMxcsr,
 });
 

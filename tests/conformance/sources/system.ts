@@ -22,6 +22,9 @@ const EXCLUDED = new Set([
   'sysexit',
   'int1',
   'clflush',
+  'monitor',
+  'mwait',
+  'rsm',
 ]);
 const FAR = new Set(['retf', 'iret', 'int']);
 const isFar = (row: Row): boolean =>
@@ -88,7 +91,15 @@ const rows = allRows.filter(
   (row) => (row.family === 'system' && !EXCLUDED.has(row.mnemonic)) || (row.family === 'control' && isFar(row)),
 );
 
+/** What only CPL 0 or another mode has: #UD. */
+const monitor = tableSource({
+  family: 'monitor',
+  rows: allRows.filter((row) => ['monitor', 'mwait', 'rsm'].includes(row.mnemonic)),
+  casesPerForm: 4,
+});
+
 export const SYSTEM_SOURCES: readonly CaseSource[] = [
+  monitor,
   tableSource({
     family: 'system',
     rows,

@@ -51,6 +51,15 @@ void run_user_at(u32 eip, u32 eflags)
   catching = 0;
 }
 
+void enter_virtual(u32 eflags) __attribute__((noreturn));
+void run_virtual_at(u32 eflags)
+{
+  fault.happened = 0;
+  catching = 1;
+  if (catch_begin() == 0) enter_virtual(eflags);
+  catching = 0;
+}
+
 void report(const char *name)
 {
   const struct frame *f = &fault.frame;

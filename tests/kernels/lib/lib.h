@@ -159,6 +159,8 @@ void enter_user(u32 eip, u32 esp, u32 eflags) __attribute__((noreturn));
 /* Run code until it faults: in ring 0 it ends with `ret`, in ring 3 with `int $0x80`, which shows as vector 128. */
 void run_kernel_at(u32 eip);
 void run_user_at(u32 eip, u32 eflags);
+/* The same in virtual-8086 mode, where virtual.c has put code (see virtual.h). */
+void run_virtual_at(u32 eflags);
 #define USER_EXIT 0x80
 extern u32 attempt_eip;
 /* The same for assembly written in place: it may use every register but ESP, and the labels from 4 on. */

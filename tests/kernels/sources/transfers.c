@@ -126,6 +126,11 @@ static void interrupt_returns(void)
   aim(code(NOT_PRESENT(SEG_CODE_XR)), 0);
   TRY("pushl $2\n pushl $0x40\n pushl $landing\n" AT "iretl");
   outcome("iret-not-present");
+  set_spare(0, segment_descriptor(0, 0xfffff, NOT_PRESENT(SEG_DATA_RW) | DPL(3), SEG_G | SEG_32), 3);
+  TRY("pushl $0x43\n pushl $0x01801000\n pushl $2\n pushl $0x1b\n pushl $landing\n" AT "iretl");
+  outcome("iret-stack-not-present");
+  TRY("pushl $0x43\n pushl $0x01801000\n pushl $0x1b\n pushl $landing\n" AT "lretl");
+  outcome("retf-stack-not-present");
   aim(segment_descriptor(0, 0xfff, SEG_CODE_XR, SEG_32), 0);
   TRY("pushl $2\n pushl $0x40\n pushl $landing\n" AT "iretl");
   outcome("iret-over-limit");

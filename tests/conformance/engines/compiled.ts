@@ -1,0 +1,10 @@
+/** Compiled code as a `CpuUnderTest`: whatever control lands on is compiled at once. */
+import { Processor, compilingEngine } from '@tomei/paravirt-core';
+import type { CpuUnderTest } from '../case.ts';
+import { EngineCpu, running } from './interpreter.ts';
+
+export const compiledCpu = (): CpuUnderTest =>
+  new EngineCpu(
+    running,
+    (options) => new Processor({ ...options, engine: (parts) => compilingEngine(parts, { hotLandings: 1 }) }),
+  );
