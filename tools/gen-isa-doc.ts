@@ -50,11 +50,11 @@ export function notYetDoc(): string {
   const table = ['| instruction | encoding | set | missing |', '| --- | --- | --- | --- |', ...rows].join('\n');
   return `${GENERATED('the instruction table and tools/ia32-slots.ts')}# Not yet
 
-Of the ${SLOTS.length} encodings that IA-32 has up to SSE2, ${SLOTS.length - open.length} are in the [instruction table](instructions.md). ${
+Of the ${SLOTS.length} encodings that IA-32 has up to SSE4.2, ${SLOTS.length - open.length} are in the [instruction table](instructions.md). ${
     open.length === 0 ? 'None is missing.' : 'These are missing; they raise #UD:'
   }
 ${open.length === 0 ? '' : `\n${table}\n`}
-What came after SSE2 (SSE3 and later, AVX, virtualization, AES, ...) is not offered by CPUID and raises #UD, with the exceptions that
+What came after SSE4.2 (AVX, virtualization, AES, MOVBE, ...) is not offered by CPUID and raises #UD, with the exceptions that
 every processor decodes as NOP.
 `;
 }

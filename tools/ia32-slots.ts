@@ -1,8 +1,10 @@
 /**
- * Every encoding of IA-32 up to SSE2, by mnemonic, as the opcode maps of the SDM (vol. 2, appendix A) have them: what there is to
+ * Every encoding of IA-32 up to SSE4.2, by mnemonic, as the opcode maps of the SDM (vol. 2, appendix A) have them: what there is to
  * implement. A line reads `mnemonic: encoding, encoding`; `mem` or `reg` behind an encoding says which ModRM forms it has, when
  * not all or any.
  */
+
+import { SSE3_TO_SSE4 } from './ia32-slots-sse4.ts';
 
 const GENERAL = `
 aaa: 37
@@ -383,7 +385,7 @@ xorps: NP 0F 57 /r
 
 /** One encoding that IA-32 has. */
 export interface Slot {
-  readonly set: 'general' | 'x87' | 'MMX, SSE, SSE2';
+  readonly set: 'general' | 'x87' | 'MMX, SSE, SSE2' | 'SSE3 to SSE4.2';
   readonly mnemonic: string;
   readonly encoding: string;
   /** The ModRM forms that there are. */
@@ -418,4 +420,5 @@ export const SLOTS: readonly Slot[] = [
     })),
   ),
   ...parse(SIMD, SSE),
+  ...parse('SSE3 to SSE4.2', SSE3_TO_SSE4),
 ];

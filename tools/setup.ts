@@ -3,7 +3,7 @@ import { DEBIAN_PACKAGES, ensurePackages } from '../packages/cli/src/host/debian
 import { exitCodeOf, reportError } from '../packages/cli/src/failure.ts';
 
 try {
-  const packages = [...DEBIAN_PACKAGES.guestBuild, ...DEBIAN_PACKAGES.tests];
+  const packages = [...DEBIAN_PACKAGES.guestBuild, ...DEBIAN_PACKAGES.installation, ...DEBIAN_PACKAGES.tests];
   await ensurePackages(packages, 'running the tests', (line) => console.log(line));
 } catch (error) {
   reportError(error, { debug: process.argv.includes('--debug') }, process.stderr);
