@@ -224,10 +224,10 @@ describe.each(titled)('$title', ({ missing, open }) => {
 
     it('run out unless they are renewed', async () => {
       const { store, pass } = await open();
-      const first = (await store.acquire('a', 'me', 60))!;
+      const first = (await store.acquire('a', 'me', 1000))!;
 
       expect(await store.renew(first, 60_000)).toBe(true);
-      await pass(60);
+      await pass(1000);
       expect(await store.acquire('a', 'you', 60)).toBeUndefined();
       expect(await store.renew(first, 20)).toBe(true);
       await pass(20);
