@@ -1,12 +1,13 @@
 /** `tomei run`, joined to a guest: its console in this terminal or played from steps, its end as an exit code. */
 import { writeFile } from 'node:fs/promises';
 import { EXIT, TomeiError, messageOf } from '@tomei/kit';
-import { startGuest, type Ended, type Guest, type GuestEnd, type GuestStats, type StartOptions } from '@tomei/guest';
+import { startGuest, type Ended, type Guest, type GuestEnd, type StartOptions } from '@tomei/guest';
 import type { RunGuest, RunOptions } from './commands/run.ts';
 import { describeFailure, playScript, type ScriptResult } from './console/console-script.ts';
 import type { SerialEnd } from './console/serial-end.ts';
 import { attachTerminal } from './console/terminal.ts';
 import { pressAtSigterm } from './power-button.ts';
+import { describeStats } from './stats/describe-stats.ts';
 
 /** The console is the first serial port. */
 const CONSOLE = 0;
@@ -155,27 +156,4 @@ function conclude(options: RunOptions, { end, stats }: Ended, script: ScriptResu
   if (end.replayed === true) say('tomei: the guest did what was recorded, to the end of the recording');
   if (end.why === 'reset') say('tomei: the guest asked for a reset; `tomei run` ends there');
   if (options.stats) for (const line of describeStats(stats)) say(line);
-}
-
-/** The numbers of `--stats`, for a person. */
-export function describeStats(stats: GuestStats): string[] {
-  const { instructions, guestMs, cpuMs, haltedMs, frames, compiled } = stats;
-  const mips = cpuMs > 0 ? instructions / cpuMs / 1000 : 0;
-  const count = (n: number): string => n.toLocaleString('en-US');
-  const events = Object.entries(stats.events).sort(([, a], [, b]) => b - a);
-  return [
-    `instructions   ${count(instructions)}   ${mips.toFixed(1)} MIPS`,
-    `time           ${(guestMs / 1000).toFixed(2)} s running (${(cpuMs / 1000).toFixed(2)} s of host CPU), ${(haltedMs / 1000).toFixed(2)} s halted`,
-    `code           ${count(stats.decoded)} decoded, ${count(stats.codeInvalidations)} pages rewritten, ${count(stats.codeFlushes)} flushes`,
-    ...(compiled === undefined || compiled.regions === 0
-      ? []
-      : [
-          `compiled       ${count(compiled.regions)} regions, ${count(compiled.dropped)} of them dropped, ${count(compiled.bytes >> 10)} KiB, ${(compiled.translatingMs / 1000).toFixed(2)} s of translating beside the guest`,
-        ]),
-    `page walks     ${count(stats.pageWalks)}`,
-    ...(frames === undefined
-      ? []
-      : [`frames         ${count(frames.sent)} sent, ${count(frames.received)} received, ${count(frames.lost)} lost`]),
-    `events         ${events.map(([vector, n]) => `${vector}: ${count(n)}`).join(', ')}`,
-  ];
 }

@@ -10,11 +10,11 @@ import {
   type GuestReport,
   type GuestRequest,
   type GuestStart,
-  type GuestStats,
   type InputEvent,
   type RemoteGuest,
   type Timing,
 } from './protocol.ts';
+import type { GuestStats } from './stats/guest-stats.ts';
 import type { TraceRequest } from './trace/trace-plan.ts';
 
 /** The screen as a PNG file, and its characters when it is in a text mode. */

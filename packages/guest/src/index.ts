@@ -7,15 +7,8 @@ export {
   type Screenshot,
   type StartOptions,
 } from './guest-process.ts';
-export type {
-  ConsoleOptions,
-  DebuggerOptions,
-  GuestEnd,
-  GuestStats,
-  InputEvent,
-  RemoteGuest,
-  Timing,
-} from './protocol.ts';
+export type { ConsoleOptions, DebuggerOptions, GuestEnd, InputEvent, RemoteGuest, Timing } from './protocol.ts';
 export type { TraceRequest } from './trace/trace-plan.ts';
 export { fetchPoolFile, openRemoteDisk } from './pool.ts';
 export type { RemoteDisk, RemoteDiskOptions } from './remote/remote-disk.ts';
+export { EXIT_CAUSES, TIME_USES, type ExitCause, type GuestStats, type TimeUse } from './stats/guest-stats.ts';

@@ -2,8 +2,9 @@
 import { TomeiError, messageOf } from '@tomei/kit';
 import type { NicRings } from './network/ring-nic.ts';
 import type { DebuggerRings } from './gdb/debug-session.ts';
+import type { GuestStats } from './stats/guest-stats.ts';
 import type { TracePlan, TraceRequest } from './trace/trace-plan.ts';
-import type { CompilerCounts, DisplayState, MachineConfig, SavedMachine } from '@tomei/paravirt-core';
+import type { DisplayState, MachineConfig, SavedMachine } from '@tomei/paravirt-core';
 
 /** Shared memory between the I/O thread and the vCPU thread. Rings are named from the vCPU's side. */
 export interface SharedParts {
@@ -120,25 +121,6 @@ export interface GuestEnd {
   /** The guest did what was recorded of it, to the end of the recording. */
   readonly replayed?: boolean;
 }
-/** What was executed and where host time went. Times are host milliseconds on the vCPU thread. */
-export interface GuestStats {
-  readonly instructions: number;
-  readonly guestMs: number;
-  /** Host CPU time of the thread, which on a busy host is less than the time that passed. */
-  readonly cpuMs: number;
-  readonly haltedMs: number;
-  readonly decoded: number;
-  readonly codeInvalidations: number;
-  readonly codeFlushes: number;
-  readonly pageWalks: number;
-  /** Compiled code; absent where everything is interpreted. */
-  readonly compiled?: CompilerCounts;
-  /** Events delivered by vector; only those that occurred. */
-  readonly events: Readonly<Record<number, number>>;
-  /** Ethernet frames of all cards together; absent where there are none. `lost` found no room on their way. */
-  readonly frames?: { readonly sent: number; readonly received: number; readonly lost: number };
-}
-
 /** Where a guest's console is served, and to whom. */
 export interface ConsoleOptions {
   /** `host:port` (port 0: any free one) or `unix:/absolute/path`. */

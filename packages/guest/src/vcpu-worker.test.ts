@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads';
 import { ByteRing, Doorbell } from '@tomei/kit';
 import { allocateMemory, planMemory, type MachineConfig, type SavedMachine } from '@tomei/paravirt-core';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { GuestStats, SharedParts, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
+import type { SharedParts, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
+import type { GuestStats } from './stats/guest-stats.ts';
 import { COM1, exit, kernel, say, u32 } from './test-kernel.ts';
 
 const RAM = 8 << 20,
@@ -146,6 +147,28 @@ describe('the vCPU thread', () => {
 
     t.send({ kind: 'stop' });
     expect((await t.message('stopped')).end.why).toBe('stopped');
+  });
+  it('accounts for its time, and for what left the guest’s code', async () => {
+    const t = thread(ECHO);
+    t.type('abc');
+    await t.said(3);
+    t.send({ kind: 'stop' });
+
+    const { stats } = await t.message('stopped');
+
+    const { time, exits } = stats;
+    // Three characters read and written, and the line status before each.
+    expect(exits.port).toBeGreaterThanOrEqual(9);
+    expect([exits['device-memory'], exits.halt, exits.exception, exits['tlb-miss']]).toEqual([
+      0,
+      0,
+      0,
+      stats.pageWalks,
+    ]);
+    expect(exits.slice).toBeGreaterThan(0);
+    const inSlices = time.interpreted + time.compiled + time.translating + time.devices;
+    expect(inSlices).toBeGreaterThanOrEqual(stats.guestMs * 0.999);
+    expect(time.idle).toBe(stats.haltedMs);
   });
   it('tells of a kernel that is none, and ends', async () => {
     const t = thread([], { config: { kernel: { name: 'bad.kernel', bytes: new Uint8Array(100) } } });

@@ -5,6 +5,7 @@ import {
   HostClock,
   InstructionClock,
   Machine,
+  MachineProbe,
   ThreadTranslator,
   planMemory,
   type MachineClock,
@@ -14,10 +15,12 @@ import { DebugSession } from './gdb/debug-session.ts';
 import { decodeCompletion } from './disk-messages.ts';
 import { RingNic } from './network/ring-nic.ts';
 import { plugged } from './plugged.ts';
-import type { GuestEnd, GuestStats, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
+import type { GuestEnd, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
 import { Player, Recorder, describeMachine } from './record/recording.ts';
 import type { MachineInput } from './record/recording-format.ts';
 import { RingDisk, RingSerial } from './ring-ends.ts';
+import type { GuestStats } from './stats/guest-stats.ts';
+import { TimeAccount } from './stats/time-account.ts';
 import { TraceFile } from './trace/trace-plan.ts';
 
 /** The longest sleep of a halted processor with no alarm set: input rings the bell. */
@@ -35,6 +38,9 @@ const NOTHING = new Uint8Array(0);
 const DISK_PATIENCE_MS = 10_000;
 /** The most that a guest is held which polls for a disk: its timers come no later than that. */
 const POLLING_SLEEP_MS = 0.2;
+/** Vectors below are exceptions, and one is the NMI. */
+const FIRST_INTERRUPT = 32,
+  NMI = 2;
 const STOPPED: GuestEnd = { why: 'stopped', status: 0 };
 
 const start = workerData as VcpuStart;
@@ -103,22 +109,36 @@ const threadMs = (): number => {
   return (user + system) / 1000;
 };
 const startedAt = threadMs();
-let guestMs = 0,
-  haltedMs = 0;
+const probe = new MachineProbe(machine);
+const account = new TimeAccount(() => probe.isAtCompiledCode);
 
 function stats(): GuestStats {
-  const { processor } = machine;
+  const { processor, devices, compilation } = machine,
+    { guestMs, idleMs, halts, slices } = account;
+  const delivered = [...processor.delivered.entries()].filter(([, n]) => n > 0),
+    total = (events: typeof delivered): number => events.reduce((sum, [, n]) => sum + n, 0),
+    exceptions = total(delivered.filter(([vector]) => vector < FIRST_INTERRUPT && vector !== NMI));
   return {
     instructions: processor.instructions,
     guestMs,
     cpuMs: threadMs() - startedAt,
-    haltedMs,
+    haltedMs: idleMs,
+    time: account.use({ devices: devices.milliseconds, translating: compilation?.ownMs ?? 0 }),
+    exits: {
+      port: devices.ports,
+      'device-memory': devices.memory,
+      'tlb-miss': processor.mmu.walks,
+      exception: exceptions,
+      interrupt: total(delivered) - exceptions,
+      halt: halts,
+      slice: slices,
+    },
     decoded: processor.code.counts.decoded,
     codeInvalidations: processor.code.counts.invalidations,
     codeFlushes: processor.code.counts.flushes,
     pageWalks: processor.mmu.walks,
-    ...(machine.compilation === undefined ? {} : { compiled: { ...machine.compilation } }),
-    events: Object.fromEntries([...processor.delivered.entries()].filter(([, n]) => n > 0)),
+    ...(compilation === undefined ? {} : { compiled: { ...compilation } }),
+    events: Object.fromEntries(delivered),
     ...(nics.length === 0 ? {} : { frames: frameCounts() }),
   };
 }
@@ -285,6 +305,7 @@ function pause(id: number): GuestEnd | undefined {
     else answer(command);
   }
   machine.clock.set(time);
+  account.stood();
   return undefined;
 }
 
@@ -324,9 +345,9 @@ function run(): GuestEnd {
       continue;
     }
     if (debug?.killed === true) return STOPPED;
-    const from = performance.now();
+    account.begin(performance.now());
     const end = debug === undefined ? runSlice() : debug.runSlice();
-    guestMs += performance.now() - from;
+    account.end(performance.now(), end.kind);
     passOutput();
     recorder?.settle();
     if (end.kind === 'stopped')
@@ -354,6 +375,7 @@ function stand(debug: DebugSession): GuestEnd | undefined {
     vcpuBell.wait(ticket, LONGEST_SLEEP_MS);
   }
   machine.clock.set(time);
+  account.stood();
   return undefined;
 }
 /** The processor is halted until an alarm or something from outside. */
@@ -376,7 +398,7 @@ function sleep(ticket: number, until: number | null): void {
   if (wait <= 0 || nics.some((nic) => nic.isWaiting)) return;
   const from = performance.now();
   vcpuBell.wait(ticket, soon ? Math.min(wait, 1) : wait);
-  haltedMs += performance.now() - from;
+  account.slept(performance.now() - from);
 }
 
 /** What the machine refuses: a kernel that is none, a state that is not its own. */

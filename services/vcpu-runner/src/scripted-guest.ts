@@ -7,10 +7,13 @@ const NO_STATS: GuestStats = {
   guestMs: 10,
   cpuMs: 5,
   haltedMs: 1,
+  time: { interpreted: 2, compiled: 5, translating: 1, devices: 2, idle: 1 },
+  exits: { port: 4, 'device-memory': 3, 'tlb-miss': 2, exception: 1, interrupt: 5, halt: 6, slice: 7 },
   decoded: 0,
   codeInvalidations: 0,
   codeFlushes: 0,
-  pageWalks: 0,
+  pageWalks: 2,
+  compiled: { regions: 9, dropped: 4, bytes: 4096, translatingMs: 250, ownMs: 1 },
   events: {},
 };
 

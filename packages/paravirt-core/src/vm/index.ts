@@ -3,6 +3,8 @@ export { HostClock, InstructionClock, type MachineClock } from './clocks.ts';
 export { InstructionTrace, type TraceOptions, type TraceStart } from './instruction-trace.ts';
 export { MachineDebugger, type DebugRegister } from './machine-debugger.ts';
 export type { DebuggerStop, Watch } from '../core/debug-registers.ts';
+export { DeviceMeter } from './device-meter.ts';
+export { MachineProbe, type GuestPlace } from './machine-probe.ts';
 export { Machine, type FirmwareImages, type MachineConfig, type SliceEnd } from './machine.ts';
 export type { MachineBackends, NetworkCard } from './populate-board.ts';
 export { SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';

@@ -144,8 +144,8 @@ export class MachineDebugger {
     const host = address < 2 ** 32 ? cpu.physical.hostPage(address) : 0;
     return host === 0 ? -1 : cpu.i32[(host + (address & 0xfff)) >>> 2]!;
   }
-  /** The guest-physical address of a linear one, or -1. */
-  private translate(linear: number): number {
+  /** The guest-physical address of a linear one, or -1. Marks nothing in page tables. */
+  physicalOf(linear: number): number {
     const { cpu } = this.machine.processor;
     if ((cpu.get('cr0') & CR0.PG) === 0) return (linear & cpu.physical.addressMask) >>> 0;
     return this.walker.walk(linear, false, false, false) ? this.walker.physical : -1;
@@ -153,7 +153,7 @@ export class MachineDebugger {
   /** Where a linear address lies in linear memory of the host, or 0: it is not mapped, or is a device's. */
   private hostOf(linear: number): { physical: number; host: number } {
     const { cpu } = this.machine.processor,
-      physical = this.translate(linear);
+      physical = this.physicalOf(linear);
     const page = physical < 0 || physical >= 2 ** 32 ? 0 : cpu.physical.hostPage(physical);
     return { physical, host: page === 0 ? 0 : page + (physical & 0xfff) };
   }

@@ -24,6 +24,7 @@ import type { Device, MachineSignal } from '../machine/device.ts';
 import { DEFAULT_PIRQ_LINES, pirqOf } from '../machine/pci-routing.ts';
 import type { VideoMapping } from '../machine/pci-bus.ts';
 import { HeldClock, type MachineClock } from './clocks.ts';
+import { DeviceMeter } from './device-meter.ts';
 import { FirmwareMemory } from './firmware-memory.ts';
 import { acpiBoard, populateBoard, type BoardParts, type MachineBackends } from './populate-board.ts';
 import { parseSavedMachine, SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
@@ -90,6 +91,8 @@ export class Machine {
   readonly alarms = new Alarms();
   readonly serial: readonly (Device | undefined)[];
   readonly keyboard: BoardParts['keyboard'];
+  /** Accesses to devices. Host time is looked at for this alone, and no guest sees it. */
+  readonly devices = new DeviceMeter(() => performance.now());
   private compiling: CompilingEngine | undefined;
   private readonly config: MachineConfig;
   private readonly parts: BoardParts;
@@ -156,7 +159,7 @@ export class Machine {
       plan: this.plan,
       index: 0,
       physical: this.physical,
-      bus,
+      bus: this.devices.metered(bus),
       leaves: createLeaves(this.memory),
       ...(config.cpuid === undefined ? {} : { system: { cpuid: config.cpuid } }),
       ...(config.interpreted === true
