@@ -1,11 +1,12 @@
 /** One run of a guest: a process, and after each reset that the guest asks for the next one, until it ends. */
 import { randomBytes } from 'node:crypto';
-import type { ConsoleEndpoint, RunPhase, RunReport, RunStats } from '@tomei/contracts';
+import type { ConsoleEndpoint, RunPhase, RunReport } from '@tomei/contracts';
 import type { Guest, GuestEvents, GuestStats, RemoteGuest } from '@tomei/guest';
 import { messageOf } from '@tomei/kit';
 import type { EventPublisher, Log } from '@tomei/service';
 import type { CheckedStart, KnownRun } from './admission.ts';
 import { livedShort, resetPauseMs, verdictOf, type ProcessOutcome, type Verdict } from './outcome.ts';
+import { runStats } from './run-stats.ts';
 
 /** Starts a guest in a process of its own: `startGuest`, or what a test has instead. */
 export type GuestStarter = (source: RemoteGuest, events: GuestEvents) => Guest;
@@ -87,7 +88,7 @@ export class GuestRun implements KnownRun {
       why,
       message,
       ...(console === undefined ? {} : { console }),
-      ...(this.lastStats === undefined ? {} : { stats: statsOf(this.lastStats) }),
+      ...(this.lastStats === undefined ? {} : { stats: runStats(this.lastStats) }),
     };
   }
 
@@ -257,8 +258,3 @@ export class GuestRun implements KnownRun {
 
 const ENDED_BEFORE: ProcessOutcome = { kind: 'ended', end: { why: 'stopped', status: 0 } };
 const shortened = (text: string): string => (text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}...`);
-const statsOf = ({ instructions, cpuMs, haltedMs }: GuestStats): RunStats => ({
-  instructions,
-  cpuMs: Math.round(cpuMs),
-  haltedMs: Math.round(haltedMs),
-});

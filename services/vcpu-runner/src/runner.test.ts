@@ -129,7 +129,7 @@ describe('a run from start to end', () => {
       rig.reports().find((r) => r.phase === 'RUN_PHASE_RUNNING' && r.console !== undefined && r.stats !== undefined),
     );
     expect(running.console).toEqual({ endpoint: { target: '127.0.0.1:4001' }, token: guest.source.console.token });
-    expect(running.stats).toEqual({ instructions: 1000, cpuMs: 5, haltedMs: 1 });
+    expect(running.stats).toMatchObject({ instructions: 1000, cpuMs: 5, haltedMs: 1 });
     expect(rig.heartbeats.at(-1)!.capacity).toEqual({ memoryMib: 1024, vcpus: 4, usedMemoryMib: 256, usedVcpus: 1 });
 
     guest.end('power-off');
@@ -419,6 +419,15 @@ describe('the runner', () => {
     const text = await metricsText([rig.metrics]);
     expect(text).toContain('tomei_runner_guests{phase="RUN_PHASE_RUNNING",service="vcpu-runner"} 1');
     expect(text).toMatch(/tomei_guest_instructions\{guest_id="g-1".*\} 1000/);
+    expect(text).toMatch(/tomei_guest_time_seconds\{guest_id="g-1",use="compiled".*\} 0\.005/);
+    expect(text).toMatch(/tomei_guest_exits\{guest_id="g-1",cause="device-memory".*\} 3/);
+    expect(text).toMatch(/tomei_guest_regions\{guest_id="g-1".*\} 5/);
+    expect(text).toMatch(/tomei_guest_translating_thread_seconds\{guest_id="g-1".*\} 0\.25/);
+    expect(rig.heartbeats.at(-1)!.runs[0]!.stats).toEqual({
+      ...{ instructions: 1000, cpuMs: 5, haltedMs: 1, interpretedMs: 2, compiledMs: 5, translatingMs: 1, devicesMs: 2 },
+      exits: { port: 4, deviceMemory: 3, tlbMiss: 2, exception: 1, interrupt: 5, halt: 6, slice: 7 },
+      ...{ regions: 5, compiledBytes: 4096 },
+    });
 
     await rig.stop();
     await rig.report('RUN_PHASE_ENDED');

@@ -444,6 +444,26 @@ export interface RunStats {
   /** Host milliseconds of the processor's thread. */
   readonly cpuMs: number;
   readonly haltedMs: number;
+  /** Where host time went, in milliseconds: with halted_ms it is what has passed. */
+  readonly interpretedMs: number;
+  readonly compiledMs: number;
+  readonly translatingMs: number;
+  readonly devicesMs: number;
+  readonly exits?: ExitCounts;
+  /** Compiled regions in use, and the bytes of all that were compiled. */
+  readonly regions: number;
+  readonly compiledBytes: number;
+}
+
+/** Why guest code was left. */
+export interface ExitCounts {
+  readonly port: number;
+  readonly deviceMemory: number;
+  readonly tlbMiss: number;
+  readonly exception: number;
+  readonly interrupt: number;
+  readonly halt: number;
+  readonly slice: number;
 }
 
 const descriptor: object = {
@@ -815,6 +835,24 @@ const descriptor: object = {
                 instructions: { type: 'uint64', id: 1 },
                 cpuMs: { type: 'uint64', id: 2, protoName: 'cpu_ms' },
                 haltedMs: { type: 'uint64', id: 3, protoName: 'halted_ms' },
+                interpretedMs: { type: 'uint64', id: 4, protoName: 'interpreted_ms' },
+                compiledMs: { type: 'uint64', id: 5, protoName: 'compiled_ms' },
+                translatingMs: { type: 'uint64', id: 6, protoName: 'translating_ms' },
+                devicesMs: { type: 'uint64', id: 7, protoName: 'devices_ms' },
+                exits: { type: 'ExitCounts', id: 8 },
+                regions: { type: 'uint32', id: 9 },
+                compiledBytes: { type: 'uint64', id: 10, protoName: 'compiled_bytes' },
+              },
+            },
+            ExitCounts: {
+              fields: {
+                port: { type: 'uint64', id: 1 },
+                deviceMemory: { type: 'uint64', id: 2, protoName: 'device_memory' },
+                tlbMiss: { type: 'uint64', id: 3, protoName: 'tlb_miss' },
+                exception: { type: 'uint64', id: 4 },
+                interrupt: { type: 'uint64', id: 5 },
+                halt: { type: 'uint64', id: 6 },
+                slice: { type: 'uint64', id: 7 },
               },
             },
           },
@@ -883,6 +921,7 @@ export const messages = {
   RunnerCapacity: codec<RunnerCapacity>('tomei.v1.RunnerCapacity'),
   RunReport: codec<RunReport>('tomei.v1.RunReport'),
   RunStats: codec<RunStats>('tomei.v1.RunStats'),
+  ExitCounts: codec<ExitCounts>('tomei.v1.ExitCounts'),
 };
 
 export const ConsoleService = {

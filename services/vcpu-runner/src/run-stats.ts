@@ -1,0 +1,22 @@
+/** A guest's figures as heartbeats carry them: whole milliseconds and counts. */
+import type { RunStats } from '@tomei/contracts';
+import type { GuestStats } from '@tomei/guest';
+
+export function runStats({ instructions, cpuMs, time, exits, compiled }: GuestStats): RunStats {
+  const { 'device-memory': deviceMemory, 'tlb-miss': tlbMiss, ...others } = exits;
+  return {
+    instructions,
+    cpuMs: Math.round(cpuMs),
+    haltedMs: Math.round(time.idle),
+    interpretedMs: Math.round(time.interpreted),
+    compiledMs: Math.round(time.compiled),
+    translatingMs: Math.round(time.translating),
+    devicesMs: Math.round(time.devices),
+    exits: { ...others, deviceMemory, tlbMiss },
+    regions: regionsInUse(compiled),
+    compiledBytes: compiled?.bytes ?? 0,
+  };
+}
+/** Those that have been compiled and not forgotten since. */
+export const regionsInUse = (compiled: GuestStats['compiled']): number =>
+  compiled === undefined ? 0 : compiled.regions - compiled.dropped;
