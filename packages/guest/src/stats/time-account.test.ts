@@ -44,19 +44,23 @@ describe('the time account', () => {
     expect(known).toEqual({ interpreted: 0, compiled: 5, translating: 3, devices: 2, idle: 0 });
     expect(exaggerated).toEqual({ interpreted: 0, compiled: 0, translating: 2, devices: 8, idle: 0 });
   });
-  it('asks nobody where the guest halts, or too soon after the last look', () => {
+  it('looks no sooner than worth it, and takes what ends in a halt for interpreted', () => {
     let asked = 0;
     const account = new TimeAccount(() => (asked++, true));
 
     for (let at = 0; at < 10; at++) {
       account.begin(at);
-      account.end(at + 0.5, 'halted');
-    }
-    for (let at = 10; at < 20; at++) {
-      account.begin(at);
       account.end(at + 0.5, 'running');
     }
+    for (let at = 10; at < 30; at++) {
+      account.begin(at);
+      account.end(at + 0.5, 'halted');
+    }
 
-    expect(asked).toBe(3);
+    expect(asked).toBe(2);
+    const { interpreted, compiled } = account.use(NOTHING);
+    // 4 ms were looked at when the guest ran, 10 when it halted, and the last one is shared out.
+    expect(compiled).toBeCloseTo((15 * 4) / 14);
+    expect(interpreted).toBeCloseTo((15 * 10) / 14);
   });
 });

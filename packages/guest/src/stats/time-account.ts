@@ -41,9 +41,10 @@ export class TimeAccount {
     if (how === 'halted') this.halts++;
     else this.slices++;
     const since = this.guestMs - this.sampledAt;
-    // Where a guest halts says nothing of what it did before.
-    if (how !== 'running' || since < SAMPLE_MS) return;
-    this.sampled[this.isAtCompiledCode() ? 'compiled' : 'interpreted'] += since;
+    if (since < SAMPLE_MS) return;
+    // A guest that halts has woken for a moment: delivering what woke it takes most of that.
+    const isCompiled = how === 'running' && this.isAtCompiledCode();
+    this.sampled[isCompiled ? 'compiled' : 'interpreted'] += since;
     this.sampledAt = this.guestMs;
   }
   /** The thread slept so long, just now, since the guest is halted. */
