@@ -47,6 +47,8 @@ describe('tomei', () => {
     ['lab', '--port', '70000'],
     ['events', '--limit', '0'],
     ['list', '--server', 'nowhere'],
+    ['top', '--interval', '0'],
+    ['top', '--sort', 'colour'],
   ])('wrong usage is one line, a hint, and exit code 2: %s %s %s %s', async (...args) => {
     const { code, err } = await start(...args.filter((arg) => arg !== undefined));
 

@@ -14,6 +14,7 @@ import { addRegisterCommands } from './commands/register.ts';
 import { addRunCommand, type RunGuest } from './commands/run.ts';
 import { addRunnersCommand } from './commands/runners.ts';
 import { addShowCommands } from './commands/show.ts';
+import { addTopCommand } from './commands/top.ts';
 import { addVmxCommands } from './commands/vmx-check.ts';
 import { exitCodeOf, reportError } from './failure.ts';
 
@@ -24,6 +25,7 @@ Examples:
   tomei run guests/tiny/tiny.vmx --expect 'login:'        boot it, end with 0 at its login
   tomei lab guests/tiny/tiny.vmx                          boot it in a lab: its screen in the browser
   tomei list                                              the guests of the lab, or of a cluster by --server
+  tomei top                                               what they do, and what their time goes into
   tomei console tiny                                      the serial console of one of them
   tomei vmx check guests/tiny/tiny.vmx                    say all that is wrong with a .vmx
   tomei disk info guests/tiny/tiny.vmdk                   say what a .vmdk holds
@@ -55,6 +57,7 @@ export function createProgram(machinery: Machinery): Command {
   addConsoleCommand(program);
   addLogsCommand(program);
   addEventsCommand(program);
+  addTopCommand(program);
   addRunnersCommand(program);
   addGuestCommands(program);
   addVmxCommands(program);

@@ -8,8 +8,8 @@ import {
   type InfoResponse,
   type PoolFile,
 } from '@tomei/contracts';
-import type { DiskView, EventView, FileView, GuestView, RunnerView } from './api/schemas.ts';
-import type { SeenRunner } from './runners.ts';
+import type { DiskView, EventView, FileView, GuestView, RunnerView, StatsView } from './api/schemas.ts';
+import type { SeenRun, SeenRunner } from './runners.ts';
 
 /** ECMA-262, 21.4.1.1: no date is later. Times of events come from outside. */
 const MAX_MS = 8_640_000_000_000_000;
@@ -51,6 +51,32 @@ export function runnerView({ id, heartbeat, heardMs, state }: SeenRunner): Runne
     guests: runs.filter(({ phase }) => phase !== 'RUN_PHASE_ENDED' && phase !== 'RUN_PHASE_CRASHED').length,
     lastSeen: iso(heardMs),
     version,
+  };
+}
+
+const NO_EXITS = { port: 0, deviceMemory: 0, tlbMiss: 0, exception: 0, interrupt: 0, halt: 0, slice: 0 };
+/** Undefined where the runner knows no figures of the run yet. */
+export function statsView({ id, name, observed }: Guest, { runnerId, report }: SeenRun): StatsView | undefined {
+  const { stats, run } = report;
+  if (stats === undefined) return undefined;
+  return {
+    id,
+    name,
+    phase: guestPhase.toWord(observed?.phase ?? 'GUEST_PHASE_UNSPECIFIED'),
+    run,
+    runner: runnerId,
+    instructions: stats.instructions,
+    cpuMs: stats.cpuMs,
+    time: {
+      interpreted: stats.interpretedMs,
+      compiled: stats.compiledMs,
+      translating: stats.translatingMs,
+      devices: stats.devicesMs,
+      idle: stats.haltedMs,
+    },
+    exits: stats.exits ?? NO_EXITS,
+    regions: stats.regions,
+    compiledBytes: stats.compiledBytes,
   };
 }
 

@@ -2,7 +2,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { z } from 'zod';
 import { TomeiError, messageOf } from '@tomei/kit';
-import { schemas, type EventView, type GuestView, type RunnerView } from './views.ts';
+import { schemas, type EventView, type GuestView, type RunnerView, type StatsView } from './views.ts';
 
 /** For one answer; a stream of events may be silent for as long as nothing happens. */
 const ANSWER_MS = 30_000;
@@ -32,6 +32,8 @@ export class ClusterApi {
     });
   remove = (name: string): Promise<GuestView> => this.ask('DELETE', guestPath(name), schemas.guest);
   runners = async (): Promise<RunnerView[]> => (await this.ask('GET', '/api/v1/runners', schemas.runners)).runners;
+  /** Of guests that run, counted from the start of their run. */
+  stats = async (): Promise<StatsView[]> => (await this.ask('GET', '/api/v1/stats', schemas.stats)).guests;
   files = async (): Promise<{ path: string; kind: string }[]> =>
     (await this.ask('GET', '/api/v1/files', schemas.files)).files;
   async events(limit: number, guest: string | undefined): Promise<EventView[]> {

@@ -22,8 +22,16 @@ const NO_LINES = {
   'right-mid': '',
   middle: '  ',
 };
-/** Columns under headings. The last one is cut where a terminal ends; into a file it goes whole. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[], columns?: number): string {
+/**
+ * Columns under headings. The last one is cut where a terminal ends; into a file it goes whole. Those of `figures` stand at the
+ * right.
+ */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  columns?: number,
+  figures: readonly string[] = [],
+): string {
   const cells = rows.map((row) => row.map(plain));
   const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)));
   const before = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, 0);
@@ -31,6 +39,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   const made = new Table({
     head: [...head],
     chars: NO_LINES,
+    colAligns: head.map((title) => (figures.includes(title) ? 'right' : 'left')),
     style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
   });
   for (const row of cells) made.push(row.map((cell, i) => (i === row.length - 1 ? cut(cell, room) : cell)));

@@ -30,6 +30,25 @@ const runner = z.object({
   lastSeen: z.string(),
   version: z.string().default(''),
 });
+const stats = z.object({
+  id: z.string(),
+  name: z.string(),
+  phase: z.string(),
+  run: z.number(),
+  runner: z.string(),
+  instructions: z.number(),
+  cpuMs: z.number(),
+  time: z.object({
+    interpreted: z.number(),
+    compiled: z.number(),
+    translating: z.number(),
+    devices: z.number(),
+    idle: z.number(),
+  }),
+  exits: z.record(z.string(), z.number()),
+  regions: z.number(),
+  compiledBytes: z.number(),
+});
 const event = z.object({
   sequence: z.number(),
   at: z.string(),
@@ -49,6 +68,7 @@ export const schemas = {
   guest: guest.loose(),
   guests: z.object({ guests: z.array(guest.loose()) }),
   runners: z.object({ runners: z.array(runner.loose()) }),
+  stats: z.object({ guests: z.array(stats) }),
   event: event.loose(),
   events: z.object({ events: z.array(event.loose()) }),
   files: z.object({ files: z.array(file) }),
@@ -59,4 +79,5 @@ export const schemas = {
 
 export type GuestView = z.infer<typeof guest>;
 export type RunnerView = z.infer<typeof runner>;
+export type StatsView = z.infer<typeof stats>;
 export type EventView = z.infer<typeof event>;

@@ -18,7 +18,7 @@ import {
   startRpcServer,
   type RpcServer,
 } from '@tomei/service';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { startController, type Controller } from '../controller.ts';
 import { MOST_CLIENTS, admit, type WatchParts } from './watch.ts';
 
@@ -128,6 +128,53 @@ describe('the HTTP API', () => {
     expect((await call('GET', '/guests/TINY')).json()).toMatchObject({ id: view.id });
     expect((await call('GET', '/guests')).json()).toMatchObject({ guests: [{ id: view.id }] });
     expect((await call('DELETE', `/guests/${view.id}`)).statusCode).toBe(202);
+  });
+
+  test('tells what running guests have done, of their last run, as runners report it', async () => {
+    const id = (await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' })).json<{ id: string }>().id;
+    expect((await call('GET', '/stats')).json()).toEqual({ guests: [] });
+    const exits = { port: 1, deviceMemory: 2, tlbMiss: 3, exception: 4, interrupt: 5, halt: 6, slice: 7 };
+    const stats = {
+      ...{
+        instructions: 8,
+        cpuMs: 9,
+        haltedMs: 10,
+        interpretedMs: 11,
+        compiledMs: 12,
+        translatingMs: 13,
+        devicesMs: 14,
+      },
+      ...{ exits, regions: 15, compiledBytes: 16 },
+    };
+    const heard = (...runs: object[]): void =>
+      bus.publish(
+        subjects.runnerHeartbeat('r-1'),
+        messages.RunnerHeartbeat.encode({
+          ...{ runnerId: 'r-1', instanceId: newId(), atMs: 1, draining: false, version: '' },
+          runs: runs.map((run) => ({ guestId: id, why: '', message: '', ...run })) as never,
+        }),
+      );
+
+    heard({ run: 1, phase: 'RUN_PHASE_ENDED', stats }, { run: 2, phase: 'RUN_PHASE_RUNNING', stats });
+    await vi.waitFor(async () => expect((await call('GET', '/stats')).json<{ guests: [] }>().guests).toHaveLength(1));
+
+    expect((await call('GET', '/stats')).json()).toEqual({
+      guests: [
+        {
+          ...{
+            id,
+            name: 'tiny',
+            phase: expect.any(String) as string,
+            run: 2,
+            runner: 'r-1',
+            instructions: 8,
+            cpuMs: 9,
+          },
+          time: { interpreted: 11, compiled: 12, translating: 13, devices: 14, idle: 10 },
+          ...{ exits, regions: 15, compiledBytes: 16 },
+        },
+      ],
+    });
   });
 
   test('a VNC password is said to be there, and shown nowhere', async () => {
@@ -248,6 +295,7 @@ describe('the HTTP API', () => {
       '/api/v1/guests/{idOrName}',
       '/api/v1/guests/{idOrName}/power',
       '/api/v1/runners',
+      '/api/v1/stats',
       '/api/v1/watch',
     ]);
   });

@@ -10,17 +10,19 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { RunPhase } from '@tomei/contracts';
 import type { GuestRecords, Log } from '@tomei/service';
 import type { Guests } from '../guests.ts';
 import type { Pool } from '../registration.ts';
 import type { Runners } from '../runners.ts';
-import { diskView, eventView, fileView, guestView, runnerView } from '../views.ts';
+import { diskView, eventView, fileView, guestView, runnerView, statsView } from '../views.ts';
 import { errorHandler } from './errors.ts';
 import { guard } from './guard.ts';
 import * as schemas from './schemas.ts';
 import { admit, watch, type WatchParts } from './watch.ts';
 
 const POOL_MS = 30_000;
+const OVER: ReadonlySet<string> = new Set(['RUN_PHASE_ENDED', 'RUN_PHASE_CRASHED'] satisfies RunPhase[]);
 
 export interface ApiParts extends WatchParts {
   readonly guests: Guests;
@@ -180,7 +182,7 @@ function addPool(app: App, { pool }: ApiParts): void {
   );
 }
 
-function addState(app: App, { guests, runners, events, feed, clients }: ApiParts): void {
+function addState(app: App, { guests, records, runners, events, feed, clients }: ApiParts): void {
   app.get(
     '/runners',
     {
@@ -191,6 +193,29 @@ function addState(app: App, { guests, runners, events, feed, clients }: ApiParts
       },
     },
     () => ({ runners: runners.list().map(runnerView) }),
+  );
+  app.get(
+    '/stats',
+    {
+      schema: {
+        summary: 'What running guests have done, and where their time went',
+        description:
+          'Counts from the start of a run, as of the last heartbeat: rates are the difference of two answers.',
+        tags: ['guests'],
+        response: { 200: z.object({ guests: z.array(schemas.statsView) }), default: schemas.failure },
+      },
+    },
+    async () => ({
+      guests: (await records.list())
+        .flatMap((guest) => {
+          // Of the runs that are told of it, the last one.
+          const run = runners.runsOf(guest.id).toSorted((a, b) => b.report.run - a.report.run)[0];
+          const isOver = run === undefined || OVER.has(run.report.phase);
+          const view = isOver ? undefined : statsView(guest, run);
+          return view === undefined ? [] : [view];
+        })
+        .toSorted((a, b) => a.name.localeCompare(b.name)),
+    }),
   );
   app.get(
     '/events',

@@ -46,6 +46,44 @@ export const runnerView = z
   .meta({ id: 'Runner' });
 export type RunnerView = z.infer<typeof runnerView>;
 
+const milliseconds = z.number().int().describe('Host milliseconds of the processor');
+const count = z.number().int();
+/** Everything in it counts from the start of the run. */
+export const statsView = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    phase: z.enum(GUEST_PHASES),
+    run: z.number().int().describe('The run that is counted: another one counts anew'),
+    runner: z.string(),
+    instructions: count,
+    cpuMs: z.number().int().describe('Host processor time, which on a busy host is less than the time that passed'),
+    time: z
+      .object({
+        interpreted: milliseconds,
+        compiled: milliseconds,
+        translating: milliseconds,
+        devices: milliseconds,
+        idle: milliseconds,
+      })
+      .describe('What the time that passed was spent on'),
+    exits: z
+      .object({
+        port: count,
+        deviceMemory: count,
+        tlbMiss: count,
+        exception: count,
+        interrupt: count,
+        halt: count,
+        slice: count,
+      })
+      .describe("Times that the guest's code was left, by cause"),
+    regions: z.number().int().describe('Compiled regions in use'),
+    compiledBytes: z.number().int().describe('WebAssembly that was compiled, whether in use or not'),
+  })
+  .meta({ id: 'GuestStats' });
+export type StatsView = z.infer<typeof statsView>;
+
 export const eventView = z
   .object({
     sequence: z.number().int().describe('Its place; it never goes back'),
