@@ -1,40 +1,13 @@
-/** What the benchmark makes of output and numbers. Nothing here looks at a clock. */
+/** What the benchmarks make of options, output and numbers. Nothing here looks at a clock. */
 import { describe, expect, test } from 'vitest';
-import { barChart } from './chart.ts';
+import { workloadNames } from './guest/build-guest.ts';
 import { Marks, type Moment } from './marks.ts';
 import { parseOptions } from './options.ts';
-import { instructionsOf } from './peers.ts';
+import { statsOf } from './peers.ts';
 import { descendants, parseStat } from './process-time.ts';
-import { figure, markdownPage, markdownTable, terminalReport, textTable } from './report.ts';
-import { disagreements, meanRatio, mipsOf, suiteRows, type Results } from './results.ts';
-import type { Run } from './run-peer.ts';
-import { median } from './statistics.ts';
-
-/** A run whose workloads took `cpu` seconds each, and answered what they are told. */
-const run = (peer: string, cpu: number, results: Readonly<Record<string, string>>): Run => ({
-  peer,
-  booted: { wall: 1, cpu: 1 },
-  done: { wall: 10, cpu: 4 },
-  workloads: Object.entries(results).map(([name, result]) => ({ name, result, time: { wall: cpu * 2, cpu } })),
-  instructions: peer === 'Tomei' ? 400e6 : undefined,
-});
-const results = (suite: readonly Run[], expected: Readonly<Record<string, string>> = {}): Results => ({
-  circumstances: {
-    date: '2026-01-02',
-    processor: 'a processor',
-    processors: 2,
-    system: 'Linux 6.1',
-    node: '24.0.0',
-    versions: { QEMU: '7.2' },
-    load: 0.5,
-    runs: 1,
-    scale: 20,
-  },
-  loops: [{ name: 'alu', what: 'registers', mips: 123.4, perUnit: { name: 'round', ns: 5.5 } }],
-  boots: [],
-  suite,
-  expected,
-});
+import { markdownPage, terminalReport } from './report.ts';
+import { geometricMean, median } from './statistics.ts';
+import { figure, markdownTable, textTable } from './tables.ts';
 
 describe('the guest’s marks', () => {
   const feed = (pieces: readonly string[], until = /@ DONE/): Marks => {
@@ -56,31 +29,25 @@ describe('the guest’s marks', () => {
     expect(feed(['@ END\n@ BEGIN sort\nsort 1\n@ DONE\n']).workloads).toEqual([]);
   });
 
+  test('what the guest does is known between its marks', () => {
+    expect(feed(['booting\n']).step).toBe('kernel to shell');
+    expect(feed(['@ BOOTED\n@ BEGIN fib\n']).step).toBe('fib');
+    expect(feed(['@ BOOTED\n@ BEGIN fib\nfib 1\n@ END\n']).step).toBe('next workload');
+  });
+
   test('an unfinished line may end a run', () => {
     expect(feed(['tiny login: '], /login: $/).done).toBeDefined();
   });
 });
 
-describe('options', () => {
-  test('all parts and three runs by default', () => {
-    expect(parseOptions([])).toMatchObject({
-      parts: ['loops', 'boot', 'suite'],
-      runs: 3,
-      scale: 1,
-      work: 'all',
-    });
-  });
-
-  test('help needs nothing else', () => {
-    expect(parseOptions(['--help']).help).toBe(true);
+describe('options of the engine’s benchmark', () => {
+  test('three runs by default', () => {
+    expect(parseOptions([])).toEqual({ runs: 3, json: false, write: false, help: false });
   });
 
   test.each([
     [['disk'], /pnpm bench engine/],
-    [['--only', 'disk'], /--only disk: known are loops, boot, suite/],
     [['--runs', '0'], /--runs 0: give a whole number/],
-    // It becomes a part of the kernel's command line.
-    [['--work', 'fib init=/bin/sh'], /--work fib init/],
   ])('%j is refused', (args, message) => {
     expect(() => parseOptions(args)).toThrow(message);
   });
@@ -105,10 +72,21 @@ describe('processor time', () => {
   });
 });
 
-test('instructions are taken from the last line, if that has them', () => {
-  expect(instructionsOf('warning\n{"end":{},"stats":{"instructions":12}}\n')).toBe(12);
-  expect(instructionsOf('warning\n')).toBeUndefined();
-  expect(instructionsOf('{"stats":{"instructions":"12"}}')).toBeUndefined();
+describe('statistics of a run', () => {
+  test('they are taken from the last line, if that has them', () => {
+    const line = '{"end":{},"stats":{"instructions":12,"compiled":{"longestMs":3.5}}}';
+
+    expect(statsOf(`warning\n${line}\n`)).toEqual({ instructions: 12, longestPauseMs: 3.5 });
+  });
+
+  test.each(['warning\n', '{"stats":{"instructions":"12"}}', ''])('%j has none', (output) => {
+    expect(statsOf(output)).toBeUndefined();
+  });
+});
+
+test('all workloads are those that the program names and those that the guest’s init makes of the shell', () => {
+  // A program that names none.
+  expect(workloadNames('/bin/true').all).toEqual(['shell', 'spawn', 'awk', 'gzip', 'md5']);
 });
 
 describe('sums', () => {
@@ -117,43 +95,9 @@ describe('sums', () => {
     expect(() => median([])).toThrow(/no values/);
   });
 
-  test('rows are medians by hypervisor, and a workload that one did not reach has no figure', () => {
-    const rows = suiteRows(
-      [run('Tomei', 4, { fib: 'a' }), run('Tomei', 2, { fib: 'a' }), run('v86', 1, {})],
-      ['Tomei', 'v86'],
-    );
-
-    expect(rows).toEqual([{ name: 'fib', cells: [{ wall: 6, cpu: 3 }, undefined] }]);
-  });
-
-  test('the mean of ratios is geometric', () => {
-    const row = (name: string, a: number, b: number) => ({
-      name,
-      cells: [
-        { wall: 0, cpu: a },
-        { wall: 0, cpu: b },
-      ],
-    });
-
-    expect(meanRatio([row('x', 2, 1), row('y', 8, 1)], 1)).toBeCloseTo(4);
-    expect(meanRatio([], 1)).toBeUndefined();
-  });
-
-  test('MIPS come from the runs that count instructions', () => {
-    expect(mipsOf([run('Tomei', 1, {}), run('v86', 1, {})])).toBeCloseTo(100);
-    expect(mipsOf([run('v86', 1, {})])).toBeUndefined();
-  });
-
-  test('a result that differs from the host’s, or from another hypervisor’s, is named', () => {
-    const runs = [
-      run('Tomei', 1, { fib: 'fib 2', shell: 'shell 1' }),
-      run('v86', 1, { fib: 'fib 1', shell: 'shell 9' }),
-    ];
-
-    expect(disagreements(runs, { fib: 'fib 1' })).toEqual([
-      "fib: Tomei gives 'fib 2', not 'fib 1'",
-      "shell: v86 gives 'shell 9', not 'shell 1'",
-    ]);
+  test('the geometric mean is the root of the product', () => {
+    expect(geometricMean([2, 8])).toBeCloseTo(4);
+    expect(geometricMean([])).toBeUndefined();
   });
 });
 
@@ -167,39 +111,17 @@ describe('reports', () => {
     expect(markdownTable(['loop', 'MIPS'], [['alu', '1235']])).toBe('| loop | MIPS |\n| --- | ---: |\n| alu | 1235 |');
   });
 
-  test('the page says where it was measured and what differed', () => {
-    const page = markdownPage(results([run('Tomei', 1, { fib: 'fib 2' })], { fib: 'fib 1' }), undefined);
+  test('the engine’s page says where it was measured, and the terminal gets the same table', () => {
+    const results = {
+      circumstances: {
+        ...{ date: '2026-01-02', processor: 'a processor', processors: 2, system: 'Linux 6.1', node: '24.0.0' },
+        ...{ load: 0.5, runs: 1, v8: '13' },
+      },
+      loops: [{ name: 'alu', what: 'registers', mips: 123.4, perUnit: { name: 'round', ns: 5.5 } }],
+    };
 
-    expect(page).toContain('2 processors (a processor), Linux 6.1, Node 24.0.0, QEMU 7.2');
-    expect(page).toContain('20 times shorter');
-    expect(page).toContain("Results that differ: fib: Tomei gives 'fib 2', not 'fib 1'.");
-    expect(page).not.toContain('## Boot');
-  });
-
-  test('the terminal gets the same tables', () => {
-    const text = terminalReport(results([run('Tomei', 1, { fib: 'a' }), run('v86', 2, { fib: 'a' })]));
-
-    expect(text).toContain('alu    123  5.50 ns a round');
-    expect(text).toContain('0.50 times v86');
-  });
-
-  test('the chart leaves out rows without figures and escapes names', () => {
-    const svg = barChart(
-      [
-        {
-          name: 'a<b',
-          cells: [
-            { wall: 1, cpu: 1 },
-            { wall: 1, cpu: 10 },
-          ],
-        },
-        { name: 'gone', cells: [undefined, undefined] },
-      ],
-      ['Tomei', 'v86'],
-    );
-
-    expect(svg).toContain('a&lt;b');
-    expect(svg).not.toContain('gone');
-    expect(svg).not.toMatch(/NaN|Infinity/);
+    expect(markdownPage(results)).toContain('2 processors (a processor), Linux 6.1, Node 24.0.0, V8 13');
+    expect(markdownPage(results)).toContain('| alu | 123 | 5.50 ns a round |');
+    expect(terminalReport(results)).toContain('alu    123  5.50 ns a round');
   });
 });

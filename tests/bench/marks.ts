@@ -30,6 +30,12 @@ export class Marks {
     this.now = now;
   }
 
+  /** What the guest does now, for whoever waits. */
+  get step(): string {
+    if (this.done !== undefined) return 'ending';
+    return this.current?.name ?? (this.booted === undefined ? 'kernel to shell' : 'next workload');
+  }
+
   /** Takes output as it arrives. Returns whether the run is at its end. */
   feed(text: string): boolean {
     this.rest += text;

@@ -1,38 +1,40 @@
 /** The command line of `pnpm bench engine`, and what the command lines of all benchmarks share. */
 import { parseArgs } from 'node:util';
 
-export interface EngineBenchOptions {
+/** What every benchmark can be asked for. */
+export interface BenchOptions {
   /** Only say how it is used. */
   readonly help: boolean;
-  /** Measurements of each loop; medians are shown. */
+  /** Measurements of each thing; medians are shown. */
   readonly runs: number;
-  /** A file for the results as JSON. */
-  readonly json: string | undefined;
-  /** Whether docs/reference/benchmarks.md is written. */
+  /** Print the results as JSON, and no tables. */
+  readonly json: boolean;
+  /** Write the page in docs/ and the files beside it. */
   readonly write: boolean;
 }
+
+/** `BenchOptions` for `parseArgs`. */
+export const BENCH_OPTIONS = {
+  runs: { type: 'string', default: '3' },
+  json: { type: 'boolean', default: false },
+  write: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+export const JSON_USAGE =
+  '--json          print the results as JSON instead (pnpm -s bench ... leaves pnpm’s own lines out)';
 
 export const USAGE = `pnpm bench engine [options]
 
   --runs N        measurements of each loop; medians are shown (3)
-  --json FILE     write the results as JSON
+  ${JSON_USAGE}
   --write         write docs/reference/benchmarks.md
   --help          say this`;
 
 /** Throws an Error with a sentence for a person. */
-export function parseOptions(args: readonly string[]): EngineBenchOptions {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      runs: { type: 'string', default: '3' },
-      json: { type: 'string' },
-      write: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
+export function parseOptions(args: readonly string[]): BenchOptions {
+  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: BENCH_OPTIONS });
   if (positionals.length > 0) throw new Error(USAGE);
-  return { help: values.help, runs: count('--runs', values.runs), json: values.json, write: values.write };
+  return { ...values, runs: count('--runs', values.runs) };
 }
 
 /** A whole number above 0. Throws an Error that names the option. */

@@ -49,7 +49,7 @@ describe('options', () => {
       help: false,
       parts: ['disk', 'viewers'],
       runs: 3,
-      json: undefined,
+      json: false,
       write: false,
     });
   });

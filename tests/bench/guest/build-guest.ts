@@ -1,4 +1,5 @@
 /** Makes the benchmark's initrd: busybox, the workloads as one static i386 program, and an init that runs them. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +30,16 @@ export interface BenchGuest {
   readonly initrd: string;
   /** The workloads as a program of this host: its results are the ones to compare with. */
   readonly program: string;
+}
+
+/** Names of all workloads: those of the program, and those that init.sh makes of the shell and of busybox. */
+export function workloadNames(program: string): { own: readonly string[]; all: readonly string[] } {
+  const own = execFileSync(program, { encoding: 'utf8' })
+    .split('\n')
+    .filter((name) => name !== '');
+  const script = readFileSync(join(SOURCES, 'init.sh'), 'utf8');
+  const shell = [...script.matchAll(/^ {4}([a-z0-9]+)\) run/gm)].map(([, name]) => name!);
+  return { own, all: [...own, ...shell] };
 }
 
 /** Writes the initrd and the program into a folder. Needs gcc-multilib, and a network the first time. */

@@ -1,10 +1,13 @@
 /** `pnpm bench peers`: the same guest in Tomei, QEMU TCG and v86, by the clock on the wall. See options.ts. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { buildBenchGuest } from '../guest/build-guest.ts';
+import { buildBenchGuest, workloadNames } from '../guest/build-guest.ts';
 import { describeMachine } from '../here.ts';
-import { PEERS, v86Version, type Boot, type Peer } from '../peers.ts';
+import { interruptible } from '../interrupt.ts';
+import { asJson, say, writePages } from '../pages.ts';
+import { PEERS, v86Version, type Boot } from '../peers.ts';
+import { Progress } from '../progress.ts';
 import { runPeer, type Run } from '../run-peer.ts';
 import { figure } from '../tables.ts';
 import { ratioChart } from './chart.ts';
@@ -26,7 +29,14 @@ const MEMORY_MIB = 256;
  */
 const COMMAND_LINE = 'console=ttyS0 quiet panic=-1 noisapnp cryptomgr.notests no_timer_check';
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
+/** What is booted. */
+interface Guest {
+  readonly boot: Boot;
+  /** How many workloads it will run; undefined where that is not known. */
+  readonly workloads: number | undefined;
+  /** What each of some workloads has to answer. */
+  readonly expected: Readonly<Record<string, string>>;
+}
 
 /** The whole comparison. Returns the exit code. Throws an Error for wrong options, and where there is no guest to boot. */
 export async function benchPeers(args: readonly string[]): Promise<number> {
@@ -36,10 +46,22 @@ export async function benchPeers(args: readonly string[]): Promise<number> {
     return 0;
   }
   const circumstances = describe(options);
-  const { boot, program } = await guestOf(options);
-  const { runs, failures } = await inTurn(boot, options);
+  return interruptible(async (signal) => {
+    const guest = await guestOf(options);
+    const { runs, failures } = await inTurn(guest, options, signal);
+    return conclude(options, circumstances, guest.expected, runs, failures);
+  });
+}
+
+/** Prints and writes what the runs come to. Returns the exit code. */
+function conclude(
+  { json, write }: PeersBenchOptions,
+  circumstances: Circumstances,
+  expected: Guest['expected'],
+  runs: readonly Run[],
+  failures: readonly string[],
+): number {
   if (runs.length === 0) throw new Error('no hypervisor came to the end of a run');
-  const expected = program === undefined ? {} : expectedResults(program, runs[0]!, options.scale);
   const comparison = compare(
     runs,
     PEERS.map(({ name }) => name),
@@ -47,77 +69,89 @@ export async function benchPeers(args: readonly string[]): Promise<number> {
   const wrong = [...failures, ...disagreements(runs, expected), ...missing(runs)];
   const targets = targetsOf(comparison);
   const report: Report = { circumstances, comparison, targets, wrong };
-  console.log(terminalReport(report));
-
   const verdicts = targets.map((target) => ({ ...target, met: isMet(target) ?? null, verdict: verdict(target) }));
-  const json = `${JSON.stringify({ circumstances, comparison, targets: verdicts, wrong, expected, runs }, null, 2)}\n`;
-  if (options.json !== undefined) writeFileSync(options.json, json);
-  if (options.write) {
-    // A page with a column left empty would stand for a comparison that was not made.
-    if (wrong.length > 0) say(`${join(PAGES, PAGE)} is left as it was: ${wrong.join('; ')}`);
-    else writePages(report, json);
+  const results = asJson({ circumstances, comparison, targets: verdicts, wrong, expected, runs });
+  process.stdout.write(json ? results : terminalReport(report));
+  for (const sentence of wrong) say(sentence);
+  // A page with a column left empty would stand for a comparison that was not made.
+  if (write && wrong.length > 0) say(`${join(PAGES, PAGE)} is left as it was`);
+  else if (write) {
+    writePages(PAGES, {
+      [FILES.chart]: ratioChart(comparison),
+      [FILES.json]: results,
+      [PAGE]: markdownPage(report, FILES),
+    });
   }
   return wrong.length === 0 ? 0 : 1;
 }
 
-/** What is booted, and the workloads as a program of this host where the initrd is our own. */
-async function guestOf({ kernel, initrd, scale, work }: PeersBenchOptions): Promise<{ boot: Boot; program?: string }> {
+async function guestOf({ kernel, initrd, scale, only }: PeersBenchOptions): Promise<Guest> {
   if (kernel === undefined && !existsSync(TINY_KERNEL))
     throw new Error(`${TINY_KERNEL} is not there: run 'pnpm tomei guest build tiny', or name another by --kernel`);
   const built = initrd === undefined ? await buildBenchGuest(ARTEFACTS) : undefined;
-  return {
-    boot: {
-      kernel: resolve(kernel ?? TINY_KERNEL),
-      initrd: resolve(built?.initrd ?? initrd!),
-      commandLine: `${COMMAND_LINE} SCALE=${scale} WORK=${work}`,
-      memoryMiB: MEMORY_MIB,
-    },
-    ...(built === undefined ? {} : { program: built.program }),
+  const boot: Boot = {
+    kernel: resolve(kernel ?? TINY_KERNEL),
+    initrd: resolve(built?.initrd ?? initrd!),
+    commandLine: `${COMMAND_LINE} SCALE=${scale} WORK=${only}`,
+    memoryMiB: MEMORY_MIB,
   };
+  if (built === undefined) return { boot, workloads: undefined, expected: {} };
+  const { own, all } = workloadNames(built.program);
+  const asked = only === 'all' ? all : only === 'none' ? [] : only.split(',');
+  const unknown = asked.filter((name) => !all.includes(name));
+  if (unknown.length > 0) throw new Error(`--only ${unknown.join(',')}: known are all, none, ${all.join(', ')}`);
+  // `exec` starts /bin/work, which is in the guest only.
+  const native = asked.filter((name) => own.includes(name) && name !== 'exec');
+  return { boot, workloads: asked.length, expected: expectedResults(built.program, native, scale) };
+}
+/** What the host's own processor answers; workloads of the shell are compared between hypervisors only. */
+function expectedResults(program: string, names: readonly string[], scale: number): Record<string, string> {
+  const env = { SCALE: String(scale) };
+  return Object.fromEntries(
+    names.map((name) => [name, execFileSync(program, [name], { encoding: 'utf8', env }).trim()]),
+  );
 }
 
-/** Each hypervisor once, then each again: what slows the machine for a while slows all. */
-async function inTurn(boot: Boot, options: PeersBenchOptions): Promise<{ runs: Run[]; failures: string[] }> {
+/**
+ * Each hypervisor once, then each again: what slows the machine for a while slows all. One that is not installed, or fails, leaves its
+ * figures out, and why is among `failures`.
+ */
+async function inTurn(
+  { boot, workloads }: Guest,
+  { runs: count, timeoutSeconds }: PeersBenchOptions,
+  signal: AbortSignal,
+): Promise<{ runs: Run[]; failures: string[] }> {
   const runs: Run[] = [],
     failures: string[] = [];
-  for (let n = 1; n <= options.runs; n++) {
-    for (const peer of PEERS) {
-      const run = await attempt(peer, boot, options.timeoutSeconds);
-      if (typeof run === 'string') {
-        say(run);
-        failures.push(run.split('\n', 1)[0]!);
-        continue;
+  const progress = new Progress();
+  try {
+    for (let n = 0; n < count * PEERS.length; n++) {
+      const peer = PEERS[n % PEERS.length]!,
+        which = `run ${Math.floor(n / PEERS.length) + 1} of ${count}`;
+      // The boot counts as one more workload.
+      const onStep = (step: string, ended: number): void =>
+        progress.at(
+          (n + Math.min(1, ended / ((workloads ?? Infinity) + 1))) / (count * PEERS.length),
+          `${which}: ${peer.name}, ${step}`,
+        );
+      onStep('starting', 0);
+      try {
+        const run = await runPeer(peer, boot, { until: /@ DONE/, timeoutSeconds, signal, onStep });
+        progress.note(
+          `${which}: ${peer.name} has a shell after ${figure(run.booted?.wall)} s, ends after ${figure(run.done.wall)} s`,
+        );
+        runs.push(run);
+      } catch (error) {
+        signal.throwIfAborted();
+        const sentence = `a run of ${peer.name} failed: ${error instanceof Error ? error.message : String(error)}`;
+        progress.note(sentence);
+        failures.push(sentence.split('\n', 1)[0]!);
       }
-      const { booted, done } = run;
-      say(
-        `run ${n} of ${options.runs}: ${peer.name} has a shell after ${figure(booted?.wall)} s, ends after ${figure(done.wall)} s`,
-      );
-      runs.push(run);
     }
+  } finally {
+    progress.end();
   }
   return { runs, failures };
-}
-/** A hypervisor that is not installed, or fails, leaves its figures out; why is what comes back then. */
-async function attempt(peer: Peer, boot: Boot, timeoutSeconds: number): Promise<Run | string> {
-  try {
-    return await runPeer(peer, boot, /@ DONE/, timeoutSeconds);
-  } catch (error) {
-    return `a run of ${peer.name} failed: ${error instanceof Error ? error.message : String(error)}`;
-  }
-}
-
-/** What the host's own processor answers; workloads of the shell are compared between hypervisors only. */
-function expectedResults(program: string, run: Run, scale: number): Record<string, string> {
-  const own = new Set(execFileSync(program, { encoding: 'utf8' }).trim().split('\n'));
-  return Object.fromEntries(
-    // `exec` starts /bin/work, which is in the guest only.
-    run.workloads
-      .filter(({ name }) => own.has(name) && name !== 'exec')
-      .map(({ name }) => [
-        name,
-        execFileSync(program, [name], { encoding: 'utf8', env: { SCALE: String(scale) } }).trim(),
-      ]),
-  );
 }
 
 function describe({ runs, scale, kernel, initrd }: PeersBenchOptions): Circumstances {
@@ -134,15 +168,4 @@ function describe({ runs, scale, kernel, initrd }: PeersBenchOptions): Circumsta
     kernel,
     initrd,
   };
-}
-
-function writePages(report: Report, json: string): void {
-  mkdirSync(PAGES, { recursive: true });
-  const write = (name: string, content: string): void => {
-    writeFileSync(join(PAGES, name), content);
-    say(`wrote ${join(PAGES, name)}`);
-  };
-  write(FILES.chart, ratioChart(report.comparison));
-  write(FILES.json, json);
-  write(PAGE, markdownPage(report, FILES));
 }

@@ -50,7 +50,7 @@ export function compare(runs: readonly Run[], peers: readonly string[]): Compari
   const pauses = of(peers[0]!).flatMap(({ stats }) => stats?.longestPauseMs ?? []);
   return {
     peers,
-    boot: row('kernel to shell', ({ booted }) => booted ?? []),
+    boot: row('kernel to shell', ({ booted }) => (booted === undefined ? [] : [booted])),
     workloads,
     means,
     longestPauseMs: pauses.length === 0 ? undefined : Math.max(...pauses),
