@@ -39,6 +39,7 @@ describe('tomei', () => {
     ['run'],
     ['run', 'x', '--nope'],
     ['run', 'x', '--timeout', '-1'],
+    ['run', 'x', '--engine', 'fast'],
     ['disasm'],
     ['guest', 'build'],
     ['power', 'up', 'tiny'],

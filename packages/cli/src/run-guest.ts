@@ -29,6 +29,7 @@ export const runGuest: RunGuest = async (options) => {
     },
     {
       ...(options.restore === undefined ? {} : { restore: options.restore }),
+      ...(options.engine === undefined ? {} : { engine: options.engine }),
       ...traceOf(options),
       timing: {
         virtualTime: options.clock === 'virtual',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startGuest, type Guest } from './guest-process.ts';
 import type { RemoteGuest } from './protocol.ts';
-import { kernel, obeyPowerButton, say, terminal } from './test-kernel.ts';
+import { exit, kernel, obeyPowerButton, say, terminal, u32 } from './test-kernel.ts';
 import { Viewer } from './console/viewer.ts';
 
 const TOKEN = 'open sesame';
@@ -186,5 +186,24 @@ describe('the power button', () => {
     await guest.running;
     expect(await guest.powerButton()).toBe(false);
     expect(await guest.stats()).toBeDefined();
+  });
+});
+
+describe('the engine', () => {
+  /** MOV ECX,5000000 ; DEC ECX ; JNZ back. */
+  const LONG_LOOP = [0xb9, ...u32(5_000_000), 0x49, 0x75, 0xfd, ...exit(0)];
+  it.each([
+    ['compiles what runs often', [], undefined, true],
+    ['interprets all where the .vmx says so', ['tomei.engine = "interpreter"'], undefined, false],
+    ['goes by what it is started with before the .vmx', ['tomei.engine = "interpreter"'], 'compiled', true],
+    ['goes by that the other way round', [], 'interpreter', false],
+  ] as const)('%s', async (_, lines, engine, compiles) => {
+    const guest = start(await vmx(LONG_LOOP, ...lines), {}, engine === undefined ? {} : { engine });
+
+    const { end, stats } = await guest.ended;
+
+    expect(end.why).toBe('exit');
+    expect(stats.compiled !== undefined).toBe(compiles);
+    if (!compiles) expect(stats.time.compiled).toBe(0);
   });
 });

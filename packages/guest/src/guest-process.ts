@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { TomeiError } from '@tomei/kit';
+import type { EngineKind } from '@tomei/vmx';
 import {
   errorOf,
   type ConsoleOptions,
@@ -76,6 +77,8 @@ export interface StartOptions {
   readonly restore?: string;
   /** Serve the console of a local guest. A guest of the pool says itself where its console is. */
   readonly console?: ConsoleOptions;
+  /** What executes the guest's code, whatever its `.vmx` says. */
+  readonly engine?: EngineKind;
   /** Let a debugger attach; `events.debugger` says where. */
   readonly debugger?: DebuggerOptions;
   /** Write executed instructions down. */

@@ -37,7 +37,7 @@ async function openConsole(made: RunningGuest, { source, console }: GuestStart):
 async function begin(start: GuestStart): Promise<void> {
   const snapshot = start.restore === undefined ? undefined : await SnapshotFile.open(start.restore);
   try {
-    const parts = await gatherParts(await sourceOf(start), snapshot, warn);
+    const parts = await gatherParts(await sourceOf(start), { snapshot, engine: start.engine }, warn);
     try {
       const made = new RunningGuest(parts, start);
       await made.start(snapshot, await openConsole(made, start));

@@ -1,6 +1,6 @@
 /** What a guest is put together from: its source's configuration, kernel and disks, opened and checked. */
 import type { MachineConfig } from '@tomei/paravirt-core';
-import { SERIAL_PORTS, type GuestConfig } from '@tomei/vmx';
+import { SERIAL_PORTS, type EngineKind, type GuestConfig } from '@tomei/vmx';
 import { findFirmware } from './firmware-files.ts';
 import { networkCards, type GuestNic } from './networks.ts';
 import { openDrives, type GuestDrives } from './drives.ts';
@@ -21,13 +21,14 @@ export interface GuestParts extends GuestDrives {
 }
 type Warn = (text: string) => void;
 
-/** Opens everything, or nothing. Whoever gets the parts closes the disks. */
+/** Opens everything, or nothing. Whoever gets the parts closes the disks. `engine` goes before what the `.vmx` says. */
 export async function gatherParts(
   source: GuestSource,
-  snapshot: SnapshotFile | undefined,
+  { snapshot, engine }: { readonly snapshot: SnapshotFile | undefined; readonly engine?: EngineKind | undefined },
   warn: Warn,
 ): Promise<GuestParts> {
-  const { config, warnings } = await source.config();
+  const { config: read, warnings } = await source.config();
+  const config = engine === undefined ? read : { ...read, engine };
   for (const { message } of warnings) warn(message);
   const machine = await machineConfig(source, config, snapshot);
   const networks = await networkCards(config, { vmx: source.vmx, meets: source.isLocal }, warn);
@@ -47,7 +48,8 @@ async function machineConfig(
   snapshot: SnapshotFile | undefined,
 ): Promise<MachineConfig> {
   const cpuid = config.cpuid === undefined ? {} : { cpuid: config.cpuid };
-  const sizes = { ramBytes: config.memoryMiB * 2 ** 20, videoMemoryBytes: VIDEO_MEMORY, ...cpuid };
+  const interpreted = config.engine === 'interpreter';
+  const sizes = { ramBytes: config.memoryMiB * 2 ** 20, videoMemoryBytes: VIDEO_MEMORY, interpreted, ...cpuid };
   const firmware = config.boot === undefined ? { firmware: await findFirmware() } : {};
   // The kernel lies in the snapshot's memory, and the calendar goes on with the machine's time.
   if (snapshot !== undefined) return { ...sizes, ...firmware, epoch: snapshot.state.config.epoch, commandLine: '' };

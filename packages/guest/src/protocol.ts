@@ -1,5 +1,6 @@
 /** What the parts of one guest say to each other: the parent, the guest process's I/O thread, and its vCPU thread. */
 import { TomeiError, messageOf } from '@tomei/kit';
+import type { EngineKind } from '@tomei/vmx';
 import type { NicRings } from './network/ring-nic.ts';
 import type { DebuggerRings } from './gdb/debug-session.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
@@ -165,6 +166,8 @@ export interface GuestStart {
   readonly restore?: string;
   /** Serve a console; a guest of the pool always has one. */
   readonly console?: ConsoleOptions;
+  /** What executes the guest's code, whatever its `.vmx` says. */
+  readonly engine?: EngineKind;
   /** Let a debugger attach. */
   readonly debugger?: DebuggerOptions;
   /** Write executed instructions down. */

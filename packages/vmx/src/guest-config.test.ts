@@ -29,6 +29,7 @@ describe('readGuestConfig', () => {
         vcpus: 1,
         disks: [],
         serialPorts: [],
+        engine: 'compiled',
         paravirt: 'kvm',
         vmi: false,
       },
@@ -65,6 +66,7 @@ describe('readGuestConfig', () => {
       'tomei.kernel = "vmlinuz"',
       'tomei.initrd = "initrd.img"',
       'tomei.cmdline = "root=/dev/vda console=ttyS0"',
+      'tomei.engine = "Interpreter"',
       'tomei.paravirt = "OFF"',
       'vmi.present = "TRUE"',
     );
@@ -112,6 +114,7 @@ describe('readGuestConfig', () => {
         initrd: file('tomei.initrd', 26, 'initrd.img', '/guests/g/initrd.img'),
         commandLine: 'root=/dev/vda console=ttyS0',
       },
+      engine: 'interpreter',
       paravirt: 'off',
       vmi: true,
     });
@@ -126,6 +129,7 @@ describe('readGuestConfig', () => {
     ['memsize = "64M"', 'memsize = "64M" is not a whole number'],
     ['numvcpus = "2"', 'numvcpus = "2": this version runs one processor a guest; write "1"'],
     ['vmi.present = "maybe"', 'vmi.present = "maybe" is neither TRUE nor FALSE'],
+    ['tomei.engine = "jit"', 'tomei.engine = "jit" is not one of "interpreter", "compiled"'],
     ['tomei.paravirt = "xen"', 'tomei.paravirt = "xen" is not one of "off", "kvm"'],
     ['tomei.kernal = "x"', 'tomei.kernal is not a key of Tomei; did you mean tomei.kernel?'],
     ['Tomei.CmdLin = "x"', 'Tomei.CmdLin is not a key of Tomei; did you mean tomei.cmdline?'],

@@ -12,7 +12,7 @@ import { readBootOrder, type BootDevice } from './firmware.ts';
 import { Problems, type VmxProblem } from './problem.ts';
 import { readVnc, type VncConfig } from './remote-display.ts';
 import { readSerialPorts, type SerialConfig } from './serial.ts';
-import { checkTomeiKeys, PARAVIRT_MODES, type ParavirtMode } from './tomei-keys.ts';
+import { checkTomeiKeys, ENGINES, PARAVIRT_MODES, type EngineKind, type ParavirtMode } from './tomei-keys.ts';
 import { Values } from './values.ts';
 
 /** A file that a key names: as written, and as an absolute path. */
@@ -54,6 +54,8 @@ export interface GuestConfig {
   readonly bootOrder?: readonly BootDevice[];
   /** `cpuid.*`: what CPUID tells otherwise; absent when nothing. */
   readonly cpuid?: readonly CpuidConfig[];
+  /** `tomei.engine`; `compiled` when absent. */
+  readonly engine: EngineKind;
   /** `tomei.paravirt`; `kvm` when absent. */
   readonly paravirt: ParavirtMode;
   /** `vmi.present`: whether the guest finds the VMI option ROM. */
@@ -97,6 +99,7 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
     vcpus: readVcpus(values, problems),
     disks: readDisks(vmx, values, problems),
     serialPorts: readSerialPorts(values, problems),
+    engine: values.word('tomei.engine', ENGINES) ?? 'compiled',
     paravirt: values.word('tomei.paravirt', PARAVIRT_MODES) ?? 'kvm',
     vmi: values.boolean('vmi.present') ?? false,
   };

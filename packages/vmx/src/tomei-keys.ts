@@ -5,11 +5,16 @@ import type { Problems } from './problem.ts';
 export const PARAVIRT_MODES = ['off', 'kvm'] as const;
 export type ParavirtMode = (typeof PARAVIRT_MODES)[number];
 
+/** What executes a guest's code: the interpreter alone, or compiled code for what runs often. */
+export const ENGINES = ['interpreter', 'compiled'] as const;
+export type EngineKind = (typeof ENGINES)[number];
+
 /** Every `tomei.*` key, with what it is for. */
 export const TOMEI_KEYS = {
   'tomei.kernel': 'bzImage or multiboot kernel to boot directly',
   'tomei.initrd': 'initial RAM disk for tomei.kernel',
   'tomei.cmdline': 'kernel command line for tomei.kernel',
+  'tomei.engine': '"compiled" (default) or "interpreter": whether code that runs often is compiled',
   'tomei.paravirt': '"kvm" (default) or "off": what the guest may find of its hypervisor',
 } as const;
 

@@ -1,6 +1,7 @@
 /** `tomei run GUEST.vmx`: boots a guest in this terminal. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { EXIT } from '@tomei/kit';
+import type { EngineKind } from '@tomei/vmx';
 import { discStep, expectStep, powerButtonStep, sendStep, type ConsoleStep } from '../console/steps.ts';
 
 /** What the command line asks for. */
@@ -28,6 +29,8 @@ export interface RunOptions {
   readonly traceCount?: number;
   /** An ELF file or a System.map with names of addresses. */
   readonly traceSymbols?: string;
+  /** What executes the guest's code; as its `.vmx` says when absent. */
+  readonly engine?: EngineKind;
   /** How time passes, and files of what comes from outside. */
   readonly clock: 'host' | 'virtual';
   readonly record?: string;
@@ -67,6 +70,7 @@ interface Flags {
   readonly traceFrom?: string;
   readonly traceCount?: number;
   readonly traceSymbols?: string;
+  readonly engine?: EngineKind;
   readonly clock: 'host' | 'virtual';
   readonly record?: string;
   readonly replay?: string;
@@ -107,6 +111,11 @@ export function addRunCommand(program: Command, runGuest: RunGuest): void {
     .option('--trace-from <start>', 'begin at a number of instructions, a linear address (0x...) or a symbol')
     .option('--trace-count <n>', 'end the trace after so many instructions', whole)
     .option('--trace-symbols <file>', 'names for the trace: an ELF file or a System.map')
+    .addOption(
+      new Option('--engine <kind>', 'interpret all code, or compile what runs often; tomei.engine of the .vmx').choices(
+        ['interpreter', 'compiled'] satisfies EngineKind[],
+      ),
+    )
     .addOption(
       new Option('--clock <kind>', "the guest's time: the host's, or counted by instructions")
         .choices(['host', 'virtual'])
@@ -149,6 +158,7 @@ Examples:
   tomei run guests/tiny/tiny.vmx --expect 'login:' --screenshot login.png --stats
   tomei run guests/tiny/tiny.vmx --expect 'login:' --save login.snapshot
   tomei run guests/tiny/tiny.vmx --restore login.snapshot
+  tomei run guests/tiny/tiny.vmx --expect 'login:' --engine interpreter --stats
   tomei run guests/tiny/tiny.vmx --gdb 1234 --gdb-wait
   tomei run guests/tiny/tiny.vmx --trace trace.txt --trace-from start_kernel --trace-symbols System.map --trace-count 1000
   tomei run guests/tiny/tiny.vmx --record run.rec
@@ -168,6 +178,7 @@ Examples:
         ...(flags.traceFrom === undefined ? {} : { traceFrom: flags.traceFrom }),
         ...(flags.traceCount === undefined ? {} : { traceCount: flags.traceCount }),
         ...(flags.traceSymbols === undefined ? {} : { traceSymbols: flags.traceSymbols }),
+        ...(flags.engine === undefined ? {} : { engine: flags.engine }),
         clock: flags.clock,
         ...(flags.record === undefined ? {} : { record: flags.record }),
         ...(flags.replay === undefined ? {} : { replay: flags.replay }),
