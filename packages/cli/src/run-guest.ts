@@ -1,12 +1,21 @@
 /** `tomei run`, joined to a guest: its console in this terminal or played from steps, its end as an exit code. */
 import { writeFile } from 'node:fs/promises';
 import { EXIT, TomeiError, messageOf } from '@tomei/kit';
-import { startGuest, type Ended, type Guest, type GuestEnd, type StartOptions } from '@tomei/guest';
+import {
+  readSymbols,
+  startGuest,
+  type Ended,
+  type Guest,
+  type GuestEnd,
+  type StartOptions,
+  type Symbols,
+} from '@tomei/guest';
 import type { RunGuest, RunOptions } from './commands/run.ts';
 import { describeFailure, playScript, type ScriptResult } from './console/console-script.ts';
 import type { SerialEnd } from './console/serial-end.ts';
 import { attachTerminal } from './console/terminal.ts';
 import { pressAtSigterm } from './power-button.ts';
+import { writePerf, type PerfReport } from './perf/write-perf.ts';
 import { describeStats } from './stats/describe-stats.ts';
 
 /** The console is the first serial port. */
@@ -14,9 +23,18 @@ const CONSOLE = 0;
 /** How long a guest that has been asked to end may take to close its disks. */
 const CLOSE_MS = 10_000;
 
+/** A guest, its console, and what is wanted of them. */
+interface Joined {
+  readonly guest: Guest;
+  readonly serial: SerialEnd;
+  readonly options: RunOptions;
+  readonly symbols: Symbols | undefined;
+}
+
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 export const runGuest: RunGuest = async (options) => {
+  const symbols = options.symbols === undefined ? undefined : readSymbols(options.symbols, '--symbols');
   const handlers: ((bytes: Uint8Array) => void)[] = [];
   const guest = startGuest(
     options.vmx,
@@ -30,6 +48,7 @@ export const runGuest: RunGuest = async (options) => {
     {
       ...(options.restore === undefined ? {} : { restore: options.restore }),
       ...(options.engine === undefined ? {} : { engine: options.engine }),
+      perf: options.perf !== undefined,
       ...traceOf(options),
       timing: {
         virtualTime: options.clock === 'virtual',
@@ -46,7 +65,8 @@ export const runGuest: RunGuest = async (options) => {
   const letGo = pressAtSigterm({ guest, say });
   if (process.stderr.isTTY) process.stderr.write('tomei: loading the guest...\r');
   try {
-    return options.steps.length > 0 ? await play(guest, serial, options) : await attach(guest, serial, options);
+    const joined: Joined = { guest, serial, options, symbols };
+    return options.steps.length > 0 ? await play(joined) : await attach(joined);
   } finally {
     letGo();
     guest.kill();
@@ -65,7 +85,8 @@ function traceOf({ trace, traceFrom, traceCount, traceSymbols }: RunOptions): Pi
 }
 
 /** Steps decide the exit code; the guest is ended when they are through. */
-async function play(guest: Guest, serial: SerialEnd, options: RunOptions): Promise<number> {
+async function play(joined: Joined): Promise<number> {
+  const { guest, serial, options } = joined;
   // What the guest writes is shown as it comes: whoever reads a log wants to see how far it got.
   const output = options.json ? process.stderr : process.stdout;
   serial.onData((bytes) => void output.write(bytes));
@@ -79,13 +100,14 @@ async function play(guest: Guest, serial: SerialEnd, options: RunOptions): Promi
   const ended = await finish(guest);
   output.write('\n');
   if (!result.matched) say(`tomei: ${describeFailure(result, options.timeoutMs)}`);
-  conclude(options, ended, result);
+  await conclude(joined, ended, result);
   if (result.matched) return EXIT.ok;
   return result.why === 'ended' && ended.end.why === 'triple-fault' ? EXIT.guestCrashed : EXIT.failed;
 }
 
 /** A person's terminal, until the guest ends or Ctrl-] is typed. */
-async function attach(guest: Guest, serial: SerialEnd, options: RunOptions): Promise<number> {
+async function attach(joined: Joined): Promise<number> {
+  const { guest, serial, options } = joined;
   // With --json standard output has the JSON alone.
   const output = options.json ? process.stderr : process.stdout;
   const terminal = attachTerminal(serial, process.stdin, output);
@@ -102,7 +124,7 @@ async function attach(guest: Guest, serial: SerialEnd, options: RunOptions): Pro
     }
     if (ended !== undefined && options.save !== undefined) throw nothingToSave(options.save);
     const last = ended ?? (await finish(guest));
-    conclude(options, last, undefined);
+    await conclude(joined, last, undefined);
     return exitCode(last.end);
   } finally {
     terminal.detach();
@@ -147,14 +169,26 @@ function exitCode(end: GuestEnd): number {
   return end.why === 'triple-fault' ? EXIT.guestCrashed : EXIT.ok;
 }
 
-function conclude(options: RunOptions, { end, stats }: Ended, script: ScriptResult | undefined): void {
+async function conclude(
+  { options, symbols }: Joined,
+  { end, stats, profile }: Ended,
+  script: ScriptResult | undefined,
+): Promise<void> {
+  const { perf: file, vmx } = options;
+  const perf =
+    profile === undefined || file === undefined ? undefined : await writePerf(profile, { vmx, file, symbols });
   if (options.json) {
     const matched = script === undefined ? {} : { matched: script.matched };
-    process.stdout.write(`${JSON.stringify({ ...matched, end, ...(options.stats ? { stats } : {}) })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ...matched, end, ...(options.stats ? { stats } : {}), ...perfJson(perf) })}\n`,
+    );
     return;
   }
   if (end.why === 'triple-fault') say(`tomei: the guest went down by a triple fault ${end.detail ?? ''}`);
   if (end.replayed === true) say('tomei: the guest did what was recorded, to the end of the recording');
   if (end.why === 'reset') say('tomei: the guest asked for a reset; `tomei run` ends there');
   if (options.stats) for (const line of describeStats(stats)) say(line);
+  for (const line of perf?.lines ?? []) say(line);
 }
+const perfJson = (perf: PerfReport | undefined): object =>
+  perf === undefined ? {} : { perf: { samples: perf.samples, functions: perf.functions } };

@@ -207,3 +207,30 @@ describe('the engine', () => {
     if (!compiles) expect(stats.time.compiled).toBe(0);
   });
 });
+
+describe('a profile', () => {
+  /** MOV EBP,0 ; CALL outer ; end ; outer: PUSH EBP ; MOV EBP,ESP ; MOV ECX,n ; DEC ECX ; JNZ back ; POP EBP ; RET. */
+  const end = exit(0),
+    loop = [0x55, 0x89, 0xe5, 0xb9, ...u32(30_000_000), 0x49, 0x75, 0xfd, 0x5d, 0xc3];
+  const code = [0xbc, ...u32(0x20_0000), 0xbd, ...u32(0), 0xe8, ...u32(end.length), ...end, ...loop];
+  const ENTRY = 0x10_0020,
+    BACK = ENTRY + 15,
+    DEC = BACK + end.length + 8;
+
+  it('has the loop that a guest spends its time in, and who called it', async () => {
+    const guest = start(await vmx(code), {}, { perf: true });
+
+    const { profile } = await guest.ended;
+
+    const { samples, stacks, ms } = profile!;
+    const inLoop = stacks.filter(({ addresses: [at] }) => at === DEC || at === DEC + 1);
+    expect(samples).toBeGreaterThan(0);
+    expect(inLoop.reduce((sum, stack) => sum + stack.ms, 0)).toBeGreaterThan(ms / 2);
+    expect(inLoop.every(({ addresses, ring }) => addresses[1] === BACK && ring === 0)).toBe(true);
+  });
+  it('is there only when it was asked for', async () => {
+    const guest = start(await vmx(exit(0)));
+
+    expect(await guest.ended).not.toHaveProperty('profile');
+  });
+});

@@ -15,6 +15,7 @@ import {
   type RemoteGuest,
   type Timing,
 } from './protocol.ts';
+import type { Profile } from './perf/profile.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
 import type { TraceRequest } from './trace/trace-plan.ts';
 
@@ -33,6 +34,8 @@ export interface GuestEvents {
 export interface Ended {
   readonly end: GuestEnd;
   readonly stats: GuestStats;
+  /** Where it spent its time, when that was asked for. */
+  readonly profile?: Profile;
 }
 
 export interface Guest {
@@ -83,6 +86,8 @@ export interface StartOptions {
   readonly debugger?: DebuggerOptions;
   /** Write executed instructions down. */
   readonly trace?: TraceRequest;
+  /** Sample where the guest is: `Ended.profile`. */
+  readonly perf?: boolean;
   /** Time by instructions, and what comes from outside written down or taken from a file. */
   readonly timing?: Timing;
 }
@@ -152,10 +157,12 @@ class ChildGuest implements Guest {
           return this.answered(report.id)?.reject(errorOf(report.trouble));
         case 'failed':
           return fail(errorOf(report.trouble));
-        case 'ended':
+        case 'ended': {
+          const { end, stats, profile } = report;
           running.resolve(undefined);
-          ended.resolve({ end: report.end, stats: report.stats });
+          ended.resolve({ end, stats, ...(profile === undefined ? {} : { profile }) });
           return fail(new TomeiError('guest.ended', 'the guest has ended'));
+        }
       }
     });
     child.on('error', (cause) =>

@@ -9,6 +9,8 @@ export {
 } from './guest-process.ts';
 export type { ConsoleOptions, DebuggerOptions, GuestEnd, InputEvent, RemoteGuest, Timing } from './protocol.ts';
 export type { TraceRequest } from './trace/trace-plan.ts';
+export type { Profile, ProfiledStack } from './perf/profile.ts';
+export { functionOf, readSymbols, type Symbols } from './trace/symbols.ts';
 export { fetchPoolFile, openRemoteDisk } from './pool.ts';
 export type { RemoteDisk, RemoteDiskOptions } from './remote/remote-disk.ts';
 export { EXIT_CAUSES, TIME_USES, type ExitCause, type GuestStats, type TimeUse } from './stats/guest-stats.ts';

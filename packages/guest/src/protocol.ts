@@ -3,6 +3,7 @@ import { TomeiError, messageOf } from '@tomei/kit';
 import type { EngineKind } from '@tomei/vmx';
 import type { NicRings } from './network/ring-nic.ts';
 import type { DebuggerRings } from './gdb/debug-session.ts';
+import type { Profile } from './perf/profile.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
 import type { TracePlan, TraceRequest } from './trace/trace-plan.ts';
 import type { DisplayState, MachineConfig, SavedMachine } from '@tomei/paravirt-core';
@@ -62,6 +63,8 @@ export interface VcpuStart {
   readonly debuggerFirst?: boolean;
   /** Write down what is executed. */
   readonly trace?: TracePlan;
+  /** Sample where the guest is. */
+  readonly perf?: boolean;
   /** Time by instructions. */
   readonly virtualTime?: boolean;
   /** A file: write down there what comes from outside, or take it from there. Both make time virtual. */
@@ -108,6 +111,7 @@ export type VcpuMessage =
       readonly kind: 'stopped';
       readonly end: GuestEnd;
       readonly stats: GuestStats;
+      readonly profile?: Profile;
       /** What the screen showed last. */
       readonly display: DisplayState;
       readonly time: number;
@@ -172,6 +176,8 @@ export interface GuestStart {
   readonly debugger?: DebuggerOptions;
   /** Write executed instructions down. */
   readonly trace?: TraceRequest;
+  /** Sample where the guest is; the profile comes with its end. */
+  readonly perf?: boolean;
   /** How the guest's time passes; the files are those of `VcpuStart`. */
   readonly timing?: Timing;
   /** Whether the parent wants to hear what the guest writes to its serial ports. */
@@ -221,4 +227,4 @@ export type GuestReport =
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'refused'; readonly id: number; readonly trouble: Trouble }
   | { readonly kind: 'failed'; readonly trouble: Trouble }
-  | { readonly kind: 'ended'; readonly end: GuestEnd; readonly stats: GuestStats };
+  | { readonly kind: 'ended'; readonly end: GuestEnd; readonly stats: GuestStats; readonly profile?: Profile };

@@ -79,6 +79,7 @@ export class RunningGuest implements ConsoleGuest {
   private readonly debuggerOptions: DebuggerOptions | undefined;
   private readonly trace: TracePlan | undefined;
   private readonly timing: Timing;
+  private readonly perf: boolean;
   /** Ports whose typed bytes were left out; told once, until there is room again. */
   private readonly deaf = new Set<number>();
   private saving: SaveRequest | undefined;
@@ -86,7 +87,13 @@ export class RunningGuest implements ConsoleGuest {
 
   constructor(
     parts: GuestParts,
-    { hearsSerial, debugger: gdb, trace, timing }: Pick<GuestStart, 'hearsSerial' | 'debugger' | 'trace' | 'timing'>,
+    {
+      hearsSerial,
+      debugger: gdb,
+      trace,
+      timing,
+      perf,
+    }: Pick<GuestStart, 'hearsSerial' | 'debugger' | 'trace' | 'timing' | 'perf'>,
   ) {
     const { machine: config, disks, names, networks } = parts;
     this.parts = parts;
@@ -94,6 +101,7 @@ export class RunningGuest implements ConsoleGuest {
     this.debuggerOptions = gdb;
     if (gdb !== undefined) checkAddress(gdb.listen);
     this.timing = timing ?? {};
+    this.perf = perf === true;
     this.trace = trace === undefined ? undefined : planTrace(trace);
     const plan = planMemory({ processors: 1, ramBytes: config.ramBytes, videoMemoryBytes: config.videoMemoryBytes });
     const rings = (bytes: number): SharedArrayBuffer[] =>
@@ -180,6 +188,7 @@ export class RunningGuest implements ConsoleGuest {
       shared: this.shared,
       debuggerFirst: this.debuggerOptions?.first === true,
       ...this.timing,
+      perf: this.perf,
       ...(this.trace === undefined ? {} : { trace: this.trace }),
       ...(snapshot === undefined ? {} : { restore: snapshot.state.machine }),
     };
@@ -355,14 +364,14 @@ export class RunningGuest implements ConsoleGuest {
     return { view: { display, memory: this.video }, time };
   }
   private async finish(message: Extract<VcpuMessage, { kind: 'stopped' }>): Promise<void> {
-    const { end, stats } = message;
+    const { end, stats, profile } = message;
     this.passSerial();
     this.server.poll();
     await this.server.drained();
     const trouble = await this.close();
     for (const text of trouble) warn(text);
     await this.console?.end(end.why, this.seen(message));
-    report({ kind: 'ended', end, stats }, () => leave(0));
+    report({ kind: 'ended', end, stats, ...(profile === undefined ? {} : { profile }) }, () => leave(0));
   }
   private async fail(code: string, message: string): Promise<void> {
     await this.close();

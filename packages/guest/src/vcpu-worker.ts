@@ -19,6 +19,7 @@ import type { GuestEnd, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.t
 import { Player, Recorder, describeMachine } from './record/recording.ts';
 import type { MachineInput } from './record/recording-format.ts';
 import { RingDisk, RingSerial } from './ring-ends.ts';
+import { Profiler } from './perf/profiler.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
 import { TimeAccount } from './stats/time-account.ts';
 import { TraceFile } from './trace/trace-plan.ts';
@@ -111,6 +112,16 @@ const threadMs = (): number => {
 const startedAt = threadMs();
 const probe = new MachineProbe(machine);
 const account = new TimeAccount(() => probe.isAtCompiledCode);
+const profiler =
+  start.perf === true
+    ? new Profiler({
+        look: () => probe.look(),
+        now: () => account.guestMs,
+        cpuMs: threadMs,
+        random: Math.random,
+        ram: new Uint8Array(shared.memory.buffer, plan.ram, plan.ramBytes),
+      })
+    : undefined;
 
 function stats(): GuestStats {
   const { processor, devices, compilation } = machine,
@@ -346,8 +357,10 @@ function run(): GuestEnd {
     }
     if (debug?.killed === true) return STOPPED;
     account.begin(performance.now());
-    const end = debug === undefined ? runSlice() : debug.runSlice();
+    const { limit, exactly } = profiler?.next() ?? {};
+    const end = debug === undefined ? runSlice(limit, exactly) : debug.runSlice();
     account.end(performance.now(), end.kind);
+    profiler?.ran(end.kind);
     passOutput();
     recorder?.settle();
     if (end.kind === 'stopped')
@@ -438,6 +451,7 @@ if (opened !== undefined && trying(begin) !== undefined) {
       kind: 'stopped',
       end: ran.value,
       stats: stats(),
+      ...(profiler === undefined ? {} : { profile: profiler.profile(account.idleMs) }),
       display: machine.view().display,
       time: machine.clock.now(),
     });

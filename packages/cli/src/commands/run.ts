@@ -29,6 +29,10 @@ export interface RunOptions {
   readonly traceCount?: number;
   /** An ELF file or a System.map with names of addresses. */
   readonly traceSymbols?: string;
+  /** A file for a profile of the guest's functions. */
+  readonly perf?: string;
+  /** An ELF file, a System.map or a copy of /proc/kallsyms with names for it. */
+  readonly symbols?: string;
   /** What executes the guest's code; as its `.vmx` says when absent. */
   readonly engine?: EngineKind;
   /** How time passes, and files of what comes from outside. */
@@ -70,6 +74,8 @@ interface Flags {
   readonly traceFrom?: string;
   readonly traceCount?: number;
   readonly traceSymbols?: string;
+  readonly perf?: string;
+  readonly symbols?: string;
   readonly engine?: EngineKind;
   readonly clock: 'host' | 'virtual';
   readonly record?: string;
@@ -112,6 +118,13 @@ export function addRunCommand(program: Command, runGuest: RunGuest): void {
     .option('--trace-count <n>', 'end the trace after so many instructions', whole)
     .option('--trace-symbols <file>', 'names for the trace: an ELF file or a System.map')
     .addOption(
+      new Option(
+        '--perf <file.svg>',
+        'sample where the guest is: a flame graph, and a table of hot functions at the end',
+      ).conflicts(['gdb', 'trace']),
+    )
+    .option('--symbols <file>', 'names for --perf: an ELF file, a System.map, or a copy of /proc/kallsyms')
+    .addOption(
       new Option('--engine <kind>', 'interpret all code, or compile what runs often; tomei.engine of the .vmx').choices(
         ['interpreter', 'compiled'] satisfies EngineKind[],
       ),
@@ -148,6 +161,8 @@ written when a step did not match.
 GDB attaches by \`target remote\`; docs/howto/debug-a-guest.md has more.
 A replay executes the same instructions as the run that was recorded: it ends with ${EXIT.failed} where it does not. Its disks are
 read from the recording and not written.
+--perf samples once in a millisecond of execution, with callers where code keeps frame pointers, as Linux for i386 does. A file that
+does not end in .svg gets the table, and the graph lies beside it.
 A guest that ends by the isa-debug-exit port ends the command with the exit code that it gives.
 
 Examples:
@@ -159,6 +174,7 @@ Examples:
   tomei run guests/tiny/tiny.vmx --expect 'login:' --save login.snapshot
   tomei run guests/tiny/tiny.vmx --restore login.snapshot
   tomei run guests/tiny/tiny.vmx --expect 'login:' --engine interpreter --stats
+  tomei run guests/tiny/tiny.vmx --expect 'login:' --perf boot.svg --symbols System.map
   tomei run guests/tiny/tiny.vmx --gdb 1234 --gdb-wait
   tomei run guests/tiny/tiny.vmx --trace trace.txt --trace-from start_kernel --trace-symbols System.map --trace-count 1000
   tomei run guests/tiny/tiny.vmx --record run.rec
@@ -178,6 +194,8 @@ Examples:
         ...(flags.traceFrom === undefined ? {} : { traceFrom: flags.traceFrom }),
         ...(flags.traceCount === undefined ? {} : { traceCount: flags.traceCount }),
         ...(flags.traceSymbols === undefined ? {} : { traceSymbols: flags.traceSymbols }),
+        ...(flags.perf === undefined ? {} : { perf: flags.perf }),
+        ...(flags.symbols === undefined ? {} : { symbols: flags.symbols }),
         ...(flags.engine === undefined ? {} : { engine: flags.engine }),
         clock: flags.clock,
         ...(flags.record === undefined ? {} : { record: flags.record }),

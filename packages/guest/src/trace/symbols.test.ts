@@ -1,6 +1,6 @@
 /** Names of addresses: from files as linkers and kernels write them, and from files that are none. */
 import { describe, expect, it } from 'vitest';
-import { addressOf, nameOf, parseSymbols } from './symbols.ts';
+import { addressOf, functionOf, nameOf, parseSymbols } from './symbols.ts';
 import { planTrace } from './trace-plan.ts';
 
 const text = (s: string): Uint8Array => new TextEncoder().encode(s);
@@ -49,6 +49,17 @@ describe('symbols', () => {
       'helper',
       'helper+13',
       'startup+3f',
+    ]);
+  });
+  it('name the function around an address, unless it is far away', () => {
+    const symbols = parseSymbols(MAP, 'map');
+    const at = [0xc010_0053, 0xc010_003f, 0xc020_0000, 0xc030_0000, 0x8000];
+    expect(at.map((address) => functionOf(symbols, address))).toEqual([
+      'helper',
+      'startup',
+      'jiffies',
+      undefined,
+      'zero',
     ]);
   });
   it('of an ELF file are those that have an address', () => {

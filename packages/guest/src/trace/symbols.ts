@@ -1,5 +1,6 @@
 /** Names of addresses, for traces: out of an ELF file's symbol table (System V ABI, 4) or a `System.map`. Files are hostile. */
-import { TomeiError } from '@tomei/kit';
+import { readFileSync } from 'node:fs';
+import { TomeiError, messageOf } from '@tomei/kit';
 
 /** Sorted by address; plain data, so that it can go to another thread. */
 export interface Symbols {
@@ -17,7 +18,19 @@ const STT_SECTION = 3,
   STT_FILE = 4;
 const SHN_UNDEF = 0;
 const LONGEST_NAME = 512;
+/** Bytes of the largest function that is believed. */
+const LARGEST_FUNCTION = 1 << 16;
 
+/** Throws `symbols.unreadable`, naming the option that named the file, and `symbols.bad-file`. */
+export function readSymbols(path: string, option: string): Symbols {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    throw new TomeiError('symbols.unreadable', `${option} ${path}: ${messageOf(cause)}`, { cause });
+  }
+  return parseSymbols(bytes, path);
+}
 /** Throws `symbols.bad-file`, naming the file. */
 export function parseSymbols(bytes: Uint8Array, fileName: string): Symbols {
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -93,7 +106,19 @@ export function addressOf({ addresses, names }: Symbols, name: string): number |
   return at < 0 ? undefined : addresses[at];
 }
 /** `name` or `name+offset` in hexadecimal of the last symbol at or before an address. */
-export function nameOf({ addresses, names }: Symbols, address: number): string | undefined {
+export function nameOf(symbols: Symbols, address: number): string | undefined {
+  const at = indexOf(symbols, address);
+  if (at < 0) return undefined;
+  const offset = address - symbols.addresses[at]!;
+  return offset === 0 ? symbols.names[at]! : `${symbols.names[at]!}+${offset.toString(16)}`;
+}
+/** The function around an address: its name alone; undefined where the symbol before it is too far away to be its own. */
+export function functionOf(symbols: Symbols, address: number): string | undefined {
+  const at = indexOf(symbols, address);
+  return at < 0 || address - symbols.addresses[at]! > LARGEST_FUNCTION ? undefined : symbols.names[at];
+}
+/** Of the last symbol at or before an address, or -1. */
+function indexOf({ addresses }: Symbols, address: number): number {
   let low = 0,
     high = addresses.length;
   while (low < high) {
@@ -101,7 +126,5 @@ export function nameOf({ addresses, names }: Symbols, address: number): string |
     if (addresses[middle]! <= address) low = middle + 1;
     else high = middle;
   }
-  if (low === 0) return undefined;
-  const offset = address - addresses[low - 1]!;
-  return offset === 0 ? names[low - 1]! : `${names[low - 1]!}+${offset.toString(16)}`;
+  return low - 1;
 }

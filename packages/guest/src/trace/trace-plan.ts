@@ -1,8 +1,8 @@
 /** What `--trace` asks for, checked before the guest starts, and where the lines go. */
-import { openSync, readFileSync, writeSync, closeSync } from 'node:fs';
+import { openSync, writeSync, closeSync } from 'node:fs';
 import { TomeiError, messageOf } from '@tomei/kit';
 import { InstructionTrace, type Machine, type TraceStart } from '@tomei/paravirt-core';
-import { addressOf, nameOf, parseSymbols, type Symbols } from './symbols.ts';
+import { addressOf, nameOf, readSymbols, type Symbols } from './symbols.ts';
 
 /** As the command line has it. */
 export interface TraceRequest {
@@ -24,22 +24,13 @@ export interface TracePlan {
 
 /** Reads the symbols and finds the start. Throws `trace.no-symbol`, `symbols.bad-file` or `symbols.unreadable`. */
 export function planTrace({ file, from, count, symbols: path }: TraceRequest): TracePlan {
-  const symbols = path === undefined ? undefined : readSymbols(path);
+  const symbols = path === undefined ? undefined : readSymbols(path, '--trace-symbols');
   return {
     ...(file === undefined ? {} : { file }),
     from: startOf(from, symbols),
     count: count ?? Infinity,
     ...(symbols === undefined ? {} : { symbols }),
   };
-}
-function readSymbols(path: string): Symbols {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(path);
-  } catch (cause) {
-    throw new TomeiError('symbols.unreadable', `--trace-symbols ${path}: ${messageOf(cause)}`, { cause });
-  }
-  return parseSymbols(bytes, path);
 }
 function startOf(from: string | undefined, symbols: Symbols | undefined): TraceStart {
   if (from === undefined) return { kind: 'begin' };

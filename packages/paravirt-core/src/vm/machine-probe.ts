@@ -12,7 +12,7 @@ export interface GuestPlace {
   readonly ring: number;
   /** CR3: which address space; 0 without paging. */
   readonly space: number;
-  /** Return addresses by frame pointers, the innermost first: as far as the chain of EBP holds together. */
+  /** Return addresses by frame pointers, the innermost first: as far as the chain of EBP holds together, and calls lie before them. */
   readonly callers: readonly number[];
 }
 
@@ -21,6 +21,8 @@ const PAGING = 0x8000_0000;
 const MOST_FRAMES = 64;
 /** A frame larger than this is none. */
 const LARGEST_FRAME = 1 << 16;
+/** Bytes of the longest near call without prefixes: FF /2 with SIB and a displacement of 32 bits. */
+const LONGEST_CALL = 7;
 
 export class MachineProbe {
   private readonly machine: Machine;
@@ -68,11 +70,19 @@ export class MachineProbe {
       if (bytes.length < 8) break;
       const words = new DataView(bytes.buffer, bytes.byteOffset, 8),
         back = words.getUint32(4, true);
-      if (back < 0x1000) break;
+      if (!this.isBehindCall(back)) break;
       found.push(back);
       below = frame + 8;
       frame = words.getUint32(0, true);
     }
     return found;
+  }
+  /** Whether the instruction before an offset of the code segment may be a near call: E8, or FF /2 in one of its lengths. */
+  private isBehindCall(offset: number): boolean {
+    const base = this.machine.processor.cpu.segment(CS, 'base'),
+      before = this.debugger.readMemory((base + offset - LONGEST_CALL) >>> 0, LONGEST_CALL);
+    if (before.length < LONGEST_CALL) return false;
+    const at = (length: number): number => before[LONGEST_CALL - length]!;
+    return at(5) === 0xe8 || [2, 3, 4, 6, 7].some((n) => at(n) === 0xff && ((at(n - 1) >> 3) & 7) === 2);
   }
 }
