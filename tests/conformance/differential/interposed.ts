@@ -1,0 +1,82 @@
+/**
+ * Stands between compiled code and whoever enters it, from outside: the modules of a translator are remembered, and their instances
+ * export, in place of each region, a function of ours that may run the region.
+ */
+import type { Translator } from '@tomei/paravirt-core';
+
+type Request = Parameters<Translator['request']>[0];
+type Place = Parameters<Translator['request']>[1];
+type Translated = NonNullable<ReturnType<Translator['take']>>;
+
+/** A region as WebAssembly has it: (left) -> REGION. */
+export type Run = (left: number) => number;
+/** Where a region is entered, in which mode of the processor. */
+export interface RegionPlace {
+  readonly linear: number;
+  readonly physical: number;
+  readonly mode: number;
+}
+/** What is called instead of `run`. */
+export type Wrap = (run: Run, place: RegionPlace) => Run;
+
+/**
+ * A module whose function `r` is what it imports as `e.r`: tables of functions hold those of WebAssembly alone.
+ * (module (type (func (param i32) (result i32))) (import "e" "r" (func (type 0))) (export "r" (func 0)))
+ */
+const THROUGH = Uint8Array.of(
+  ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+  ...[1, 6, 1, 0x60, 1, 0x7f, 1, 0x7f],
+  ...[2, 7, 1, 1, 0x65, 1, 0x72, 0, 0],
+  ...[7, 5, 1, 1, 0x72, 0, 0],
+);
+
+export class InterposedTranslator implements Translator {
+  private readonly inner: Translator;
+  private readonly wrap: Wrap;
+  private readonly requests = new Map<number, RegionPlace>();
+  private readonly modules = new WeakMap<WebAssembly.Module, readonly RegionPlace[]>();
+  private readonly native = WebAssembly.Instance;
+  private readonly through = new WebAssembly.Module(THROUGH);
+
+  /** From now until `close`, instances of `inner`'s modules are ours. */
+  constructor(inner: Translator, wrap: Wrap) {
+    this.inner = inner;
+    this.wrap = wrap;
+    WebAssembly.Instance = new Proxy(this.native, {
+      construct: (native, [module, imports]: [WebAssembly.Module, WebAssembly.Imports | undefined]) => {
+        const instance = new native(module, imports),
+          places = this.modules.get(module);
+        return places === undefined ? instance : { exports: this.exportsOf(instance, places) };
+      },
+    });
+  }
+  request(request: Request, place: Place): void {
+    const { linear, physical, mode } = request;
+    this.requests.set(request.id, { linear, physical, mode });
+    this.inner.request(request, place);
+  }
+  take(): Translated | undefined {
+    const taken = this.inner.take();
+    if (taken === undefined) return undefined;
+    // The exports '0', '1' and so on are the regions in this order.
+    const places = taken.regions.map(({ id }) => this.requests.get(id)!);
+    for (const { id } of taken.regions) this.requests.delete(id);
+    this.modules.set(taken.module, places);
+    return taken;
+  }
+  close(): void {
+    WebAssembly.Instance = this.native;
+    this.inner.close();
+  }
+
+  private exportsOf({ exports }: WebAssembly.Instance, places: readonly RegionPlace[]): WebAssembly.Exports {
+    const wrapped = Object.entries(exports).map(([name, each]) => {
+      const place = places[Number(name)];
+      return [name, place === undefined ? each : this.asWasm(this.wrap(each as Run, place))] as const;
+    });
+    return Object.fromEntries(wrapped);
+  }
+  private asWasm(r: Run): WebAssembly.Exports[string] {
+    return new this.native(this.through, { e: { r } }).exports['r']!;
+  }
+}
