@@ -174,7 +174,8 @@ function takeInput(): void {
   nics.forEach(takeFrames);
   typed.forEach((ring, i) => {
     const device = machine.serial[i];
-    if (held[i]!.length === 0) held[i] = ring.read(4096);
+    // Each slice comes by here: nothing is made where nothing came.
+    if (held[i]!.length === 0 && ring.used > 0) held[i] = ring.read(4096);
     if (player !== undefined) held[i] = NOTHING;
     if (device?.parts.input === undefined || held[i]!.length === 0) return;
     const taken = device.parts.input(held[i]!);
@@ -224,9 +225,12 @@ function give(input: MachineInput): boolean {
 function takeRecorded(from: Player): void {
   for (const input of from.take()) if (!give(input)) throw from.diverged(`it does not take what came (${input.kind})`);
 }
+const lines = [...serial.filter((line) => line !== undefined), ...nics];
 /** Passes on what the guest sent by its serial ports and network cards; false when bytes of a port found no room. */
 function passOutput(): boolean {
-  if ([...serial, ...nics].map((line) => line?.flush() ?? false).includes(true)) ioBell.ring();
+  let hasPassed = false;
+  for (const line of lines) if (line.flush()) hasPassed = true;
+  if (hasPassed) ioBell.ring();
   return serial.every((line) => line === undefined || line.isEmpty);
 }
 /** As `passOutput`, until everything is passed on or nobody takes it. */
