@@ -28,14 +28,23 @@ interface Frame {
   readonly name: string;
   readonly kind: PlaceKind;
 }
+/** The first of these that has a name for an address gives it. */
+export type SymbolSources = readonly Symbols[];
+function nameIn(sources: SymbolSources, address: number): string | undefined {
+  for (const symbols of sources) {
+    const name = functionOf(symbols, address);
+    if (name !== undefined) return name;
+  }
+  return undefined;
+}
 /** Frames of a stack, the outermost first: ring, process of user code, functions. */
-function framesOf({ addresses, ring, space }: ProfiledStack, symbols: Symbols | undefined): Frame[] {
+function framesOf({ addresses, ring, space }: ProfiledStack, sources: SymbolSources): Frame[] {
   const kind = ring === USER ? 'user' : 'kernel';
   const roots: Frame[] = [{ name: ring === 0 ? 'kernel' : ring === USER ? 'user' : `ring ${ring}`, kind }];
   if (space !== 0) roots.push({ name: `process ${hex(space)}`, kind });
   const functions = addresses.map((address, i): Frame => {
     // A return address may be the first of the function behind the call.
-    const name = symbols === undefined ? undefined : functionOf(symbols, i === 0 ? address : address - 1);
+    const name = nameIn(sources, i === 0 ? address : address - 1);
     return name === undefined ? { name: `${hex((address & ~PAGE) >>> 0)}..`, kind: 'unknown' } : { name, kind };
   });
   return [...roots, ...functions.toReversed()];
@@ -46,12 +55,12 @@ interface GrowingNode extends Frame {
   readonly children: Map<string, GrowingNode>;
 }
 /** The whole profile under one root. */
-export function callTree({ stacks }: Profile, symbols?: Symbols): CallNode {
+export function callTree({ stacks }: Profile, sources: SymbolSources): CallNode {
   const root: GrowingNode = { name: 'all', kind: 'root', ms: 0, children: new Map() };
   for (const stack of stacks) {
     let node = root;
     node.ms += stack.ms;
-    for (const frame of framesOf(stack, symbols)) {
+    for (const frame of framesOf(stack, sources)) {
       const known = node.children.get(frame.name),
         next: GrowingNode = known ?? { ...frame, ms: 0, children: new Map() };
       if (known === undefined) node.children.set(frame.name, next);
@@ -67,11 +76,11 @@ export function callTree({ stacks }: Profile, symbols?: Symbols): CallNode {
 }
 
 /** Functions by the time in themselves, the hottest first. */
-export function hotFunctions({ stacks }: Profile, symbols?: Symbols): HotFunction[] {
+export function hotFunctions({ stacks }: Profile, sources: SymbolSources): HotFunction[] {
   const found = new Map<string, { -readonly [K in keyof HotFunction]: HotFunction[K] }>();
   for (const stack of stacks) {
     const roots = stack.space === 0 ? 1 : 2,
-      functions = framesOf(stack, symbols).slice(roots),
+      functions = framesOf(stack, sources).slice(roots),
       seen = new Set<string>();
     functions.forEach(({ name, kind }, i) => {
       // A page of one process is not the page of another.

@@ -11,7 +11,7 @@ export interface PerfOutput {
   readonly vmx: string;
   /** Gets the graph when its name ends in `.svg`; else it gets the table, and the graph lies beside it. */
   readonly file: string;
-  /** Before those that the guest's kernel tells itself. */
+  /** For what the guest's kernel has no name for: its own are the ones that are true. */
   readonly symbols?: Symbols | undefined;
 }
 export interface PerfReport {
@@ -22,14 +22,14 @@ export interface PerfReport {
 }
 
 /** Throws `perf.unwritable`. */
-export async function writePerf(profile: Profile, { vmx, file, symbols: given }: PerfOutput): Promise<PerfReport> {
-  const symbols = given ?? profile.symbols;
-  const functions = hotFunctions(profile, symbols),
+export async function writePerf(profile: Profile, { vmx, file, symbols }: PerfOutput): Promise<PerfReport> {
+  const sources = [profile.symbols, symbols].filter((source) => source !== undefined);
+  const functions = hotFunctions(profile, sources),
     text = hotTable(profile, functions);
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
-  const graph = flameGraph(callTree(profile, symbols), {
+  const graph = flameGraph(callTree(profile, sources), {
     title: `Where ${basename(vmx)} spent its time`,
-    subtitle: `${seconds(profile.ms)} of processor time in ${profile.samples.toLocaleString('en-US')} samples, halted for ${seconds(profile.idleMs)}${symbols === undefined ? '; no symbols: give --symbols for names' : ''}`,
+    subtitle: `${seconds(profile.ms)} of processor time in ${profile.samples.toLocaleString('en-US')} samples, halted for ${seconds(profile.idleMs)}${sources.length === 0 ? '; no symbols: give --symbols for names' : ''}`,
   });
   const isGraph = /\.svg$/i.test(file),
     graphFile = isGraph ? file : `${file}.svg`;
