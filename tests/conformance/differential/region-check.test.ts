@@ -104,7 +104,7 @@ describe('a loop', () => {
 describe('test kernels', () => {
   const missing = missingCompiler();
 
-  test.for(['strings', 'tlb', 'fpu', 'self-modifying', 'exceptions', 'segments', 'interrupts'])(
+  test.for(['strings', 'paging', 'tlb', 'fpu', 'self-modifying', 'exceptions', 'segments', 'interrupts'])(
     '%s does the same compiled and interpreted',
     (name, { skip }) => {
       skip(missing !== undefined, missing);

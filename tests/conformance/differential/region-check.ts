@@ -236,7 +236,24 @@ export class RegionCheck {
       written.delete(host);
     }
     pages.release(written);
-    for (const [host, bytes] of made) found.push(...this.pageDifferences(host, bytes));
+    const inMemory = [...made].flatMap(([host, bytes]) => this.pageDifferences(host, bytes));
+    if (inMemory.length > 0 && how === REGION.bail) return [...found, ...this.notRepeated(made)];
+    return [...found, ...inMemory];
+  }
+  /**
+   * A region that bails may have made the first stores of the instruction that it leaves to the interpreter (PUSHA), which makes them
+   * once more. Says in what else memory differs.
+   */
+  private notRepeated(made: PageCopies): string[] {
+    const { pages, reference } = this,
+      { cpu } = this.processor;
+    // Whether it then goes through or faults, its first stores are done.
+    this.inReference(() => void this.upTo(1));
+    const before = pages.end();
+    const found = [...made].flatMap(([host, bytes]) => this.pageDifferences(host, bytes, before.get(host)));
+    pages.putBack(before);
+    pages.release(before);
+    reference.putBack(cpu);
     return found;
   }
   private inReference(body: () => void): string[] {
@@ -296,11 +313,13 @@ export class RegionCheck {
     return { how, executed: budget - (cpu.get('instructionsLeft') | 0) - (cpu.get('instructionsReturned') | 0) };
   }
 
-  private pageDifferences(host: number, made: Uint8Array): string[] {
+  /** Where a page that a region has made is neither as it is now nor, if that is given, as it was before. */
+  private pageDifferences(host: number, made: Uint8Array, before?: Uint8Array): string[] {
     const { u8 } = this.processor.cpu;
     const now = u8.subarray(host, host + made.length);
     if (Buffer.compare(now, made) === 0) return [];
-    const differing = [...made.keys()].filter((i) => made[i] !== now[i]);
+    const differing = [...made.keys()].filter((i) => made[i] !== now[i] && made[i] !== before?.[i]);
+    if (differing.length === 0) return [];
     const shown = differing
       .slice(0, MOST_BYTES)
       .map((i) => `+${i.toString(16)} ${made[i]!.toString(16)} not ${now[i]!.toString(16)}`);
