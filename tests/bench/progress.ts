@@ -34,7 +34,9 @@ export class Progress {
     if (bar === this.shown) return;
     cursorTo(this.stream, 0);
     clearLine(this.stream, 1);
-    this.stream.write(bar.slice(0, (this.stream.columns ?? 80) - 1));
+    // A terminal that tells no width says 0.
+    const width = this.stream.columns > 0 ? this.stream.columns : 80;
+    this.stream.write(bar.slice(0, width - 1));
     this.shown = bar;
   }
 }
