@@ -28,7 +28,7 @@ const MAIN = join(import.meta.dirname, '../../packages/cli/src/main.ts');
 
 export const tomei: Peer = {
   name: 'Tomei',
-  what: '`tomei run`: hot code compiled to WebAssembly, the rest interpreted; one process for the guest',
+  what: '`tomei run`: hot code compiled to WebAssembly by a thread beside the guest’s processor, the rest interpreted',
   start(boot, until, timeoutSeconds) {
     const folder = mkdtempSync(join(tmpdir(), 'tomei-bench-'));
     const vmx = join(folder, 'bench.vmx');
