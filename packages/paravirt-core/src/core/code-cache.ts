@@ -449,6 +449,16 @@ export class CodeCache implements CodeWatcher {
     const map = this.pages.get(physical >>> 12)?.maps[1] ?? 0;
     return map === 0 ? undefined : this.i32[(map >> 2) + (physical & 0xfff)];
   }
+  /** Has `hot` be asked about a region's record after it was entered so many times, less than 2^16. */
+  countEntries({ record }: RegionEntry, entries: number, hotLandings: number): void {
+    this.cpu.data.setUint16(record + RECORD.landings, (hotLandings - entries) & 0xffff, true);
+  }
+  /** The place in the table of regions that a record leads to; undefined when it is an instruction's. */
+  regionOf(record: number): number | undefined {
+    const { data } = this.cpu;
+    const isRegion = data.getUint16(record + RECORD.handler, true) === PSEUDO.region;
+    return isRegion ? data.getUint32(record + RECORD.immediate, true) : undefined;
+  }
   /** Takes back what `enterRegion` did, before anything is forgotten. */
   leaveRegion({ page, offset, record, instruction }: RegionEntry): void {
     const map = this.pages.get(page)!.maps[1];

@@ -8,9 +8,8 @@ import { OFFSET, SEGMENT, SEGMENT_BYTES, TLB, segmentOffset } from './layout.ts'
 import { PageWalker } from './paging.ts';
 
 const PAGES = 1 << 20;
-/** `Mmu.reach`: the access is a write. */
-export const REACH_WRITE = 0x100;
-
+/** `Mmu.look`, `how`: bytes of the window in bits 7:0, how many of them lie before the address in bits 15:8, and these. */
+export const LOOK = { write: 1 << 16, needsWrite: 1 << 17 } as const;
 /** Who is told when memory that holds decoded code is written. */
 export interface CodeWatcher {
   /** Whether decoded code lies in this guest-physical page. */
@@ -257,24 +256,25 @@ export class Mmu {
   }
 
   /**
-   * For compiled code: where `bytes` at a linear address lie in linear memory, if that is plain memory within one page which may be
-   * accessed so. 0 = let the interpreter do this instruction, which finds out why, or does what has to be done. `how` is the number of
-   * bytes, and REACH_WRITE if they will be written.
+   * For compiled code: the TLB entry of a linear address, if a window around it lies within one page of plain memory that may be accessed
+   * now. 0 = let the interpreter do this instruction, which finds out why, or does what has to be done. `how` is a LOOK. A page is
+   * marked dirty only when the access at the address itself is a write.
    */
-  reach(linear: number, how: number): number {
+  look(linear: number, how: number): number {
     linear >>>= 0;
-    const { cpu } = this,
-      write = (how & REACH_WRITE) !== 0,
-      bytes = how & ~REACH_WRITE;
-    if ((linear & 0xfff) + bytes > 4096) return 0;
+    const first = (linear - ((how >> 8) & 0xff)) & 0xfff,
+      write = (how & LOOK.write) !== 0;
+    if (first + (how & 0xff) > 4096) return 0;
     const user = this.isUser,
-      bit = (user ? TLB.userRead : TLB.supervisorRead) << (write ? 1 : 0);
+      read = user ? TLB.userRead : TLB.supervisorRead,
+      bit = (how & LOOK.needsWrite) !== 0 ? read << 1 : read;
     if (this.translate(linear, write, user) < 0) {
-      cpu.set('fault', 0);
+      this.cpu.set('fault', 0);
       return 0;
     }
     // Accessed and dirty bits may lie in a page of code.
-    return (this.entries[linear >>> 12]! & bit) === 0 || cpu.get('exit') !== 0 ? 0 : this.known(linear, bytes, bit);
+    const entry = this.entries[linear >>> 12]!;
+    return (entry & bit) === 0 || this.cpu.get('exit') !== 0 ? 0 : entry;
   }
 
   // --- segments

@@ -10,7 +10,13 @@ import {
 } from '../core/interpreter/engine.ts';
 import { PSEUDO_COUNT, RECORD } from '../core/interpreter/record.ts';
 import { decoder, type EngineParts } from '../core/processor.ts';
-import { DirectTranslator, type Translated, type TranslationPlace, type Translator } from './translator.ts';
+import {
+  DirectTranslator,
+  type Translated,
+  type TranslationPlace,
+  type TranslationRequest,
+  type Translator,
+} from './translator.ts';
 
 /**
  * Bytes of WebAssembly in use; a quarter, the oldest, goes when there are more. The host's machine code is about five times as large.
@@ -20,6 +26,10 @@ const MOST_BYTES = 32 << 20;
 const MOST_REQUESTS = 256;
 /** Landings after which code is compiled: often enough to pay for it. */
 const HOT_LANDINGS = 512;
+/** Entries after which a region is made wider. */
+const HOT_ENTRIES = Number(process.env['HE'] ?? 4096);
+/** Entries after which one that cannot be made wider is looked at again: as many as can be counted. */
+const MOST_ENTRIES = 0xffff;
 
 /** A region in use. */
 interface Compiled {
@@ -29,6 +39,7 @@ interface Compiled {
   /** Guest-physical pages that it is made from. */
   readonly pages: readonly number[];
   readonly bytes: number;
+  readonly mayWiden: boolean;
 }
 
 /** What has been compiled, for --stats. */
@@ -62,7 +73,10 @@ class RegionCompiler {
   private interpreter!: Interpreter;
   private readonly place: TranslationPlace;
   private readonly byPage = new Map<number, Set<Compiled>>();
-  private readonly requested = new Map<number, { readonly physical: number; readonly mode: number }>();
+  private readonly requested = new Map<number, TranslationRequest>();
+  private readonly hotLandings: number;
+  /** By their place in the table. */
+  private readonly byIndex: (Compiled | undefined)[] = [];
   /** In use, oldest first. */
   private readonly live = new Set<Compiled>();
   private readonly free: number[] = [];
@@ -71,6 +85,7 @@ class RegionCompiler {
 
   constructor(parts: EngineParts, translator: Translator, hotLandings: number, mostBytes: number) {
     this.mostBytes = mostBytes;
+    this.hotLandings = hotLandings;
     this.parts = parts;
     this.translator = translator;
     parts.code.compiled = { dropped: (page) => this.dropped(page) };
@@ -85,6 +100,7 @@ class RegionCompiler {
       directory: code.directory,
       firstHandler,
       fewestLandings: hotLandings >> 4,
+      hotLandings,
     };
   }
   start(interpreter: Interpreter): void {
@@ -94,8 +110,15 @@ class RegionCompiler {
   /** Control has landed often on a record: the record to go on with. */
   hot(record: number): number {
     const { code, cpu } = this.parts;
+    const index = code.regionOf(record),
+      narrow = index === undefined ? undefined : this.byIndex[index];
+    if (narrow?.mayWiden === false) {
+      code.countEntries(narrow.entry, MOST_ENTRIES, this.hotLandings);
+      return record;
+    }
     if (this.requested.size >= MOST_REQUESTS) {
-      cpu.data.setUint16(record + RECORD.landings, 0, true);
+      if (narrow === undefined) cpu.data.setUint16(record + RECORD.landings, 0, true);
+      else code.countEntries(narrow.entry, HOT_ENTRIES, this.hotLandings);
       return record;
     }
     const mode = cpu.get('compiledMode'),
@@ -104,8 +127,9 @@ class RegionCompiler {
     const linear = (cpu.get('pageEip') + (physical & 0xfff)) >>> 0,
       host = cpu.physical.hostPage(physical) + (physical & 0xfff);
     const id = this.nextId++;
-    this.requested.set(id, { physical, mode });
-    this.translator.request({ id, mode, linear, physical, host }, this.place);
+    const request = { id, mode, linear, physical, host, width: narrow === undefined ? 'narrow' : 'wide' } as const;
+    this.requested.set(id, request);
+    this.translator.request(request, this.place);
     this.takeReady();
     return code.recordAt(physical) ?? record;
   }
@@ -120,11 +144,12 @@ class RegionCompiler {
     this.counts.bytes += bytes;
     this.counts.translatingMs += milliseconds;
     let exports: WebAssembly.Exports | undefined;
-    regions.forEach(({ id, pages, bytes: size }, i) => {
-      const { physical, mode } = this.requested.get(id)!;
+    regions.forEach(({ id, pages, bytes: size, mayWiden }, i) => {
+      const { physical, mode, width } = this.requested.get(id)!;
       this.requested.delete(id);
       const { generations } = this.parts.code.directory;
       if (pages.length === 0 || pages.some(({ page, generation }) => generations[page] !== generation)) return;
+      if (width === 'wide') this.replaced(physical);
       const index = this.free.pop() ?? this.used++;
       const entry = this.parts.code.enterRegion(physical, index, mode);
       if (entry === undefined) {
@@ -134,7 +159,9 @@ class RegionCompiler {
       exports ??= this.instantiate(module, imports);
       if (index >= this.table.length) this.table.grow(1024);
       this.table.set(index, exports[String(i)] as () => number);
-      const compiled = { entry, index, pages: pages.map(({ page }) => page), bytes: size };
+      const compiled = { entry, index, pages: pages.map(({ page }) => page), bytes: size, mayWiden };
+      this.byIndex[index] = compiled;
+      this.parts.code.countEntries(entry, mayWiden ? HOT_ENTRIES : MOST_ENTRIES, this.hotLandings);
       this.liveBytes += size;
       this.live.add(compiled);
       for (const page of compiled.pages) {
@@ -156,7 +183,7 @@ class RegionCompiler {
     const { cpu, mmu } = this.parts;
     const env: Record<string, unknown> = {
       memory: cpu.memory,
-      reach: (linear: number, how: number) => mmu.reach(linear, how),
+      look: (linear: number, how: number) => mmu.look(linear, how),
       chain: this.interpreter.chain,
       handlers: this.interpreter.handlers,
     };
@@ -175,6 +202,13 @@ class RegionCompiler {
     const pages = page < 0 ? [...this.byPage.keys()] : [page];
     for (const each of pages) for (const compiled of this.byPage.get(each) ?? []) this.forget(compiled);
   }
+  /** Compiled code that begins at a guest-physical address is about to be replaced. */
+  private replaced(physical: number): void {
+    const { code } = this.parts;
+    const record = code.recordAt(physical),
+      index = record === undefined ? undefined : code.regionOf(record);
+    if (index !== undefined) this.forget(this.byIndex[index]!);
+  }
   private forget(compiled: Compiled): void {
     for (const page of compiled.pages) {
       const known = this.byPage.get(page);
@@ -186,6 +220,7 @@ class RegionCompiler {
     // It may be what is running.
     this.parts.cpu.set('exit', 1);
     this.table.set(compiled.index, null);
+    this.byIndex[compiled.index] = undefined;
     this.free.push(compiled.index);
     this.counts.dropped++;
   }

@@ -43,6 +43,11 @@ export class PendingFlags {
       this.pending = copy === undefined ? undefined : { ...copy };
     };
   }
+  /** Equal where the same code makes the two words of what is pending. */
+  get key(): string {
+    const { pending } = this;
+    return pending === undefined || pending.settled ? '' : `${pending.kind} ${pending.size} ${pending.carryApart}`;
+  }
   /** The two words hold what counts. */
   forget(): void {
     this.pending = undefined;
@@ -101,7 +106,7 @@ export class PendingFlags {
     return undefined;
   }
   private carryOf(b: RegionBuild, { kind, size, pure, carryApart }: Pending): Value | undefined {
-    if (carryApart) return b.op('i32.add', [this.carry, b.imm(0)]);
+    if (carryApart) return b.copy(this.carry);
     if (kind === 'logic') return b.imm(0);
     if (!pure) return undefined;
     if (kind === 'sub') return b.op('i32.lt_u', [this.x, this.y]);

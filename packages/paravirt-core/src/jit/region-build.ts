@@ -21,11 +21,11 @@ import { HandlerBuild } from '../core/interpreter/emit.ts';
 import { RECORD } from '../core/interpreter/record.ts';
 import { BYTES, LOAD, STORE, TYPE, type Value } from '../core/interpreter/value.ts';
 import { OFFSET, SEGMENT, segmentOffset } from '../core/layout.ts';
-import { REACH_WRITE } from '../core/mmu.ts';
 import type { Code } from '../wasm/module.ts';
 import type { ValueType } from '../wasm/ops.ts';
 import type { PendingFlags } from './pending-flags.ts';
 import type { Place } from './region.ts';
+import { lookHow, type Linear, type Windows } from './windows.ts';
 
 /** The instruction is not one for compiled code: the region ends before it. */
 export const UNSUPPORTED = new Error('not for compiled code');
@@ -44,8 +44,11 @@ export interface RegionFrame {
   readonly flagAux: number;
   readonly pageEip: number;
   readonly flags: PendingFlags;
-  /** Function index of `reach` (core/mmu.ts). */
-  readonly reach: number;
+  readonly windows: Windows;
+  /** Function index of `Mmu.look`. */
+  readonly look: number;
+  /** A local that lives as long as what is known in this block does. */
+  takeEntry(): number;
   registerUsed(index: number, written: boolean): void;
   /** Leaves compiled code behind the current instruction, to look at what has happened. */
   stop(build: RegionBuild, nest: number, eip: Value): void;
@@ -58,6 +61,8 @@ export interface RegionFrame {
 /** Services that are the last thing an instruction does on the path that calls them. */
 const LAST = new Set(['shadowNext', 'flagsChanged']);
 const FLAT = new Set<SegmentRef>([ES, SS, DS]);
+/** Operations whose results are recognized later. */
+const TRACED = new Set(['i32.add', 'i32.sub', 'i32.xor']);
 
 export class RegionBuild extends HandlerBuild {
   private readonly region: RegionFrame;
@@ -65,6 +70,7 @@ export class RegionBuild extends HandlerBuild {
   private readonly at: Place;
   private readonly flagsInPlace: boolean;
   private readonly places = new Map<Value, Place>();
+  private readonly linears = new Map<Value, Linear>();
   private readonly origins = new Map<Value, { readonly name: string; readonly args: readonly Value[] }>();
   /** Something that cannot be done twice has been done. */
   private effects = false;
@@ -110,10 +116,60 @@ export class RegionBuild extends HandlerBuild {
     const same = (a: Value, b: Value): boolean => a === b || (a.constant !== undefined && a.constant === b.constant);
     return origin?.name === name && same(origin.args[0]!, x) && same(origin.args[1]!, y);
   }
+  /** A value of its own, where the local of another one may change. */
+  copy(value: Value): Value {
+    this.push(value);
+    return this.pop(value.type);
+  }
   override op(name: string, args: readonly Value[], lanes: readonly number[] = []): Value {
+    const known = this.folded(name, args);
+    if (known !== undefined) return known;
     const value = super.op(name, args, lanes);
-    if (name === 'i32.add' || name === 'i32.sub') this.origins.set(value, { name, args });
+    if (TRACED.has(name)) this.origins.set(value, { name, args });
+    if (name === 'i32.add' || name === 'i32.sub') this.trace(value, name, args);
     return value;
+  }
+  /** What an operation makes of constants, and of a value that it leaves as it is. */
+  private folded(name: string, [x, y]: readonly Value[]): Value | undefined {
+    if (y?.type !== 'i' || x === undefined) return undefined;
+    const { constant } = y;
+    switch (name) {
+      case 'i32.and':
+        return constant === -1 ? x : constant === 0 ? y : undefined;
+      case 'i32.or':
+      case 'i32.shl':
+      case 'i32.shr_u':
+      case 'i32.sub':
+        return constant === 0 ? x : undefined;
+      case 'i32.add':
+        if (constant === undefined) return undefined;
+        if (constant === 0) return x;
+        return x.constant === undefined ? undefined : this.imm(Number(x.constant) + Number(constant));
+      case 'i32.xor': {
+        // a xor (a xor b), which is how ESP moves within the width of the stack.
+        const origin = this.origins.get(y);
+        return constant === 0 ? x : origin?.name === name && origin.args[0] === x ? origin.args[1] : undefined;
+      }
+      default:
+        return undefined;
+    }
+  }
+  private trace(value: Value, name: string, [x, y]: readonly Value[]): void {
+    const sign = name === 'i32.add' ? 1 : -1;
+    const from =
+      y!.constant !== undefined
+        ? this.linearOf(x!)
+        : sign > 0 && x!.constant !== undefined
+          ? this.linearOf(y!)
+          : undefined;
+    if (from === undefined) return;
+    const by = Number(y!.constant ?? x!.constant);
+    this.linears.set(value, { root: from.root, delta: (from.delta + sign * by) | 0 });
+  }
+  private linearOf(value: Value): Linear | undefined {
+    return value.constant === undefined
+      ? this.linears.get(value)
+      : this.region.windows.constant(Number(value.constant));
   }
   /** What one arm has done does not count in the other. */
   override if(condition: Value, then: () => void, otherwise?: () => void): void {
@@ -145,7 +201,9 @@ export class RegionBuild extends HandlerBuild {
         if ((n & 7) === 1) code.i32(8).op('i32.shr_u');
         code.i32(0xff).op('i32.and');
       } else if (op !== 'i32.load') throw UNSUPPORTED;
-      return this.pop('i');
+      const value = this.pop('i');
+      if (op === 'i32.load') this.linears.set(value, region.windows.register(n >> 3));
+      return value;
     }
     if (offset === OFFSET.flagResult || offset === OFFSET.flagAux) {
       code.get(offset === OFFSET.flagResult ? region.flagResult : region.flagAux);
@@ -160,6 +218,9 @@ export class RegionBuild extends HandlerBuild {
       this.effects = true;
       const local = region.gpr[n >> 3]!;
       region.registerUsed(n >> 3, true);
+      // What is done on one path only leaves nothing known.
+      const linear = op === 'i32.store' && this.nest === 0 ? this.linearOf(value) : undefined;
+      region.windows.setRegister(n >> 3, linear ?? region.windows.fresh());
       if (op === 'i32.store') this.push(value);
       else {
         const shift = (n & 7) * 8,
@@ -338,9 +399,9 @@ export class RegionBuild extends HandlerBuild {
   private isFlat(segment: SegmentRef): boolean {
     return FLAT.has(segment === 'operand' ? this.segmentIndex : segment);
   }
-  /** Puts the host address of an access into a local, or bails. */
-  private host(segment: SegmentRef, offset: Value, bytes: number, write: boolean): number {
-    const { code, region } = this;
+  /** Finds where an access lies in linear memory, or bails. Returns what pushes the address. */
+  private host(segment: SegmentRef, offset: Value, bytes: number, write: boolean): () => Code {
+    const { region } = this;
     const index = segment === 'operand' ? this.segmentIndex : segment;
     let linear = offset;
     if (!FLAT.has(index)) {
@@ -350,48 +411,58 @@ export class RegionBuild extends HandlerBuild {
       this.if(this.op('i32.ge_u', [offset, bound]), () => this.region.bail(this.nest));
       linear = this.op('i32.add', [this.loadField(at + SEGMENT.base), offset]);
     }
-    const host = this.locals.take('i'),
-      entry = this.locals.take('i'),
-      bit = write ? region.readBit << 1 : region.readBit;
+    const known = this.linearOf(linear);
+    const entry =
+      (known === undefined ? undefined : region.windows.find(known, bytes, write)) ??
+      this.lookUp(linear, known, bytes, write);
+    return () => {
+      this.code.get(entry);
+      return this.push(linear).op('i32.add');
+    };
+  }
+  /** Puts the upper part of a TLB entry into a local, or bails. */
+  private lookUp(linear: Value, known: Linear | undefined, bytes: number, write: boolean): number {
+    const { code, region } = this;
+    const stays = known !== undefined && this.nest === 0;
+    const entry = stays ? region.takeEntry() : this.locals.take('i');
     this.push(linear).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and').memory('i32.load', region.tlb).tee(entry);
-    code.i32(bit).op('i32.and').op('i32.eqz');
-    if (bytes > 1) {
-      this.push(linear);
-      code
-        .i32(0xfff)
-        .op('i32.and')
-        .i32(4096 - bytes)
-        .op('i32.gt_u')
-        .op('i32.or');
+    code.i32(write ? region.readBit << 1 : region.readBit);
+    const bit = code.length - 1;
+    code.op('i32.and').op('i32.eqz');
+    let low = 0,
+      room = 0;
+    if (stays || bytes > 1) {
+      this.push(linear).i32(0xfff).op('i32.and');
+      if (stays) {
+        low = code.i32In2(0);
+        code.op('i32.add');
+      }
+      room = code.i32In2(4096 - bytes);
+      code.op('i32.gt_u').op('i32.or');
     }
     code.if();
     this.nest++;
-    this.push(linear)
-      .i32(bytes | (write ? REACH_WRITE : 0))
-      .call(region.reach)
-      .tee(host)
-      .op('i32.eqz')
-      .if();
+    this.push(linear);
+    const how = code.i32In3(lookHow(0, bytes, write, write));
+    code.call(region.look).tee(entry).op('i32.eqz').if();
     this.nest++;
     region.bail(this.nest);
-    this.nest--;
-    code.end().else();
-    code.get(entry).i32(-4096).op('i32.and');
-    this.push(linear).op('i32.add').set(host);
-    this.nest--;
-    code.end();
-    return host;
+    this.nest -= 2;
+    code.end().end();
+    code.get(entry).i32(-4096).op('i32.and').set(entry);
+    if (stays) region.windows.add(known, bytes, write, entry, { bit, low, room, how });
+    return entry;
   }
   override load(segment: SegmentRef, offset: Value, type: MemoryType): Value {
     this.alignmentChecked(segment, offset, type);
     const host = this.host(segment, offset, BYTES[type], false);
-    this.code.get(host).memory(LOAD[type]);
+    host().memory(LOAD[type]);
     return this.pop(TYPE[type]);
   }
   override store(segment: SegmentRef, offset: Value, type: MemoryType, value: Value): void {
     this.alignmentChecked(segment, offset, type);
     const host = this.host(segment, offset, BYTES[type], true);
-    this.code.get(host);
+    host();
     this.push(value).memory(STORE[type]);
     this.effects = true;
   }
@@ -402,11 +473,11 @@ export class RegionBuild extends HandlerBuild {
   ): { value: Value; store: (v: Value) => void } {
     this.alignmentChecked(segment, offset, type);
     const host = this.host(segment, offset, BYTES[type], true);
-    this.code.get(host).memory(LOAD[type]);
+    host().memory(LOAD[type]);
     return {
       value: this.pop(TYPE[type]),
       store: (v) => {
-        this.code.get(host);
+        host();
         this.push(v).memory(STORE[type]);
         this.effects = true;
       },

@@ -19,7 +19,15 @@ export interface CodeSource {
   landed(physical: number): readonly number[];
   /** Where a branch has landed less often, the region does not follow it. */
   readonly fewestLandings: number;
+  /** Whether compiled code begins at a guest-physical address, or has been asked for there. */
+  isEntry(physical: number): boolean;
 }
+/**
+ * How far a region goes. Most code that runs often does not run that often: a narrow region ends at calls, and where other compiled
+ * code begins, so that nothing is compiled twice. A wide one takes in what it calls, for the few places where control comes by again and
+ * again.
+ */
+export type Width = 'narrow' | 'wide';
 export interface CodePage {
   readonly bytes: Uint8Array;
   readonly physical: number;
@@ -58,11 +66,13 @@ export interface Region {
   readonly blocks: ReadonlyMap<Place, Block>;
   /** Pages by number, the entry's is 0. */
   readonly pages: ReadonlyMap<number, CodePage>;
+  /** A wide one would be larger. */
+  readonly mayWiden: boolean;
 }
 
 /** Bounds of a region: code that is larger is better served by several. */
-const MOST_INSTRUCTIONS = 400,
-  MOST_BLOCKS = 64,
+const MOST_INSTRUCTIONS: Readonly<Record<Width, number>> = { narrow: 100, wide: 400 };
+const MOST_BLOCKS = 64,
   MOST_PAGES = 8,
   MOST_RETURNS = 6,
   MOST_GUESSES = 12,
@@ -85,7 +95,7 @@ const isIndirectJump = ({ form }: Instruction): boolean => form.row.encoding ===
 const isCall = (insn: Instruction): boolean => insn.form.row.mnemonic === 'call';
 const isReturn = (insn: Instruction): boolean => insn.form.row.mnemonic === 'ret';
 /** Conditional ones go on behind themselves too. */
-const fallsThrough = (insn: Instruction): boolean => {
+export const fallsThrough = (insn: Instruction): boolean => {
   const { row } = insn.form;
   return (
     row.transfers !== true || (row.operands[0]?.kind === 'rel' && row.mnemonic !== 'jmp' && row.mnemonic !== 'call')
@@ -93,7 +103,7 @@ const fallsThrough = (insn: Instruction): boolean => {
 };
 
 /** Finds the region around `linear`; undefined when its first instruction cannot be decoded from one page. */
-export function findRegion(linear: number, decoder: Decoder, source: CodeSource): Region | undefined {
+export function findRegion(linear: number, decoder: Decoder, source: CodeSource, width: Width): Region | undefined {
   const origin = (linear & ~0xfff) >>> 0;
   const pages = new Map<number, CodePage>();
   const refused = new Set<number>();
@@ -107,12 +117,17 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource)
     else pages.set(n, found);
     return found;
   };
+  let mayWiden = false;
   const decoded = new Map<Place, Placed>();
   const decode = (at: Place): Placed | undefined => {
     const known = decoded.get(at);
     if (known !== undefined) return known;
     const page = pageAt(at);
-    if (page === undefined || decoded.size >= MOST_INSTRUCTIONS || !page.isDecoded(at & 0xfff)) return undefined;
+    if (page === undefined || !page.isDecoded(at & 0xfff)) return undefined;
+    if (decoded.size >= MOST_INSTRUCTIONS[width]) {
+      mayWiden = width === 'narrow';
+      return undefined;
+    }
     const instruction = decoder.decode(page.bytes, at & 0xfff, 4096, true);
     if (typeof instruction === 'string') return undefined;
     const placed = { at, instruction };
@@ -126,8 +141,15 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource)
   const returns: Place[] = [];
   const wanted: Place[] = [entry];
   const guesses = new Map<Place, readonly Place[]>();
+  /** Whether a narrow region ends before a place. */
+  const ends = (place: Place): boolean => {
+    const page = width === 'narrow' && place !== entry ? pageAt(place) : undefined;
+    if (page === undefined || !source.isEntry(page.physical + (place & 0xfff))) return false;
+    mayWiden = true;
+    return true;
+  };
   const visit = (place: Place, fewest: number): void => {
-    if (leaders.has(place) || leaders.size >= MOST_BLOCKS) return;
+    if (leaders.has(place) || leaders.size >= MOST_BLOCKS || ends(place)) return;
     const page = pageAt(place);
     if (page === undefined || source.landings(page.physical + (place & 0xfff)) < fewest) return;
     leaders.add(place);
@@ -169,6 +191,10 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource)
       const { instruction } = placed,
         to = target(placed);
       const behind = at + instruction.length;
+      if (width === 'narrow' && isCall(instruction)) {
+        mayWiden = true;
+        break;
+      }
       if (to !== undefined) visit(to, source.fewestLandings);
       if (isCall(instruction) && to !== undefined && leaders.has(to) && returns.length < MOST_RETURNS) {
         if (!returns.includes(behind)) returns.push(behind);
@@ -192,7 +218,7 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource)
         break;
       }
       at = behind;
-      if (leaders.has(at)) break;
+      if (leaders.has(at) || ends(at)) break;
     }
   }
 
@@ -201,7 +227,7 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource)
     const instructions: Placed[] = [];
     let at = leader;
     let transfers = false;
-    while (!transfers && (at === leader || !leaders.has(at)) && pageOf(at) === pageOf(leader)) {
+    while (!transfers && (at === leader || !(leaders.has(at) || ends(at))) && pageOf(at) === pageOf(leader)) {
       const placed = decoded.get(at);
       if (placed === undefined) break;
       instructions.push(placed);
@@ -225,5 +251,5 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource)
     ].filter((each, i, list) => blocks.has(each) && list.indexOf(each) === i);
     blocks.set(place, { ...block, successors: all, guesses: isReturn(last.instruction) ? known : guessed });
   }
-  return { entry, blocks, pages };
+  return { entry, blocks, pages, mayWiden };
 }

@@ -7,8 +7,9 @@ import type { Form } from '../isa/model.ts';
 import { Code, ModuleBuilder } from '../wasm/module.ts';
 import { PendingFlags } from './pending-flags.ts';
 import { CONDITIONAL_FLAGS, RegionBuild, UNSUPPORTED, type RegionFrame } from './region-build.ts';
-import { pageOf, type Block, type Place, type Placed, type Region } from './region.ts';
+import { fallsThrough, pageOf, type Block, type Place, type Placed, type Region } from './region.ts';
 import { DISPATCHER, structureOf, type Node, type Structure } from './structure.ts';
+import { Windows } from './windows.ts';
 
 /** Where the processor's state and its TLB lie, and the mode to compile for (COMPILED). */
 export interface Target {
@@ -18,7 +19,7 @@ export interface Target {
 }
 export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What must be given as `env.<name>`, besides memory, `env.reach` and `env.chain`. */
+  /** What must be given as `env.<name>`, besides memory, `env.look` and `env.chain`. */
   readonly imports: readonly ServiceImport[];
   /** Bytes of each region's code. */
   readonly sizes: readonly number[];
@@ -28,7 +29,7 @@ export interface Translation {
 const HANDLER = 'i:i',
   HANDLER_TYPE = 0;
 /** The functions that every module imports first. */
-const REACH = 0,
+const LOOK = 0,
   CHAIN = 1,
   FIXED_IMPORTS = 2;
 
@@ -38,7 +39,7 @@ export function translate(regions: readonly Region[], target: Target): Translati
   const functions = regions.map((region) => new RegionWriter(region, target, imports).write());
   const module = new ModuleBuilder();
   module.type(HANDLER);
-  module.importFunction('reach', 'ii:i');
+  module.importFunction('look', 'ii:i');
   module.importFunction('chain', 'ii:i');
   for (const each of imports.list) module.importFunction(importName(each), `${each.parameters}:i`);
   module.importTable('handlers');
@@ -49,11 +50,32 @@ export function translate(regions: readonly Region[], target: Target): Translati
 /** Forms whose flags depend on their operands, as they are found out. */
 const setsFlagsConditionally = new WeakSet<Form>();
 
-const changesFlags = ({ instruction }: Placed): boolean => /[wu01]=/.test(instruction.form.row.flags ?? '');
+/** Bits of `how` that tell what flags are pending. */
+const PENDING_BITS = 5;
+
+/** Places to which control comes from one block alone, with that one. */
+function onlyPredecessors({ entry, blocks }: Region, dispatched: readonly Place[]): ReadonlyMap<Place, Place> {
+  const only = new Map<Place, Place>();
+  const several = new Set<Place>([entry, ...dispatched]);
+  for (const { at, successors } of blocks.values()) {
+    for (const to of successors) {
+      if (only.has(to)) several.add(to);
+      else only.set(to, at);
+    }
+  }
+  for (const place of several) only.delete(place);
+  return only;
+}
 
 type Label =
   | { readonly kind: 'block' | 'loop'; readonly at: Place }
-  | { readonly kind: 'dispatcher' | 'exit' | 'stop' | 'left' | 'bailed' | 'behind' };
+  | { readonly kind: 'dispatcher' | 'exit' | 'stop' | 'left' | 'bailed' };
+
+/** What is known at the end of a block, for those that only it leads to. */
+interface Knowledge {
+  readonly flags: () => void;
+  readonly windows: () => void;
+}
 
 class RegionWriter implements RegionFrame {
   readonly cpuBase: number;
@@ -64,7 +86,8 @@ class RegionWriter implements RegionFrame {
   readonly flagAux: number;
   readonly pageEip: number;
   readonly flags: PendingFlags;
-  readonly reach = REACH;
+  readonly windows: Windows;
+  readonly look = LOOK;
   private readonly region: Region;
   private readonly mode: number;
   private readonly structure: Structure;
@@ -77,11 +100,17 @@ class RegionWriter implements RegionFrame {
   private readonly status: number;
   /** Which of its targets the dispatcher leads to next. */
   private readonly next: number;
-  /** Instructions of the block that were executed before a bail. */
-  private readonly count: number;
-  private flagsOfSegment: () => void = () => undefined;
-  /** A handler was called: the flags are no longer those of the segment. */
-  private called = false;
+  /** At a bail: instructions of the block that were executed, and which of `pendings` the flags are. */
+  private readonly how: number;
+  /** What flags may be pending where something bails, by their key: what makes the words of them comes once, at the end. */
+  private readonly pendings = new Map<string, { readonly index: number; readonly restore: () => void }>();
+  private pendingIndex = 0;
+  private readonly knownAt = new Map<Place, Knowledge>();
+  /** Places to which control comes from one block alone, with that one. */
+  private readonly onlyFrom: ReadonlyMap<Place, Place>;
+  /** Locals of windows: those that are free, and those in use since the node began. */
+  private readonly freeEntries: number[] = [];
+  private usedEntries: number[] = [];
   private readonly used = new Set<number>();
   private readonly written = new Set<number>();
   private readonly open: Label[] = [];
@@ -95,9 +124,11 @@ class RegionWriter implements RegionFrame {
     this.mode = target.mode;
     this.imports = imports;
     this.structure = structureOf(region.entry, (place) => region.blocks.get(place)!.successors);
+    this.onlyFrom = onlyPredecessors(region, this.structure.dispatched);
     this.cpuBase = target.cpuBase;
     this.tlb = target.tlb;
     this.readBit = (target.mode & COMPILED.user) !== 0 ? TLB.userRead : TLB.supervisorRead;
+    this.windows = new Windows(this.code, this.readBit);
     const take = (): number => this.locals.fixed('i');
     const cpu = take();
     this.gpr = Array.from({ length: 8 }, take);
@@ -107,7 +138,7 @@ class RegionWriter implements RegionFrame {
     this.eip = take();
     this.status = take();
     this.next = take();
-    this.count = take();
+    this.how = take();
     this.flags = new PendingFlags([take(), take(), take(), take()]);
     this.frame = {
       cpu,
@@ -125,8 +156,11 @@ class RegionWriter implements RegionFrame {
 
   write(): { locals: Locals['types']; code: Code } {
     const { code, frame, locals } = this;
-    this.open.push({ kind: 'left' }, { kind: 'stop' }, { kind: 'exit' });
+    this.open.push({ kind: 'left' }, { kind: 'stop' }, { kind: 'exit' }, { kind: 'bailed' });
     this.node(this.structure.root);
+    code.unreachable().end();
+    this.open.pop();
+    this.bails();
     // What is used is known now: the prologue goes before.
     const whole = new Code().i32(this.cpuBase).set(frame.cpu);
     const load = (offset: number, to: number): Code => whole.get(frame.cpu).memory('i32.load', offset).set(to);
@@ -134,7 +168,7 @@ class RegionWriter implements RegionFrame {
     load(OFFSET.flagResult, this.flagResult);
     load(OFFSET.flagAux, this.flagAux);
     load(OFFSET.pageEip, this.pageEip);
-    whole.block().block().block().append(code).unreachable().end();
+    whole.block().block().block().block().append(code).end();
     const writeBack = (): void => {
       const store = (offset: number, from: number): Code => whole.get(frame.cpu).get(from).memory('i32.store', offset);
       for (const n of this.written) store(OFFSET.gpr + n * 8, this.gpr[n]!);
@@ -171,11 +205,14 @@ class RegionWriter implements RegionFrame {
       );
       code.get(this.next).brTable(depths, depths[0]!);
     } else this.body(this.region.blocks.get(node.at)!);
+    const { usedEntries } = this;
+    this.usedEntries = [];
     for (const child of node.children) {
       code.end();
       open.pop();
       this.node(child);
     }
+    this.freeEntries.push(...usedEntries);
     if (isLoop) {
       code.end();
       open.pop();
@@ -187,53 +224,63 @@ class RegionWriter implements RegionFrame {
   }
   private body(block: Block): void {
     this.block = block;
-    this.flags.forget();
+    const known = this.knownAt.get(this.onlyFrom.get(block.at) ?? Infinity);
+    if (known === undefined) {
+      this.flags.forget();
+      this.windows.forget();
+    } else {
+      known.flags();
+      known.windows();
+    }
     this.before = 0;
-    this.openSegment();
     for (const placed of block.instructions) {
       this.current = placed;
-      if (!this.instruction(placed)) return this.closeSegment();
+      this.notePending();
+      if (!this.instruction(placed)) return;
       this.before++;
-      if ((changesFlags(placed) || this.called) && placed !== block.instructions.at(-1)) {
-        this.called = false;
-        this.closeSegment();
-        this.openSegment();
-      }
     }
-    // Falls into the next block; `before` counts the last instruction.
+    // `before` counts the last instruction.
     this.before--;
+    this.knownAt.set(block.at, { flags: this.flags.mark(), windows: this.windows.mark() });
+    if (block.transfers && !fallsThrough(block.instructions.at(-1)!.instruction)) return;
     const build = this.build(this.current, false);
-    this.flags.settle(build);
     this.leave(build, 0, block.next, build.eipOf(block.next));
     this.locals.reset();
-    this.closeSegment();
   }
-  /**
-   * Instructions that see the same flags share the code of their bails: `eip` and `count` say which one it was, seen from the page and
-   * from the block.
-   */
-  private openSegment(): void {
-    this.code.block().block();
-    this.open.push({ kind: 'behind' }, { kind: 'bailed' });
-    this.flagsOfSegment = this.flags.mark();
+  /** Which flags are pending now, for bails of the instruction that begins. */
+  private notePending(): void {
+    const { flags, pendings } = this;
+    let known = pendings.get(flags.key);
+    if (known === undefined) {
+      known = { index: pendings.size, restore: flags.mark() };
+      pendings.set(flags.key, known);
+    }
+    this.pendingIndex = known.index;
   }
-  private closeSegment(): void {
-    const { code, flags } = this;
-    code.br(1).end();
-    this.open.pop();
-    const now = flags.mark();
-    this.flagsOfSegment();
-    flags.emitWords(this.build(this.current, false));
-    this.locals.reset();
-    now();
-    code.get(this.left).get(this.count).op('i32.sub').set(this.left);
+  /** Where all bails come together: `eip` and `how` say which one it was, seen from the page and from the block. */
+  private bails(): void {
+    const { code, flags, pendings, how } = this;
+    code.get(this.left).get(how).i32(PENDING_BITS).op('i32.shr_u').op('i32.sub').set(this.left);
     code.get(this.pageEip).get(this.eip).op('i32.add').set(this.eip);
+    code.i32(REGION.bail).set(this.status);
+    const all = [...pendings.values()],
+      depths = all.map((_, i) => i);
+    code.block();
+    for (let i = 0; i < all.length; i++) code.block();
     code
-      .i32(REGION.bail)
-      .set(this.status)
-      .br(this.depthOf((label) => label.kind === 'stop'));
+      .get(how)
+      .i32((1 << PENDING_BITS) - 1)
+      .op('i32.and')
+      .brTable(depths, depths[0]!);
+    all.forEach(({ restore }, i) => {
+      code.end();
+      restore();
+      flags.emitWords(this.build(this.current, false));
+      this.locals.reset();
+      if (i < all.length - 1) code.br(all.length - 1 - i);
+    });
     code.end();
-    this.open.pop();
+    code.br(this.depthOf((label) => label.kind === 'stop'));
   }
   private build(placed: Placed, flagsInPlace: boolean): RegionBuild {
     const { form } = placed.instruction;
@@ -242,15 +289,15 @@ class RegionWriter implements RegionFrame {
   /** False when the block ends before it. */
   private instruction(placed: Placed): boolean {
     const { code, locals } = this,
-      { form } = placed.instruction,
-      { row } = form;
+      { form } = placed.instruction;
     const length = code.length,
-      takeBack = this.flags.mark();
+      takeBack = this.flags.mark(),
+      unlearn = this.windows.mark();
     let inPlace = setsFlagsConditionally.has(form);
     for (;;) {
       const build = this.build(placed, inPlace);
       try {
-        if (inPlace || row.transfers === true) this.flags.settle(build);
+        if (inPlace) this.flags.settle(build);
         if (inPlace) this.flags.forget();
         meaning(build, form);
         locals.reset();
@@ -259,12 +306,10 @@ class RegionWriter implements RegionFrame {
         if (error !== UNSUPPORTED && error !== CONDITIONAL_FLAGS) throw error;
         code.truncate(length);
         takeBack();
+        unlearn();
         locals.reset();
         if (error === UNSUPPORTED) {
-          if (this.callHandler(placed)) {
-            this.called = true;
-            return true;
-          }
+          if (this.callHandler(placed)) return true;
           this.bail(0);
           return false;
         }
@@ -320,6 +365,7 @@ class RegionWriter implements RegionFrame {
     code.br(1 + this.depthOf((label) => label.kind === 'left')).end();
     for (const [offset, local] of words) code.get(frame.cpu).memory('i32.load', offset).set(local);
     this.flags.forget();
+    this.windows.forget();
     return true;
   }
 
@@ -329,11 +375,17 @@ class RegionWriter implements RegionFrame {
     this.used.add(index);
     if (written) this.written.add(index);
   }
+  takeEntry(): number {
+    const local = this.freeEntries.pop() ?? this.locals.fixed('i');
+    this.usedEntries.push(local);
+    return local;
+  }
   private spend(instructions: number): void {
     if (instructions > 0) this.code.get(this.left).i32(instructions).op('i32.sub').set(this.left);
   }
   bail(nest: number): void {
-    this.code.i32(this.current.at).set(this.eip).i32(this.before).set(this.count);
+    this.code.i32(this.current.at).set(this.eip);
+    this.code.i32((this.before << PENDING_BITS) | this.pendingIndex).set(this.how);
     this.code.br(nest + this.depthOf((label) => label.kind === 'bailed'));
   }
   stop(build: RegionBuild, nest: number, eip: Value): void {
@@ -347,8 +399,11 @@ class RegionWriter implements RegionFrame {
     const { code } = this;
     this.spend(this.before + 1);
     build.keep(eip, this.eip);
-    if (to !== undefined) this.edge(nest, to);
-    else {
+    if (to !== undefined && this.onlyFrom.get(to) === this.block.at) this.edge(nest, to);
+    this.flags.emitWords(build);
+    if (to !== undefined) {
+      if (this.onlyFrom.get(to) !== this.block.at) this.edge(nest, to);
+    } else {
       for (const place of this.block.guesses) {
         code.get(this.eip).get(this.pageEip).i32(place).op('i32.add').op('i32.eq').if();
         this.edge(nest + 1, place);

@@ -4,7 +4,7 @@ import type { ServiceImport } from '../core/interpreter/generate.ts';
 import type { Decoder } from '../isa/decode.ts';
 import { COMPILED, TLB } from '../core/layout.ts';
 import { PSEUDO, RECORD } from '../core/interpreter/record.ts';
-import { findRegion, type CodePage, type Region } from './region.ts';
+import { findRegion, type CodePage, type Region, type Width } from './region.ts';
 import { translate } from './translate.ts';
 
 /** Landings of a place that is worth a comparison. */
@@ -18,6 +18,7 @@ export interface TranslationRequest {
   readonly linear: number;
   readonly physical: number;
   readonly host: number;
+  readonly width: Width;
 }
 /** A region that is ready: the guest-physical pages it is made from, and what was known of them (`CodeCache.directory`). */
 export interface ReadyRegion {
@@ -25,6 +26,8 @@ export interface ReadyRegion {
   readonly pages: readonly { readonly page: number; readonly generation: number }[];
   /** Bytes of its function. */
   readonly bytes: number;
+  /** Whether it would be larger if it were asked for as a wide one. */
+  readonly mayWiden: boolean;
 }
 /** A module with the regions of some requests: function '0' is the first one's. */
 export interface Translated {
@@ -42,6 +45,8 @@ export interface TranslationPlace {
   readonly tlb: number;
   /** See `CodeSource`. */
   readonly fewestLandings: number;
+  /** How often control has to land somewhere until compiled code is asked for. */
+  readonly hotLandings: number;
   /** The first handler number of those that can be called. */
   readonly firstHandler: number;
   /** Guest-physical pages of TLB entries. */
@@ -76,48 +81,54 @@ function regionOf(request: TranslationRequest, place: TranslationPlace, decoder:
     const isRegion = data.getUint16(record + RECORD.handler, true) === PSEUDO.region;
     return isRegion ? Infinity : data.getUint16(record + RECORD.landings, true);
   };
-  return findRegion(request.linear, decoder, {
-    page: (linear) => {
-      const page = linear >>> 12;
-      const entry = u32[(place.tlb >> 2) + page]!;
-      const isEntry = page === entryPage;
-      if (!isEntry && ((entry & right) === 0 || (entry & TLB.noExecute) !== 0)) return undefined;
-      const physical = isEntry ? (request.physical & ~0xfff) >>> 0 : frames[page]! * 4096,
-        host = isEntry ? (request.host & ~0xfff) >>> 0 : ((entry & ~0xfff) + page * 4096) >>> 0;
-      if (directory.maps[physical >>> 12] === 0 || host + 4096 > u8.length) return undefined;
-      // In this order: whatever of the bytes is written after the map was taken makes another generation of what was decoded by then.
-      const generation = Atomics.load(directory.generations, physical >>> 12),
-        first = directory.maps[physical >>> 12]! >> 2,
-        records = u32.slice(first, first + 4096);
-      const bytes = u8.slice(host, host + 4096);
-      const handlerAt = (offset: number): ReturnType<CodePage['handlerAt']> => {
-        const record = records[offset]!;
-        const handler = record === 0 ? 0 : data.getUint16(record + RECORD.handler, true) - place.firstHandler;
-        return handler < 0 || record === 0 ? undefined : { record, handler };
-      };
-      return { physical, host, bytes, generation, isDecoded: (offset) => records[offset] !== 0, handlerAt };
+  return findRegion(
+    request.linear,
+    decoder,
+    {
+      page: (linear) => {
+        const page = linear >>> 12;
+        const entry = u32[(place.tlb >> 2) + page]!;
+        const isEntry = page === entryPage;
+        if (!isEntry && ((entry & right) === 0 || (entry & TLB.noExecute) !== 0)) return undefined;
+        const physical = isEntry ? (request.physical & ~0xfff) >>> 0 : frames[page]! * 4096,
+          host = isEntry ? (request.host & ~0xfff) >>> 0 : ((entry & ~0xfff) + page * 4096) >>> 0;
+        if (directory.maps[physical >>> 12] === 0 || host + 4096 > u8.length) return undefined;
+        // In this order: whatever of the bytes is written after the map was taken makes another generation of what was decoded by then.
+        const generation = Atomics.load(directory.generations, physical >>> 12),
+          first = directory.maps[physical >>> 12]! >> 2,
+          records = u32.slice(first, first + 4096);
+        const bytes = u8.slice(host, host + 4096);
+        const handlerAt = (offset: number): ReturnType<CodePage['handlerAt']> => {
+          const record = records[offset]!;
+          const handler = record === 0 ? 0 : data.getUint16(record + RECORD.handler, true) - place.firstHandler;
+          return handler < 0 || record === 0 ? undefined : { record, handler };
+        };
+        return { physical, host, bytes, generation, isDecoded: (offset) => records[offset] !== 0, handlerAt };
+      },
+      fewestLandings: place.fewestLandings,
+      word: (linear) => {
+        const entry = u32[(place.tlb >> 2) + (linear >>> 12)]!,
+          host = ((entry & ~0xfff) + linear) >>> 0;
+        return (entry & right) === 0 || (linear & 0xfff) > 4092 || host + 4 > u8.length
+          ? undefined
+          : data.getUint32(host, true);
+      },
+      landed: (physical) => {
+        const map = directory.maps[physical >>> 12]!,
+          found: { offset: number; landings: number }[] = [];
+        if (map === 0) return [];
+        for (let offset = 0; offset < 4096; offset++) {
+          if (u32[(map >> 2) + offset] === 0) continue;
+          const landings = landingsOf(physical - (physical & 0xfff) + offset);
+          if (landings >= MANY_LANDINGS) found.push({ offset, landings });
+        }
+        return found.sort((a, b) => b.landings - a.landings).map(({ offset }) => offset);
+      },
+      landings: landingsOf,
+      isEntry: (physical) => landingsOf(physical) >= place.hotLandings,
     },
-    fewestLandings: place.fewestLandings,
-    word: (linear) => {
-      const entry = u32[(place.tlb >> 2) + (linear >>> 12)]!,
-        host = ((entry & ~0xfff) + linear) >>> 0;
-      return (entry & right) === 0 || (linear & 0xfff) > 4092 || host + 4 > u8.length
-        ? undefined
-        : data.getUint32(host, true);
-    },
-    landed: (physical) => {
-      const map = directory.maps[physical >>> 12]!,
-        found: { offset: number; landings: number }[] = [];
-      if (map === 0) return [];
-      for (let offset = 0; offset < 4096; offset++) {
-        if (u32[(map >> 2) + offset] === 0) continue;
-        const landings = landingsOf(physical - (physical & 0xfff) + offset);
-        if (landings >= MANY_LANDINGS) found.push({ offset, landings });
-      }
-      return found.sort((a, b) => b.landings - a.landings).map(({ offset }) => offset);
-    },
-    landings: landingsOf,
-  });
+    request.width,
+  );
 }
 /** Translates and compiles requests of one mode. Those whose code is no code any more come back with no pages. */
 export function translateRequests(
@@ -139,6 +150,7 @@ export function translateRequests(
     regions: ready.map(({ id, region }, i) => ({
       id,
       bytes: sizes[i] ?? 0,
+      mayWiden: region?.mayWiden ?? false,
       pages: [...(region?.pages.values() ?? [])].map(({ physical, generation }) => ({
         page: physical >>> 12,
         generation,

@@ -57,6 +57,10 @@ class Bytes {
   private data = new Uint8Array(256);
   private used = 0;
 
+  /** Bytes that are written already. */
+  patch(at: number, ...bytes: number[]): void {
+    this.data.set(bytes, at);
+  }
   get length(): number {
     return this.used;
   }
@@ -141,6 +145,33 @@ export class Code {
     this.out.signed32(n);
     return this;
   }
+  /** A constant that `patchIn2` may replace: -8192 to 8191. Returns where it lies. */
+  i32In2(n: number): number {
+    this.out.byte(0x41);
+    this.out.byte(0);
+    this.out.byte(0);
+    this.patchIn2(this.length - 2, n);
+    return this.length - 2;
+  }
+  patchIn2(at: number, n: number): void {
+    this.out.patch(at, (n & 0x7f) | 0x80, (n >> 7) & 0x7f);
+  }
+  /** A constant that `patchIn3` may replace: -2^20 to 2^20 - 1. Returns where it lies. */
+  i32In3(n: number): number {
+    this.out.byte(0x41);
+    this.out.byte(0);
+    this.out.byte(0);
+    this.out.byte(0);
+    this.patchIn3(this.length - 3, n);
+    return this.length - 3;
+  }
+  patchIn3(at: number, n: number): void {
+    this.out.patch(at, (n & 0x7f) | 0x80, ((n >> 7) & 0x7f) | 0x80, (n >> 14) & 0x7f);
+  }
+  /** Replaces the last byte of an instruction: a constant from 0 to 63, or one like it. */
+  patchByte(at: number, value: number): void {
+    this.out.patch(at, value);
+  }
   i64(n: bigint): this {
     return this.raw(0x42, ...signedLeb(n));
   }
@@ -172,13 +203,13 @@ export class Code {
     return this;
   }
   block(): this {
-    return this.raw(0x02, VOID_BLOCK);
+    return this.with(0x02, VOID_BLOCK);
   }
   loop(): this {
-    return this.raw(0x03, VOID_BLOCK);
+    return this.with(0x03, VOID_BLOCK);
   }
   if(): this {
-    return this.raw(0x04, VOID_BLOCK);
+    return this.with(0x04, VOID_BLOCK);
   }
   else(): this {
     return this.plain(0x05);

@@ -17,13 +17,17 @@ export interface Indices {
 /**
  * (target, left) -> REGION: where compiled code leaves for an EIP, in a mode of `COMPILED`. Goes on in compiled code if there is some.
  */
-export function chainFunction({ cpuGlobal, handlerType, regions }: Indices): { locals: Locals['types']; code: Code } {
+export function chainFunction({ cpuGlobal, hotLandings, handlerType, regions }: Indices): {
+  locals: Locals['types'];
+  code: Code;
+} {
   const target = 0,
     left = 1;
   const locals = new Locals(2);
   const cpu = locals.fixed('i'),
     map = locals.fixed('i'),
-    record = locals.fixed('i');
+    record = locals.fixed('i'),
+    landings = locals.fixed('i');
   const code = new Code();
   code.globalGet(cpuGlobal).set(cpu).block();
   code.get(left).i32(0).op('i32.le_s').brIf(0);
@@ -37,6 +41,10 @@ export function chainFunction({ cpuGlobal, handlerType, regions }: Indices): { l
   code.get(record).memory('i32.load16_u', RECORD.handler).i32(PSEUDO.region).op('i32.ne').brIf(0);
   code.get(record).memory('i32.load', RECORD.displacement).get(cpu).memory('i32.load', OFFSET.compiledMode);
   code.op('i32.ne').brIf(0);
+  // As the dispatch loop counts; who notices that it is often enough is the dispatch loop too.
+  code.get(record).memory('i32.load16_u', RECORD.landings).i32(1).op('i32.add').tee(landings);
+  code.globalGet(hotLandings).op('i32.eq').brIf(0);
+  code.get(record).get(landings).memory('i32.store16', RECORD.landings);
   code.get(cpu).get(target).i32(-4096).op('i32.and').memory('i32.store', OFFSET.pageEip);
   code.get(cpu).get(map).memory('i32.store', OFFSET.pageMap);
   code.get(left).get(record).memory('i32.load', RECORD.immediate).returnCallIndirect(handlerType, regions);
