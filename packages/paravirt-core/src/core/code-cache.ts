@@ -271,17 +271,20 @@ export class CodeCache implements CodeWatcher {
       this.forget();
       code = undefined;
     }
-    if (code === undefined) {
-      code = { maps: [0, 0], decoded: new Uint8Array(512), hits: 0 };
-      this.pages.set(page, code);
-      this.marked[page] = 1;
-      this.mmu.protectCode(page * 4096);
-    }
+    code ??= this.begin(page);
     const map = (code.maps[which] = this.freeMaps.pop() ?? this.plan.maps + this.mapsUsed++ * PAGE_MAP_BYTES);
     if (big) this.directory.maps[page] = map;
     return map;
   }
 
+  /** Watches a page for writes from now on. */
+  private begin(page: number): CodePage {
+    const code: CodePage = { maps: [0, 0], decoded: new Uint8Array(512), hits: 0 };
+    this.pages.set(page, code);
+    this.marked[page] = 1;
+    this.mmu.protectCode(page * 4096);
+    return code;
+  }
   /** Decodes from a guest-physical address to the next transfer, known instruction or page end. */
   private decodeRun(physical: number, map: number, big: boolean): number {
     const { cpu, plan, writer } = this;
@@ -373,8 +376,32 @@ export class CodeCache implements CodeWatcher {
       first = this.cpu.base + SCRATCH_RECORDS;
     // Where CS ends within the next page the limit has to be looked at.
     const roomy = this.cpu.get('codeLimit') - eip >= MAX_LENGTH;
-    if (roomy && this.crossings.load(linear, this.isBig, first)) return first;
-    return this.scratch(eip, linear, PSEUDO.lookup, roomy);
+    const record =
+      roomy && this.crossings.load(linear, this.isBig, first) ? first : this.scratch(eip, linear, PSEUDO.lookup, roomy);
+    this.noteCrossing(linear, record);
+    return record;
+  }
+  /**
+   * Leaves in the record of PSEUDO.cross where its second part lies, for who compiles it: `immediate` is the guest-physical page,
+   * `immediate2` that page's generation and 1. Its bytes there count as decoded, until the page is dropped.
+   */
+  private noteCrossing(linear: number, scratch: number): void {
+    const { cpu, i32 } = this,
+      { data } = cpu,
+      map = cpu.get('pageMap');
+    const led = map === this.plan.emptyMap ? 0 : i32[(map >> 2) + (linear & 0xfff)]!,
+      record = led === 0 ? 0 : this.instructionRecord(led);
+    if (record === 0 || data.getUint16(record + RECORD.handler, true) !== PSEUDO.cross) return;
+    const physical = this.mmu.translateFetch((linear | 0xfff) + 1, cpu.get('cpl') === 3),
+      page = physical >>> 12,
+      mark = (this.directory.generations[page]! + 1) | 0;
+    if (i32[(record + RECORD.immediate2) >> 2] === mark && i32[(record + RECORD.immediate) >> 2] === page) return;
+    if (physical < 0 || physical >= 2 ** 32 || cpu.physical.hostPage(physical) === 0) return;
+    const code = this.pages.get(page) ?? this.begin(page),
+      bytes = data.getUint8(scratch + RECORD.length) - (4096 - (linear & 0xfff));
+    for (let i = 0; i < bytes; i++) code.decoded[i >> 3]! |= 1 << (i & 7);
+    i32[(record + RECORD.immediate) >> 2] = page;
+    Atomics.store(i32, (record + RECORD.immediate2) >> 2, mark);
   }
   /**
    * A scratch record that runs one instruction and leaves. Sets pageEip and pageMap. 0 or GUEST_FAULT as `resolve`. With `resumed`,

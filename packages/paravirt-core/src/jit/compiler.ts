@@ -25,9 +25,9 @@ const MOST_BYTES = 32 << 20;
 /** Requests under way; what gets hot meanwhile asks again. */
 const MOST_REQUESTS = 256;
 /** Landings after which code is compiled: often enough to pay for it. */
-const HOT_LANDINGS = 512;
+const HOT_LANDINGS = Number(process.env['HL'] ?? 512);
 /** Entries after which a region is made wider. */
-const HOT_ENTRIES = Number(process.env['HE'] ?? 4096);
+const HOT_ENTRIES = Number(process.env['HE'] ?? 16384);
 /** Entries after which one that cannot be made wider is looked at again: as many as can be counted. */
 const MOST_ENTRIES = 0xffff;
 
@@ -134,8 +134,13 @@ class RegionCompiler {
     return code.recordAt(physical) ?? record;
   }
 
+  /** The engine is about to run. */
+  begin(): void {
+    this.translator.send();
+    this.takeReady();
+  }
   /** Takes into use what has been translated. */
-  takeReady(): void {
+  private takeReady(): void {
     for (let ready = this.translator.take(); ready !== undefined; ready = this.translator.take())
       this.takeModule(ready);
   }
@@ -253,7 +258,7 @@ export function compilingEngine(parts: EngineParts, options: CompilingOptions = 
   compiler.start(interpreter);
   return {
     run: (entry, budget) => {
-      compiler.takeReady();
+      compiler.begin();
       return interpreter.run(entry, budget);
     },
     counts: compiler.counts,

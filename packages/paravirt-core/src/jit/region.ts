@@ -2,7 +2,7 @@
  * A region: decoded 32-bit code around a place where control lands often, as a graph of blocks. It grows along direct branches, calls
  * and their returns, over pages too, as far as code has been decoded, which is to say has been executed or lies beside what has been.
  */
-import type { Decoder, Instruction } from '../isa/decode.ts';
+import { MAX_LENGTH, type Decoder, type Instruction, type NoInstruction } from '../isa/decode.ts';
 
 /** What a region is made from. */
 export interface CodeSource {
@@ -39,6 +39,8 @@ export interface CodePage {
   readonly generation: number;
   /** The interpreter's handler and record of the instruction at an offset, if it is a handler that can be called. */
   handlerAt(offset: number): { readonly record: number; readonly handler: number } | undefined;
+  /** The page of the instruction at an offset which reaches into the next page, if its bytes there count as decoded too. */
+  crossingAt(offset: number): { readonly physical: number; readonly generation: number } | undefined;
 }
 
 /** Places are offsets from the first byte of the entry's page; pages before it have negative ones. */
@@ -128,13 +130,25 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource,
       mayWiden = width === 'narrow';
       return undefined;
     }
-    const instruction = decoder.decode(page.bytes, at & 0xfff, 4096, true);
+    const found = decoder.decode(page.bytes, at & 0xfff, 4096, true);
+    const instruction = found === 'need-more' ? decodeAcross(at, page) : found;
     if (typeof instruction === 'string') return undefined;
     const placed = { at, instruction };
     decoded.set(at, placed);
     return placed;
   };
 
+  function decodeAcross(at: Place, page: CodePage): Instruction | NoInstruction {
+    const second = pageAt((at | 0xfff) + 1),
+      crossing = page.crossingAt(at & 0xfff);
+    const isSame = second !== undefined && second.physical === crossing?.physical;
+    if (!isSame || second.generation !== crossing.generation) return 'need-more';
+    const rest = 4096 - (at & 0xfff),
+      bytes = new Uint8Array(rest + MAX_LENGTH);
+    bytes.set(page.bytes.subarray(at & 0xfff));
+    bytes.set(second.bytes.subarray(0, MAX_LENGTH), rest);
+    return decoder.decode(bytes, 0, bytes.length, true);
+  }
   // First the places where blocks begin, breadth first, so that what lies close to the entry is in.
   const entry = linear & 0xfff;
   const leaders = new Set<Place>([entry]);

@@ -290,6 +290,19 @@ class RegionWriter implements RegionFrame {
   private instruction(placed: Placed): boolean {
     const { code, locals } = this,
       { form } = placed.instruction;
+    if (pageOf(placed.at + placed.instruction.length - 1) !== pageOf(placed.at)) {
+      // The next page must still be the one that it was decoded from.
+      code
+        .get(this.pageEip)
+        .i32((placed.at | 0xfff) + 1)
+        .op('i32.add')
+        .set(this.eip);
+      this.isPage(pageOf(placed.at) + 1)
+        .op('i32.eqz')
+        .if();
+      this.bail(1);
+      code.end();
+    }
     const length = code.length,
       takeBack = this.flags.mark(),
       unlearn = this.windows.mark();
@@ -412,29 +425,28 @@ class RegionWriter implements RegionFrame {
     }
     code.br(nest + this.depthOf((label) => label.kind === 'exit'));
   }
+  /** Pushes whether `eip` lies in this page of the region, as it was compiled, and may be executed there. */
+  private isPage(n: number): Code {
+    const { code, readBit } = this;
+    code.get(this.eip).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and').memory('i32.load', this.tlb);
+    code.get(this.eip).i32(-4096).op('i32.and').op('i32.add');
+    code.i32(-4096 | readBit | TLB.noExecute).op('i32.and');
+    return code.i32(this.region.pages.get(n)!.host | readBit).op('i32.eq');
+  }
   /** Branches to a block of the region if there is one and the way there is open; else does nothing. `eip` is set. */
   private edge(nest: number, to: Place): void {
-    const { code, structure, region, block } = this;
+    const { code, structure, block } = this;
     const isStructured = block.successors.includes(to) && structure.isStructured(block.at, to),
       turn = structure.dispatched.indexOf(to);
     if (!block.successors.includes(to) || (!isStructured && turn < 0)) return;
     const isBack = !isStructured || structure.isBack(block.at, to);
-    const page = region.pages.get(pageOf(to))!;
     const isElsewhere = pageOf(to) !== pageOf(this.current.at);
     const kind = isStructured ? (isBack ? 'loop' : 'block') : 'dispatcher';
     let depth = nest + this.depthOf((label) => label.kind === kind && (!('at' in label) || label.at === to));
     if (!isStructured) code.i32(turn).set(this.next);
     if (isElsewhere) {
       // The page there must still be the one that was compiled.
-      const { readBit } = this;
-      code.get(this.eip).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and').memory('i32.load', this.tlb);
-      code.get(this.eip).i32(-4096).op('i32.and').op('i32.add');
-      code
-        .i32(-4096 | readBit | TLB.noExecute)
-        .op('i32.and')
-        .i32(page.host | readBit)
-        .op('i32.eq')
-        .if();
+      this.isPage(pageOf(to)).if();
       depth++;
     }
     if (isBack) {

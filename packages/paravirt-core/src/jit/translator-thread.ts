@@ -17,9 +17,9 @@ const queue: TranslationRequest[] = [];
 function work(): void {
   for (;;) {
     for (;;) {
-      const received = receiveMessageOnPort(port) as { message: TranslationRequest } | undefined;
+      const received = receiveMessageOnPort(port) as { message: TranslationRequest[] } | undefined;
       if (received === undefined) break;
-      queue.push(received.message);
+      queue.push(...received.message);
     }
     const first = queue[0];
     if (first === undefined) return;
@@ -30,7 +30,7 @@ function work(): void {
     Atomics.add(count, 0, 1);
   }
 }
-port.on('message', (request: TranslationRequest) => {
-  queue.push(request);
+port.on('message', (requests: TranslationRequest[]) => {
+  queue.push(...requests);
   work();
 });

@@ -55,7 +55,9 @@ export interface TranslationPlace {
 }
 
 export interface Translator {
+  /** Asks for a region, at the latest when `send` is called. */
   request(request: TranslationRequest, place: TranslationPlace): void;
+  send(): void;
   /** What has become ready, one module at a time. */
   take(): Translated | undefined;
   /** Ends what it has started. */
@@ -103,7 +105,22 @@ function regionOf(request: TranslationRequest, place: TranslationPlace, decoder:
           const handler = record === 0 ? 0 : data.getUint16(record + RECORD.handler, true) - place.firstHandler;
           return handler < 0 || record === 0 ? undefined : { record, handler };
         };
-        return { physical, host, bytes, generation, isDecoded: (offset) => records[offset] !== 0, handlerAt };
+        const crossingAt = (offset: number): ReturnType<CodePage['crossingAt']> => {
+          const record = records[offset]!,
+            mark = record === 0 ? 0 : Atomics.load(u32, (record + RECORD.immediate2) >> 2);
+          const isCrossing = mark !== 0 && data.getUint16(record + RECORD.handler, true) === PSEUDO.cross;
+          if (!isCrossing) return undefined;
+          return { physical: data.getUint32(record + RECORD.immediate, true) * 4096, generation: (mark - 1) >>> 0 };
+        };
+        return {
+          physical,
+          host,
+          bytes,
+          generation,
+          isDecoded: (offset) => records[offset] !== 0,
+          handlerAt,
+          crossingAt,
+        };
       },
       fewestLandings: place.fewestLandings,
       word: (linear) => {
@@ -174,6 +191,9 @@ export class DirectTranslator implements Translator {
   request(request: TranslationRequest, place: TranslationPlace): void {
     this.done.push(translateRequests([request], place, this.decoder));
   }
+  send(): void {
+    // Nothing waits.
+  }
   take(): Translated | undefined {
     return this.done.shift();
   }
@@ -194,11 +214,19 @@ export interface TranslatorStart {
 export class ThreadTranslator implements Translator {
   private readonly posted = new Int32Array(new SharedArrayBuffer(4));
   private seen = 0;
+  /** Asked for and not sent yet. */
+  private asked: TranslationRequest[] = [];
   private thread: { readonly worker: Worker; readonly port: MessagePort } | undefined;
 
   request(request: TranslationRequest, place: TranslationPlace): void {
     this.thread ??= this.start(place);
-    this.thread.port.postMessage(request);
+    this.asked.push(request);
+  }
+  send(): void {
+    // Together: a message costs as much as thousands of instructions.
+    if (this.asked.length === 0) return;
+    this.thread!.port.postMessage(this.asked);
+    this.asked = [];
   }
   take(): Translated | undefined {
     if (Atomics.load(this.posted, 0) === this.seen) return undefined;
