@@ -190,6 +190,7 @@ class RegionCompiler {
       memory: cpu.memory,
       look: (linear: number, how: number) => mmu.look(linear, how),
       chain: this.interpreter.chain,
+      handled: this.interpreter.handled,
       handlers: this.interpreter.handlers,
     };
     for (const each of imports) env[importName(each)] = this.imported(each);

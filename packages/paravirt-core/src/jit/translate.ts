@@ -1,6 +1,7 @@
 /** Regions to WebAssembly functions (left) -> REGION, several in one module. */
 import { ImportList, importName, meaning, type ServiceImport } from '../core/interpreter/generate.ts';
-import { REGION, STATUS } from '../core/interpreter/record.ts';
+import { HANDLED_SIGNATURE } from '../core/interpreter/leaving.ts';
+import { REGION } from '../core/interpreter/record.ts';
 import { Locals, type Frame, type Value } from '../core/interpreter/value.ts';
 import { COMPILED, OFFSET, TLB } from '../core/layout.ts';
 import type { Form } from '../isa/model.ts';
@@ -19,7 +20,7 @@ export interface Target {
 }
 export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What must be given as `env.<name>`, besides memory, `env.look` and `env.chain`. */
+  /** What must be given as `env.<name>`, besides memory, `env.look`, `env.chain` and `env.handled`. */
   readonly imports: readonly ServiceImport[];
   /** Bytes of each region's code. */
   readonly sizes: readonly number[];
@@ -31,7 +32,8 @@ const HANDLER = 'i:i',
 /** The functions that every module imports first. */
 const LOOK = 0,
   CHAIN = 1,
-  FIXED_IMPORTS = 2;
+  HANDLED = 2,
+  FIXED_IMPORTS = 3;
 
 /** A module with one function for each region, exported as '0', '1' and so on. */
 export function translate(regions: readonly Region[], target: Target): Translation {
@@ -41,6 +43,7 @@ export function translate(regions: readonly Region[], target: Target): Translati
   module.type(HANDLER);
   module.importFunction('look', 'ii:i');
   module.importFunction('chain', 'ii:i');
+  module.importFunction('handled', HANDLED_SIGNATURE);
   for (const each of imports.list) module.importFunction(importName(each), `${each.parameters}:i`);
   module.importTable('handlers');
   functions.forEach(({ locals, code }, i) => module.function(HANDLER, locals, code, String(i)));
@@ -69,7 +72,7 @@ function onlyPredecessors({ entry, blocks }: Region, dispatched: readonly Place[
 
 type Label =
   | { readonly kind: 'block' | 'loop'; readonly at: Place }
-  | { readonly kind: 'dispatcher' | 'exit' | 'stop' | 'left' | 'bailed' };
+  | { readonly kind: 'dispatcher' | 'exit' | 'stop' | 'bailed' };
 
 /** What is known at the end of a block, for those that only it leads to. */
 interface Knowledge {
@@ -156,7 +159,7 @@ class RegionWriter implements RegionFrame {
 
   write(): { locals: Locals['types']; code: Code } {
     const { code, frame, locals } = this;
-    this.open.push({ kind: 'left' }, { kind: 'stop' }, { kind: 'exit' }, { kind: 'bailed' });
+    this.open.push({ kind: 'stop' }, { kind: 'exit' }, { kind: 'bailed' });
     this.node(this.structure.root);
     code.unreachable().end();
     this.open.pop();
@@ -168,7 +171,7 @@ class RegionWriter implements RegionFrame {
     load(OFFSET.flagResult, this.flagResult);
     load(OFFSET.flagAux, this.flagAux);
     load(OFFSET.pageEip, this.pageEip);
-    whole.block().block().block().block().append(code).end();
+    whole.block().block().block().append(code).end();
     const writeBack = (): void => {
       const store = (offset: number, from: number): Code => whole.get(frame.cpu).get(from).memory('i32.store', offset);
       for (const n of this.written) store(OFFSET.gpr + n * 8, this.gpr[n]!);
@@ -178,7 +181,6 @@ class RegionWriter implements RegionFrame {
     writeBack();
     whole.get(this.eip).get(this.left).returnCall(CHAIN).end();
     writeBack();
-    whole.end();
     whole.get(frame.cpu).get(this.eip).memory('i32.store', OFFSET.eip);
     whole.get(frame.cpu).get(this.left).memory('i32.store', OFFSET.instructionsLeft);
     whole.get(this.status);
@@ -356,26 +358,8 @@ class RegionWriter implements RegionFrame {
     code.i32(found.record).i32(found.handler).callIndirect(HANDLER_TYPE, 0).tee(this.status);
     code.get(frame.cpu).memory('i32.load', OFFSET.exit).op('i32.or');
     code.get(frame.cpu).memory('i32.load', OFFSET.compiledMode).i32(this.mode).op('i32.ne').op('i32.or').if();
-    const behind = (): Code =>
-      code
-        .get(this.pageEip)
-        .i32(at + instruction.length)
-        .op('i32.add');
-    code.get(this.left).i32(this.before).op('i32.sub').set(this.left);
-    code.get(this.status).i32(STATUS.fault).op('i32.eq').if();
-    code.i32(REGION.fault).set(this.status);
-    code.get(this.pageEip).i32(at).op('i32.add').set(this.eip);
-    code.else();
-    code.get(this.status).i32(STATUS.restart).op('i32.eq').if();
-    code.i32(REGION.restart).set(this.status);
-    code.get(this.pageEip).i32(at).op('i32.add').set(this.eip);
-    code.else();
-    code.get(this.left).i32(1).op('i32.sub').set(this.left);
-    code.get(frame.cpu).memory('i32.load', OFFSET.eip);
-    behind().get(this.status).i32(STATUS.jump).op('i32.eq').select().set(this.eip);
-    code.i32(REGION.next).set(this.status);
-    code.end().end();
-    code.br(1 + this.depthOf((label) => label.kind === 'left')).end();
+    code.get(this.left).i32(this.before).op('i32.sub');
+    code.get(this.pageEip).i32(at).op('i32.add').i32(instruction.length).get(this.status).returnCall(HANDLED).end();
     for (const [offset, local] of words) code.get(frame.cpu).memory('i32.load', offset).set(local);
     this.flags.forget();
     this.windows.forget();

@@ -42,6 +42,8 @@ export interface Regions {
 export interface Interpreter extends Engine {
   /** (target, left) -> REGION: the way from one region to another. */
   readonly chain: (target: number, left: number) => number;
+  /** (left, eip, length, status) -> REGION: the way back behind a handler (leaving.ts). */
+  readonly handled: (left: number, eip: number, length: number, status: number) => number;
   /** Handlers behind a call: (record) -> STATUS. */
   readonly handlers: WebAssembly.Table;
 }
@@ -93,6 +95,7 @@ export function instantiateInterpreter(
   return {
     run: exports['run'] as Engine['run'],
     chain: exports['chain'] as Interpreter['chain'],
+    handled: exports['handled'] as Interpreter['handled'],
     handlers: exports['handlers'] as WebAssembly.Table,
   };
 }

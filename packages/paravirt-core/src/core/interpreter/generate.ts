@@ -12,6 +12,7 @@ import type { Form } from '../../isa/model.ts';
 import { OFFSET, SEGMENT, segmentOffset } from '../layout.ts';
 import { chainFunction, codeTlbEntry, type Indices } from './chain.ts';
 import { HandlerBuild } from './emit.ts';
+import { HANDLED_SIGNATURE, handledFunction } from './leaving.ts';
 import { Locals, type Frame, type Imports, type Value } from './value.ts';
 import { PSEUDO, PSEUDO_COUNT, RECORD, RECORD_BYTES, RECORD_SHIFT, REGION, RUN, STATUS } from './record.ts';
 
@@ -107,6 +108,8 @@ function emitAll(
     module.function('ii:i', run.locals, run.code, 'run');
     const chain = chainFunction(indices);
     module.function('ii:i', chain.locals, chain.code, 'chain');
+    const handled = handledFunction(indices);
+    module.function(HANDLED_SIGNATURE, handled.locals, handled.code, 'handled');
   }
   return { handlerOf, inlineCount: inline.length };
 }
