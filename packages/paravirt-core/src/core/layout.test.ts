@@ -9,7 +9,9 @@ import {
   CPU_BLOCK,
   LDTR,
   OFFSET,
+  JUMP,
   SCRATCH_RECORDS,
+  STATE_END,
   SEGMENT,
   SEGMENT_BYTES,
   STATE_BYTES,
@@ -36,7 +38,8 @@ describe('the block of a processor', () => {
     expect(OFFSET.gpr % 8).toBe(0);
   });
   it('holds state and scratch records apart, with room for an instruction and what follows it', () => {
-    expect(STATE_BYTES).toBeLessThanOrEqual(SCRATCH_RECORDS);
+    expect(STATE_BYTES).toBeLessThanOrEqual(STATE_END);
+    expect(JUMP.global + 4).toBeLessThanOrEqual(SCRATCH_RECORDS);
     expect(SCRATCH_RECORDS % RECORD_BYTES).toBe(0);
     expect(SCRATCH_RECORDS + 3 * RECORD_BYTES).toBeLessThanOrEqual(CPU_BLOCK);
   });

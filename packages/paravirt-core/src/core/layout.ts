@@ -107,6 +107,16 @@ const placed = place();
 export const OFFSET: Readonly<Record<FieldName, number>> = placed.offset;
 /** Bytes that hold state; the block's rest is for scratch records. */
 export const STATE_BYTES = placed.size;
+/**
+ * Words of the block that are no state: where the cache of jumps lies, and the numbers that its entries carry which hold, be their page
+ * a global one or not.
+ */
+export const JUMP = { cache: 3040, local: 3044, global: 3048 } as const;
+/** Bytes of the block that are saved end before them. */
+export const STATE_END = JUMP.cache;
+/** The cache of jumps between compiled code, by EIP: entries of {EIP, number and mode, place in the table of regions, 0}. */
+export const JUMP_ENTRIES = 4096;
+export const JUMP_BYTES = JUMP_ENTRIES * 16;
 /** Where the scratch records of single steps and page-crossing instructions lie in the block. */
 export const SCRATCH_RECORDS = 3072;
 /** Where the record of an instruction lies after which the run is left. */

@@ -1,5 +1,5 @@
 /** Where everything lies in the one linear memory of a guest. */
-import { CODE_TLB_BYTES, CPU_BLOCK, TLB_BYTES, cpuBlock } from './layout.ts';
+import { CODE_TLB_BYTES, CPU_BLOCK, JUMP_BYTES, TLB_BYTES, cpuBlock } from './layout.ts';
 import { PAGE_MAP_BYTES, type CodeCachePlan } from './code-cache.ts';
 
 const WASM_PAGE = 65536;
@@ -40,6 +40,7 @@ export function planMemory(options: { processors: number; ramBytes: number; vide
     tlb: take(TLB_BYTES),
     code: {
       codeTlb: take(CODE_TLB_BYTES),
+      jumps: take(JUMP_BYTES),
       emptyMap: take(PAGE_MAP_BYTES),
       maps: take(MAP_COUNT * PAGE_MAP_BYTES),
       mapCount: MAP_COUNT,

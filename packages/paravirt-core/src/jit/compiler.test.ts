@@ -93,6 +93,70 @@ describe('compiled code', () => {
     expect(t.register(EAX)).toBe(100 + 1600);
   });
 
+  it('holds instructions that reach into the next page, until that page changes or is another one', () => {
+    const { t, engine } = compiling({ hotLandings: 5 });
+    const second = 0x21000,
+      other = 0x22000;
+    t.enablePaging();
+    // again: add eax, n, of which n lies in the next page; dec ecx; jnz again; hlt.
+    const at = second - 2;
+    t.put(at, 0x83, 0xc0, 0x01, 0x49, 0x75, 0xfa, 0xf4);
+    t.put(other, 0x10, 0x49, 0x75, 0xfa, 0xf4);
+    const rounds = (): number => {
+      t.cpu.setRegister(EAX, 0);
+      t.cpu.setRegister(ECX, 100);
+      const { crossings } = t.processor.code.counts;
+      t.run(at);
+      expect(t.register(EAX) % 100).toBe(0);
+      return t.processor.code.counts.crossings - crossings;
+    };
+    rounds();
+    expect(engine.counts.regions).toBeGreaterThan(0);
+    expect(rounds()).toBeLessThan(10);
+    expect(t.register(EAX)).toBe(100);
+
+    t.put(second, 0x05);
+    rounds();
+    expect(t.register(EAX)).toBe(500);
+
+    t.page(second, other, PTE.P | PTE.W | PTE.U);
+    t.processor.mmu.invalidate(second);
+    rounds();
+    expect(t.register(EAX)).toBe(1600);
+    t.page(second, second, PTE.P | PTE.W | PTE.U);
+    t.processor.mmu.invalidate(second);
+    rounds();
+    expect(t.register(EAX)).toBe(500);
+  });
+
+  it('takes in what it calls once control has come by often, and is then left less', () => {
+    const { t, engine } = compiling({ hotLandings: 1, hotEntries: 10 });
+    // again: call f; dec ecx; jnz again; hlt. f: add eax, 1; ret.
+    t.put(0x20000, 0xe8, ...le32(0x100 - 5), 0x49, 0x75, 0xf8, 0xf4);
+    t.put(0x20100, 0x83, 0xc0, 0x01, 0xc3);
+    t.cpu.setRegister(ECX, 2000);
+    t.run(0x20000);
+
+    expect(t.register(EAX)).toBe(2000);
+    // The narrow ones of the loop were replaced.
+    expect(engine.counts.dropped).toBeGreaterThan(0);
+  });
+
+  it('looks up one window of memory for accesses around one address, at the edge of a page too', () => {
+    const { t, engine } = compiling({ hotLandings: 1 });
+    t.enablePaging().page(0x39000, 0x39000, 0);
+    // again: mov eax, [esi]; mov [esi+8], eax; mov edx, [esi-4]; add esi, 4; jmp again. The store is what faults.
+    t.put(0x38ff0, ...le32(7), ...le32(8), ...le32(9), ...le32(10));
+    const outcome = t.execute(
+      ...[0xbe, ...le32(0x38100), 0x8b, 0x06, 0x89, 0x46, 0x08, 0x8b, 0x56, 0xfc, 0x83, 0xc6, 0x04, 0xeb, 0xf3],
+    );
+
+    expect(engine.counts.regions).toBeGreaterThan(0);
+    expect(outcome.exception).toEqual({ vector: 14, code: 2, eip: AT.code + 7 });
+    expect(t.register(6)).toBe(0x38ff8);
+    expect(t.register(EAX)).toBe(0);
+  });
+
   it('is kept in bounds: the oldest goes', () => {
     const { t, engine } = compiling({ hotLandings: 1, mostBytes: 4096 });
     for (let n = 0; n < 40; n++) {

@@ -25,9 +25,9 @@ const MOST_BYTES = 32 << 20;
 /** Requests under way; what gets hot meanwhile asks again. */
 const MOST_REQUESTS = 256;
 /** Landings after which code is compiled: often enough to pay for it. */
-const HOT_LANDINGS = Number(process.env['HL'] ?? 512);
-/** Entries after which a region is made wider. */
-const HOT_ENTRIES = Number(process.env['HE'] ?? 16384);
+const HOT_LANDINGS = 512;
+/** Counted entries after which a region is made wider. One in 31 is counted where it comes from other compiled code. */
+const HOT_ENTRIES = 2048;
 /** Entries after which one that cannot be made wider is looked at again: as many as can be counted. */
 const MOST_ENTRIES = 0xffff;
 
@@ -57,6 +57,8 @@ export interface CompilerCounts {
 export interface CompilingOptions {
   /** Landings after which code is compiled. */
   readonly hotLandings?: number;
+  /** Counted entries, less than 2^16, after which a region is made wider. */
+  readonly hotEntries?: number;
   /** Bytes of WebAssembly that are kept. */
   readonly mostBytes?: number;
   /** Who translates; this thread, at once, when missing. Whoever made it closes it. */
@@ -75,6 +77,7 @@ class RegionCompiler {
   private readonly byPage = new Map<number, Set<Compiled>>();
   private readonly requested = new Map<number, TranslationRequest>();
   private readonly hotLandings: number;
+  private readonly hotEntries: number;
   /** By their place in the table. */
   private readonly byIndex: (Compiled | undefined)[] = [];
   /** In use, oldest first. */
@@ -83,9 +86,11 @@ class RegionCompiler {
   private used = 1;
   private nextId = 0;
 
-  constructor(parts: EngineParts, translator: Translator, hotLandings: number, mostBytes: number) {
+  constructor(parts: EngineParts, translator: Translator, options: CompilingOptions) {
+    const { hotLandings = HOT_LANDINGS, hotEntries = HOT_ENTRIES, mostBytes = MOST_BYTES } = options;
     this.mostBytes = mostBytes;
     this.hotLandings = hotLandings;
+    this.hotEntries = hotEntries;
     this.parts = parts;
     this.translator = translator;
     parts.code.compiled = { dropped: (page) => this.dropped(page) };
@@ -118,7 +123,7 @@ class RegionCompiler {
     }
     if (this.requested.size >= MOST_REQUESTS) {
       if (narrow === undefined) cpu.data.setUint16(record + RECORD.landings, 0, true);
-      else code.countEntries(narrow.entry, HOT_ENTRIES, this.hotLandings);
+      else code.countEntries(narrow.entry, this.hotEntries, this.hotLandings);
       return record;
     }
     const mode = cpu.get('compiledMode'),
@@ -166,7 +171,7 @@ class RegionCompiler {
       this.table.set(index, exports[String(i)] as () => number);
       const compiled = { entry, index, pages: pages.map(({ page }) => page), bytes: size, mayWiden };
       this.byIndex[index] = compiled;
-      this.parts.code.countEntries(entry, mayWiden ? HOT_ENTRIES : MOST_ENTRIES, this.hotLandings);
+      this.parts.code.countEntries(entry, mayWiden ? this.hotEntries : MOST_ENTRIES, this.hotLandings);
       this.liveBytes += size;
       this.live.add(compiled);
       for (const page of compiled.pages) {
@@ -225,6 +230,7 @@ class RegionCompiler {
     this.liveBytes -= compiled.bytes;
     // It may be what is running.
     this.parts.cpu.set('exit', 1);
+    this.parts.code.forgetJumps(true);
     this.table.set(compiled.index, null);
     this.byIndex[compiled.index] = undefined;
     this.free.push(compiled.index);
@@ -239,12 +245,7 @@ export interface CompilingEngine extends Engine {
 /** The interpreter, with compiled code for what runs often. */
 export function compilingEngine(parts: EngineParts, options: CompilingOptions = {}): CompilingEngine {
   const { hotLandings = HOT_LANDINGS } = options;
-  const compiler = new RegionCompiler(
-    parts,
-    options.translator ?? new DirectTranslator(decoder()),
-    hotLandings,
-    options.mostBytes ?? MOST_BYTES,
-  );
+  const compiler = new RegionCompiler(parts, options.translator ?? new DirectTranslator(decoder()), options);
   const interpreter = instantiateInterpreter(
     compileInterpreter(decoder().table),
     parts.cpu,

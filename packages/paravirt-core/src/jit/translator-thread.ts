@@ -12,6 +12,8 @@ const count = new Int32Array(posted);
 // Here and now, by the baseline compiler, and not when the processor's thread first comes by; V8 compiles again what turns out to be worth
 // it. (All at once by the optimising compiler takes ten times as long, and most regions are not that hot.)
 setFlagsFromString('--no-wasm-lazy-compilation');
+// Regions call nothing that could be inlined; only counting the calls costs, each time that one is entered.
+setFlagsFromString('--no-wasm-inlining');
 
 const queue: TranslationRequest[] = [];
 function work(): void {

@@ -1,6 +1,6 @@
 /** How compiled code is left for other compiled code, and what it shares with the dispatch loop: finding a page's map. */
 import { Code } from '../../wasm/module.ts';
-import { CODE_TLB_ENTRIES, OFFSET } from '../layout.ts';
+import { CODE_TLB_ENTRIES, JUMP, JUMP_ENTRIES, OFFSET, TLB } from '../layout.ts';
 import { PSEUDO, RECORD, REGION } from './record.ts';
 import { Locals } from './value.ts';
 
@@ -14,23 +14,37 @@ export interface Indices {
   readonly regions: number;
 }
 
+/** One jump in so many is counted: a prime, so that loops do not keep out of step. */
+const COUNTED = 31;
+
 /**
- * (target, left) -> REGION: where compiled code leaves for an EIP, in a mode of `COMPILED`. Goes on in compiled code if there is some.
+ * (target, left) -> REGION: where compiled code leaves for an EIP, in a mode of `COMPILED`. Goes on in compiled code if there is some: by
+ * the cache of jumps, or by code TLB, map and record, three places of memory that are seldom close at hand.
  */
-export function chainFunction({ cpuGlobal, hotLandings, handlerType, regions }: Indices): {
-  locals: Locals['types'];
-  code: Code;
-} {
+export function chainFunction(indices: Indices): { locals: Locals['types']; code: Code } {
+  const { cpuGlobal, hotLandings, handlerType, regions } = indices;
   const target = 0,
     left = 1;
   const locals = new Locals(2);
   const cpu = locals.fixed('i'),
     map = locals.fixed('i'),
     record = locals.fixed('i'),
-    landings = locals.fixed('i');
+    landings = locals.fixed('i'),
+    jump = locals.fixed('i'),
+    key = locals.fixed('i');
   const code = new Code();
   code.globalGet(cpuGlobal).set(cpu).block();
   code.get(left).i32(0).op('i32.le_s').brIf(0);
+  jumpEntry(code, cpu, target, jump);
+  code.block();
+  code.get(left).i32(COUNTED).op('i32.rem_u').op('i32.eqz').brIf(0);
+  code.get(jump).memory('i32.load', 0).get(target).op('i32.ne').brIf(0);
+  code.get(jump).memory('i32.load', 4).get(cpu).memory('i32.load', OFFSET.compiledMode).op('i32.sub').tee(key);
+  code.get(cpu).memory('i32.load', JUMP.local).op('i32.ne');
+  code.get(key).get(cpu).memory('i32.load', JUMP.global).op('i32.ne').op('i32.and').brIf(0);
+  code.get(cpu).get(target).i32(-4096).op('i32.and').memory('i32.store', OFFSET.pageEip);
+  code.get(left).get(jump).memory('i32.load', 8).returnCallIndirect(handlerType, regions);
+  code.end();
   codeTlbEntry(code, cpu, target, map);
   code.get(map).memory('i32.load', 0);
   code.get(target).i32(-4096).op('i32.and').get(cpu).memory('i32.load', OFFSET.codeKey).op('i32.or');
@@ -45,6 +59,7 @@ export function chainFunction({ cpuGlobal, hotLandings, handlerType, regions }: 
   code.get(record).memory('i32.load16_u', RECORD.landings).i32(1).op('i32.add').tee(landings);
   code.globalGet(hotLandings).op('i32.eq').brIf(0);
   code.get(record).get(landings).memory('i32.store16', RECORD.landings);
+  rememberJump(code, { cpu, target, record, jump });
   code.get(cpu).get(target).i32(-4096).op('i32.and').memory('i32.store', OFFSET.pageEip);
   code.get(cpu).get(map).memory('i32.store', OFFSET.pageMap);
   code.get(left).get(record).memory('i32.load', RECORD.immediate).returnCallIndirect(handlerType, regions);
@@ -53,6 +68,29 @@ export function chainFunction({ cpuGlobal, hotLandings, handlerType, regions }: 
   code.get(cpu).get(left).memory('i32.store', OFFSET.instructionsLeft);
   code.i32(REGION.next);
   return { locals: locals.types, code };
+}
+/** Puts the address of an EIP's entry in the cache of jumps into `to`. */
+function jumpEntry(code: Code, cpu: number, target: number, to: number): void {
+  code.get(cpu).memory('i32.load', JUMP.cache).get(target).get(target).i32(10).op('i32.shr_u').op('i32.xor');
+  code
+    .i32(JUMP_ENTRIES - 1)
+    .op('i32.and')
+    .i32(4)
+    .op('i32.shl')
+    .op('i32.add')
+    .set(to);
+}
+/** Fills an EIP's entry. */
+function rememberJump(code: Code, at: { cpu: number; target: number; record: number; jump: number }): void {
+  const { cpu, target, record, jump } = at;
+  code.get(jump).get(target).memory('i32.store', 0);
+  code.get(jump);
+  code.get(cpu).memory('i32.load', JUMP.global);
+  code.get(cpu).memory('i32.load', JUMP.local);
+  code.get(cpu).memory('i32.load', OFFSET.tlb).get(target).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and');
+  code.op('i32.add').memory('i32.load').i32(TLB.global).op('i32.and').select();
+  code.get(cpu).memory('i32.load', OFFSET.compiledMode).op('i32.add').memory('i32.store', 4);
+  code.get(jump).get(record).memory('i32.load', RECORD.immediate).memory('i32.store', 8);
 }
 /** Puts the address of a linear address's code TLB entry into `to`. */
 export function codeTlbEntry(code: Code, cpu: number, linear: number, to: number): void {
