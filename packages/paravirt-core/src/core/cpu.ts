@@ -214,6 +214,12 @@ export class Cpu {
   setSegment(index: number, selector: number, base: number, limit: number, attributes: number): void {
     const at = this.segmentsAt + index * SEGMENT_WORDS;
     this.i32[at + SEGMENT.selector / 4] = selector & 0xffff;
+    // Systems load what is loaded already all the time. What follows from CS depends on more than CS.
+    const isSame =
+      this.i32[at + SEGMENT.base / 4] === (base | 0) &&
+      this.i32[at + SEGMENT.limit / 4] === (limit | 0) &&
+      this.i32[at + SEGMENT.attributes / 4] === attributes;
+    if (isSame && index !== CS) return;
     this.i32[at + SEGMENT.base / 4] = base;
     this.i32[at + SEGMENT.limit / 4] = limit;
     this.i32[at + SEGMENT.attributes / 4] = attributes;

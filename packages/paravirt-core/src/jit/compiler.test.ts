@@ -129,6 +129,15 @@ describe('compiled code', () => {
     expect(t.register(EAX)).toBe(500);
   });
 
+  it('goes on behind an instruction that may transfer and does not', () => {
+    const { t, engine } = compiling({ hotLandings: 1 });
+    // again: add eax, 1; into; dec ecx; jnz again.
+    t.execute(0xb9, ...le32(20), 0x83, 0xc0, 0x01, 0xce, 0x49, 0x75, 0xf9);
+
+    expect(engine.counts.regions).toBeGreaterThan(0);
+    expect(t.register(EAX)).toBe(20);
+  });
+
   it('takes in what it calls once control has come by often, and is then left less', () => {
     const { t, engine } = compiling({ hotLandings: 1, hotEntries: 10 });
     // again: call f; dec ecx; jnz again; hlt. f: add eax, 1; ret.

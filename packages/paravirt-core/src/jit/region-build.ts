@@ -336,7 +336,8 @@ export class RegionBuild extends HandlerBuild {
   protected override faultIfSet(): void {
     throw UNSUPPORTED;
   }
-  override service(name: string): Value {
+  override service(name: string, ...args: Value[]): Value {
+    if (name === 'selector') return super.service(name, ...args);
     if (LAST.has(name)) {
       // The instruction is done; what was asked for happens between it and the next one.
       this.code.call(this.imports.service(name, 0)).drop();

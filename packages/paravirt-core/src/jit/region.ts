@@ -97,12 +97,16 @@ const isIndirectJump = ({ form }: Instruction): boolean => form.row.encoding ===
 const isCall = (insn: Instruction): boolean => insn.form.row.mnemonic === 'call';
 const isReturn = (insn: Instruction): boolean => insn.form.row.mnemonic === 'ret';
 /** Conditional ones go on behind themselves too. */
-export const fallsThrough = (insn: Instruction): boolean => {
+const fallsThrough = (insn: Instruction): boolean => {
   const { row } = insn.form;
   return (
     row.transfers !== true || (row.operands[0]?.kind === 'rel' && row.mnemonic !== 'jmp' && row.mnemonic !== 'call')
   );
 };
+
+/** Others that transfer may go on behind themselves: INTO does, most of the time. */
+export const neverGoesOn = ({ form }: Instruction): boolean =>
+  form.row.transfers === true && ['jmp', 'call', 'ret'].includes(form.row.mnemonic);
 
 /** Finds the region around `linear`; undefined when its first instruction cannot be decoded from one page. */
 export function findRegion(linear: number, decoder: Decoder, source: CodeSource, width: Width): Region | undefined {

@@ -8,7 +8,7 @@ import type { Form } from '../isa/model.ts';
 import { Code, ModuleBuilder } from '../wasm/module.ts';
 import { PendingFlags } from './pending-flags.ts';
 import { CONDITIONAL_FLAGS, RegionBuild, UNSUPPORTED, type RegionFrame } from './region-build.ts';
-import { fallsThrough, pageOf, type Block, type Place, type Placed, type Region } from './region.ts';
+import { neverGoesOn, pageOf, type Block, type Place, type Placed, type Region } from './region.ts';
 import { DISPATCHER, structureOf, type Node, type Structure } from './structure.ts';
 import { Windows } from './windows.ts';
 
@@ -244,7 +244,7 @@ class RegionWriter implements RegionFrame {
     // `before` counts the last instruction.
     this.before--;
     this.knownAt.set(block.at, { flags: this.flags.mark(), windows: this.windows.mark() });
-    if (block.transfers && !fallsThrough(block.instructions.at(-1)!.instruction)) return;
+    if (neverGoesOn(block.instructions.at(-1)!.instruction)) return;
     const build = this.build(this.current, false);
     this.leave(build, 0, block.next, build.eipOf(block.next));
     this.locals.reset();

@@ -1,7 +1,7 @@
 /** Faults, transfers, calls into the core, and memory through the TLB. */
 import { EFLAGS, EXCEPTION, type MemoryType, type SegmentRef, type SlotField } from '../../isa/build.ts';
 import { CR0 } from '../cpu.ts';
-import { OFFSET, SEGMENT, UNIT_OF, segmentOffset } from '../layout.ts';
+import { OFFSET, SEGMENT, SEGMENT_BYTES, UNIT_OF, segmentOffset } from '../layout.ts';
 import { FlagsBuild } from './build-flags.ts';
 import { RECORD, STATUS } from './record.ts';
 import { BYTES, LOAD, STORE, TYPE, type Value } from './value.ts';
@@ -49,12 +49,23 @@ export class MemoryBuild extends FlagsBuild {
     }
   }
   service(name: string, ...args: Value[]): Value {
+    if (name === 'selector') return this.selector(args[0]!);
     for (const arg of args) this.push(arg);
     this.code.call(this.imports.service(name, args.length));
     const result = this.pop('i');
     this.faultIfSet();
     this.mayExit = true;
     return result;
+  }
+  /** What the service of that name would find: it lies at hand. */
+  private selector(index: Value): Value {
+    if (index.constant !== undefined) return this.loadField(segmentOffset(Number(index.constant)) + SEGMENT.selector);
+    this.push(this.op('i32.mul', [index, this.imm(SEGMENT_BYTES)]));
+    this.code
+      .get(this.frame.cpu)
+      .op('i32.add')
+      .memory('i32.load', segmentOffset(0) + SEGMENT.selector);
+    return this.pop('i');
   }
   leaf(name: string, ...args: Value[]): Value {
     for (const arg of args) this.push(arg);
