@@ -55,6 +55,9 @@ export class InterposedTranslator implements Translator {
     this.requests.set(request.id, { linear, physical, mode });
     this.inner.request(request, place);
   }
+  send(): void {
+    this.inner.send();
+  }
   take(): Translated | undefined {
     const taken = this.inner.take();
     if (taken === undefined) return undefined;
