@@ -81,15 +81,14 @@ export class WrittenPages {
       return;
     }
     this.filled.add(page);
-    if (!write) cpu.i32[this.tlb + page] = entry & ~WRITABLE;
-    else {
-      this.open.add(page);
-      const host = cpu.physical.hostPage(physical);
-      // What is no memory is a device's.
-      if (host === 0 || this.copies.has(host)) return;
-      this.copies.set(host, this.copy(host));
-      this.physical.set(host, (physical & ~0xfff) >>> 0);
-    }
+    // A window of compiled code may be looked up by a read and be written then: what may be written counts as if it were.
+    if (!write && (entry & WRITABLE) === 0) return;
+    this.open.add(page);
+    const host = cpu.physical.hostPage(physical);
+    // What is no memory is a device's.
+    if (host === 0 || this.copies.has(host)) return;
+    this.copies.set(host, this.copy(host));
+    this.physical.set(host, (physical & ~0xfff) >>> 0);
   }
   /** Takes the right to write from all pages. */
   private close(): void {
