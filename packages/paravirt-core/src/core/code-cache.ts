@@ -5,13 +5,15 @@
  */
 import { CS, EXCEPTION } from '../isa/build.ts';
 import { MAX_LENGTH, type Decoder, type Instruction, type NoInstruction } from '../isa/decode.ts';
+import { CodeTlb } from './code-tlb.ts';
 import { ATTRIBUTE, GUEST_FAULT, type Cpu } from './cpu.ts';
 import { CrossingCache } from './crossing-cache.ts';
 import type { CompiledCode, RegionEntry } from './compiled-code.ts';
 import { PSEUDO, PSEUDO_COUNT, RECORD, RECORD_BYTES } from './interpreter/record.ts';
 import { RecordWriter } from './interpreter/lower.ts';
-import { CODE_TLB_ENTRIES, JUMP, JUMP_BYTES, LEAVING_RECORDS, SCRATCH_RECORDS } from './layout.ts';
+import { LEAVING_RECORDS, SCRATCH_RECORDS } from './layout.ts';
 import type { CodeWatcher, Mmu } from './mmu.ts';
+import type { CodeCachePlan } from './plan.ts';
 
 /** Bytes of one page map: an i32 for each offset. */
 export const PAGE_MAP_BYTES = 4096 * 4;
@@ -23,23 +25,8 @@ const LONG_WRITE = 32;
 const DROPS_OF_PATCHED = 64;
 /** A page that is written this often between two instructions decoded in it is no code any more. */
 const MOST_HITS = 64;
-/** Numbers of jumps leave room for a mode of COMPILED. */
-const JUMP_STEP = 4;
 /** No run starts with less room than this. */
 const RUN_ROOM = (RUN_LIMIT * 2 + 2) * RECORD_BYTES;
-
-/** Where the cache lies in linear memory. */
-export interface CodeCachePlan {
-  readonly codeTlb: number;
-  /** The cache of jumps. */
-  readonly jumps: number;
-  /** One page map that is always zero: pages whose code is decoded anew each time. */
-  readonly emptyMap: number;
-  readonly maps: number;
-  readonly mapCount: number;
-  readonly records: number;
-  readonly recordBytes: number;
-}
 
 /** Who is asked before an instruction runs (core/debug-registers.ts). */
 export interface CodeStops {
@@ -78,15 +65,7 @@ export class CodeCache implements CodeWatcher {
   /** How often each page was dropped, up to DROPS_OF_PATCHED. */
   private readonly drops = new Uint8Array(1 << 20);
   private readonly crossings: CrossingCache;
-  /** Code TLB entries that are not empty: the index of each one's tag. */
-  private readonly tlbSlots = new Uint32Array(CODE_TLB_ENTRIES);
-  private tlbUsed = 0;
-  private readonly jumpsAt: number;
-  private jumpNumber = 0;
-  /** Linear pages of which the code TLB has had an entry: jumps may be known that lead there. */
-  private readonly wasExecuted = new Uint8Array(1 << 20);
-  /** By the place of the entry: whether its page is global, so that it outlives a load of CR3. */
-  private readonly tlbGlobal = new Uint8Array(CODE_TLB_ENTRIES);
+  private readonly tlb: CodeTlb;
   private mapsUsed = 0;
   /** Maps of pages that were dropped: all zero. */
   private freeMaps: number[] = [];
@@ -109,10 +88,7 @@ export class CodeCache implements CodeWatcher {
     this.writer = new RecordWriter(cpu.memory, cpu.base, handlerOf);
     this.i32 = cpu.i32;
     this.crossings = new CrossingCache(cpu, mmu);
-    cpu.set('codeTlb', plan.codeTlb);
-    this.jumpsAt = cpu.base >> 2;
-    this.i32[this.jumpsAt + JUMP.cache / 4] = plan.jumps;
-    this.forgetJumps(true);
+    this.tlb = new CodeTlb(cpu, plan);
     mmu.code = this;
   }
 
@@ -161,8 +137,7 @@ export class CodeCache implements CodeWatcher {
     this.counts.invalidations++;
     this.compiled.dropped(page);
     // The maps may serve other pages from now on.
-    this.keepInTlb((slot) => !code.maps.includes(this.i32[slot + 1]!));
-    this.forgetJumps(true);
+    this.tlb.forgetMaps(code.maps);
     for (const map of code.maps) {
       if (map === 0) continue;
       for (let i = map >> 2, end = i + 4096; i < end; i++) {
@@ -215,49 +190,14 @@ export class CodeCache implements CodeWatcher {
     this.mmu.flush(true); // pages may be writable again
   }
   flushed(all: boolean): void {
-    this.forgetJumps(all);
-    let kept = 0;
-    for (let i = 0; i < this.tlbUsed; i++) {
-      const slot = this.tlbSlots[i]!;
-      if (!all && this.tlbGlobal[this.tlbPlace(slot)] !== 0) this.tlbSlots[kept++] = slot;
-      else this.i32[slot] = 0;
-    }
-    this.tlbUsed = kept;
+    this.tlb.flush(all);
   }
   invalidated(page: number, pages: number): void {
-    // Most invalidated pages are data.
-    let executed = false;
-    for (let i = page; i < page + pages; i++) executed ||= this.wasExecuted[i] !== 0;
-    if (!executed) return;
-    this.keepInTlb((slot) => ((this.i32[slot]! >>> 12) - page) >>> 0 >= pages);
-    this.forgetJumps(true);
+    this.tlb.invalidate(page, pages);
   }
-  /** No jump into a page that is not global is known any more, or into `all`. */
-  forgetJumps(all: boolean): void {
-    // Numbers are never used again, within the 2^29 of them.
-    this.i32[this.jumpsAt + JUMP.local / 4] = this.nextJumpNumber();
-    if (all) this.i32[this.jumpsAt + JUMP.global / 4] = this.nextJumpNumber();
-  }
-  private nextJumpNumber(): number {
-    this.jumpNumber = (this.jumpNumber + JUMP_STEP) | 0;
-    if (this.jumpNumber === 0) {
-      this.cpu.u8.fill(0, this.plan.jumps, this.plan.jumps + JUMP_BYTES);
-      this.jumpNumber = JUMP_STEP;
-    }
-    return this.jumpNumber;
-  }
-  private tlbPlace(slot: number): number {
-    return (slot - (this.plan.codeTlb >> 2)) >> 1;
-  }
-  /** Empties all entries of the code TLB but those to keep. Few are in use, and filling shared memory is slow. */
-  private keepInTlb(keep: (slot: number) => boolean): void {
-    let kept = 0;
-    for (let i = 0; i < this.tlbUsed; i++) {
-      const slot = this.tlbSlots[i]!;
-      if (keep(slot)) this.tlbSlots[kept++] = slot;
-      else this.i32[slot] = 0;
-    }
-    this.tlbUsed = kept;
+  /** Compiled code goes: no jump leads into it any more. */
+  forgetJumps(): void {
+    this.tlb.forgetJumps(true);
   }
 
   private get isBig(): boolean {
@@ -285,12 +225,7 @@ export class CodeCache implements CodeWatcher {
     const big = this.isBig,
       map = this.mapOf(physical >>> 12, big);
     cpu.set('pageMap', map);
-    const slot = (plan.codeTlb >> 2) + (((linear >>> 12) & (CODE_TLB_ENTRIES - 1)) << 1);
-    if (this.i32[slot] === 0) this.tlbSlots[this.tlbUsed++] = slot;
-    this.wasExecuted[linear >>> 12] = 1;
-    this.tlbGlobal[this.tlbPlace(slot)] = this.mmu.isGlobal(linear) ? 1 : 0;
-    this.i32[slot] = (linear & ~0xfff) | cpu.get('codeKey');
-    this.i32[slot + 1] = map;
+    this.tlb.enter(linear, map, this.mmu.isGlobal(linear));
     const known = this.i32[(map >> 2) + (linear & 0xfff)]!;
     if (known !== 0) return known;
     return this.decodeRun(physical, map, big);

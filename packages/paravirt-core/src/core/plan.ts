@@ -1,6 +1,6 @@
 /** Where everything lies in the one linear memory of a guest. */
 import { CODE_TLB_BYTES, CPU_BLOCK, JUMP_BYTES, TLB_BYTES, cpuBlock } from './layout.ts';
-import { PAGE_MAP_BYTES, type CodeCachePlan } from './code-cache.ts';
+import { PAGE_MAP_BYTES } from './code-cache.ts';
 
 const WASM_PAGE = 65536;
 const MAP_COUNT = 2048;
@@ -10,6 +10,19 @@ export const ROM_BYTES = 512 << 10;
 
 /** What devices share for data between the I/O side and their registers (`Host.staging`). */
 export const STAGING_BYTES = 256 << 10;
+
+/** Where the cache of decoded code lies in linear memory. */
+export interface CodeCachePlan {
+  readonly codeTlb: number;
+  /** The cache of jumps. */
+  readonly jumps: number;
+  /** One page map that is always zero: pages whose code is decoded anew each time. */
+  readonly emptyMap: number;
+  readonly maps: number;
+  readonly mapCount: number;
+  readonly records: number;
+  readonly recordBytes: number;
+}
 
 export interface MemoryPlan {
   readonly cpus: readonly { readonly tlb: number; readonly code: CodeCachePlan }[];

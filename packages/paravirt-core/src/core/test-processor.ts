@@ -3,7 +3,7 @@
  * reaches it. Addresses are guest-physical, which is linear too until a test turns paging on.
  */
 import { CS, DS, ES, ESP, EXCEPTION, FS, GS, SS } from '../isa/build.ts';
-import type { CodeCachePlan } from './code-cache.ts';
+import type { CodeCachePlan } from './plan.ts';
 import { ATTRIBUTE, CR0, type Cpu, type CpuBus } from './cpu.ts';
 import type { Feature } from './cpuid.ts';
 import { compileInterpreter, type Leaf } from './interpreter/engine.ts';

@@ -230,7 +230,7 @@ class RegionCompiler {
     this.liveBytes -= compiled.bytes;
     // It may be what is running.
     this.parts.cpu.set('exit', 1);
-    this.parts.code.forgetJumps(true);
+    this.parts.code.forgetJumps();
     this.table.set(compiled.index, null);
     this.byIndex[compiled.index] = undefined;
     this.free.push(compiled.index);
