@@ -13,7 +13,7 @@ const NO_STATS: GuestStats = {
   codeInvalidations: 0,
   codeFlushes: 0,
   pageWalks: 2,
-  compiled: { regions: 9, dropped: 4, bytes: 4096, translatingMs: 250, ownMs: 1 },
+  compiled: { regions: 9, dropped: 4, bytes: 4096, translatingMs: 250, ownMs: 1, longestMs: 2 },
   events: {},
 };
 

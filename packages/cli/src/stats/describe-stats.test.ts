@@ -13,7 +13,7 @@ const stats: GuestStats = {
   codeInvalidations: 1,
   codeFlushes: 0,
   pageWalks: 7,
-  compiled: { regions: 3, dropped: 1, bytes: 2048, translatingMs: 100, ownMs: 500 },
+  compiled: { regions: 3, dropped: 1, bytes: 2048, translatingMs: 100, ownMs: 500, longestMs: 2 },
   events: { 14: 1, 48: 2 },
 };
 

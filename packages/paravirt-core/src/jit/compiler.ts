@@ -24,6 +24,8 @@ import {
 const MOST_BYTES = 32 << 20;
 /** Requests under way; what gets hot meanwhile asks again. */
 const MOST_REQUESTS = 256;
+/** Milliseconds for taking regions into use, between two slices; the module that is under way is finished. */
+const MOST_PAUSE_MS = 3;
 /** Landings after which code is compiled: often enough to pay for it. */
 const HOT_LANDINGS = 512;
 /** Counted entries after which a region is made wider. One in 31 is counted where it comes from other compiled code. */
@@ -52,6 +54,8 @@ export interface CompilerCounts {
   /** Milliseconds of the translating thread, and of the processor's own for finding regions and taking them into use. */
   translatingMs: number;
   ownMs: number;
+  /** The longest that the processor stood still for regions that were ready, in milliseconds. */
+  longestMs: number;
 }
 
 export interface CompilingOptions {
@@ -67,7 +71,7 @@ export interface CompilingOptions {
 
 class RegionCompiler {
   readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 1024 });
-  readonly counts: CompilerCounts = { regions: 0, dropped: 0, bytes: 0, translatingMs: 0, ownMs: 0 };
+  readonly counts: CompilerCounts = { regions: 0, dropped: 0, bytes: 0, translatingMs: 0, ownMs: 0, longestMs: 0 };
   private readonly parts: EngineParts;
   private readonly translator: Translator;
   private readonly mostBytes: number;
@@ -144,10 +148,16 @@ class RegionCompiler {
     this.translator.send();
     this.takeReady();
   }
-  /** Takes into use what has been translated. */
+  /** Takes into use what has been translated; what does not fit into the time for it waits for the next look. */
   private takeReady(): void {
-    for (let ready = this.translator.take(); ready !== undefined; ready = this.translator.take())
+    let ready = this.translator.take();
+    if (ready === undefined) return;
+    const began = performance.now();
+    for (let spent = 0; ready !== undefined; ready = spent < MOST_PAUSE_MS ? this.translator.take() : undefined) {
       this.takeModule(ready);
+      spent = performance.now() - began;
+      this.counts.longestMs = Math.max(this.counts.longestMs, spent);
+    }
   }
   private takeModule({ regions, module, imports, bytes, milliseconds }: Translated): void {
     const began = performance.now();
