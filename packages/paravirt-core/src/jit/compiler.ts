@@ -51,7 +51,7 @@ export interface CompilerCounts {
   dropped: number;
   /** Bytes of WebAssembly. */
   bytes: number;
-  /** Milliseconds of the translating thread, and of the processor's own for finding regions and taking them into use. */
+  /** Milliseconds of the translating thread, and of the processor's own for taking regions into use. */
   translatingMs: number;
   ownMs: number;
   /** The longest that the processor stood still for regions that were ready, in milliseconds. */
