@@ -23,7 +23,7 @@ test('the figures of a guest are lines for a person', () => {
     'time           4.50 s running (4.00 s of host CPU), 5.00 s halted',
     'shares         interpreted 10.0%, compiled 25.0%, translating 5.0%, devices 10.0%, idle 50.0%',
     'code           10 decoded, 1 pages rewritten, 0 flushes',
-    'compiled       3 regions, 1 of them dropped, 2 KiB, 0.10 s of translating beside the guest',
+    'compiled       3 regions, 1 of them dropped, 2 KiB, 0.10 s of translating beside the guest, which waited 2.0 ms at most',
     'exits          port 1,234, device-memory 0, tlb-miss 7, exception 1, interrupt 2, halt 3, slice 4',
     'events         48: 2, 14: 1',
   ]);

@@ -18,7 +18,7 @@ export function describeStats(stats: GuestStats): string[] {
     ...(compiled === undefined || compiled.regions === 0
       ? []
       : [
-          `compiled       ${count(compiled.regions)} regions, ${count(compiled.dropped)} of them dropped, ${count(compiled.bytes >> 10)} KiB, ${seconds(compiled.translatingMs)} of translating beside the guest`,
+          `compiled       ${count(compiled.regions)} regions, ${count(compiled.dropped)} of them dropped, ${count(compiled.bytes >> 10)} KiB, ${seconds(compiled.translatingMs)} of translating beside the guest, which waited ${compiled.longestMs.toFixed(1)} ms at most`,
         ]),
     `exits          ${EXIT_CAUSES.map((cause) => `${cause} ${count(exits[cause])}`).join(', ')}`,
     ...(frames === undefined
