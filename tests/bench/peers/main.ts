@@ -89,7 +89,7 @@ function conclude(
  * Whose result on the host's own processor says nothing: `exec` starts /bin/work, which is in the guest only; `simd` takes reciprocal
  * square roots (RSQRTPS), of which each maker's processors give other last bits (SDM vol. 2, RSQRTPS: within 1.5 * 2^-12).
  */
-const GUEST_ONLY = ['exec', 'simd'];
+const NOT_COMPARED_HERE = ['exec', 'simd'];
 
 async function guestOf({ kernel, initrd, scale, only }: PeersBenchOptions): Promise<Guest> {
   if (kernel === undefined && !existsSync(TINY_KERNEL))
@@ -106,7 +106,7 @@ async function guestOf({ kernel, initrd, scale, only }: PeersBenchOptions): Prom
   const asked = only === 'all' ? all : only === 'none' ? [] : only.split(',');
   const unknown = asked.filter((name) => !all.includes(name));
   if (unknown.length > 0) throw new Error(`--only ${unknown.join(',')}: known are all, none, ${all.join(', ')}`);
-  const native = asked.filter((name) => own.includes(name) && !GUEST_ONLY.includes(name));
+  const native = asked.filter((name) => own.includes(name) && !NOT_COMPARED_HERE.includes(name));
   return { boot, workloads: asked.length, expected: expectedResults(built.program, native, scale) };
 }
 /** What the host's own processor answers; workloads of the shell are compared between hypervisors only. */

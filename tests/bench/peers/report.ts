@@ -58,7 +58,8 @@ export function verdict(target: Target): string {
 /** On how many workloads the means stand, and whether the results agree. */
 function sentences({ comparison: { means, peers }, wrong, circumstances }: Report): string[] {
   const counts = means.map(({ count }, i) => `${count} for ${peers[i + 1]}`);
-  const whose = circumstances.initrd === undefined ? 'with each other and with this host' : 'with each other';
+  const whose =
+    circumstances.initrd === undefined ? 'with each other, and with this host where it can tell' : 'with each other';
   return [
     `Workloads in the geometric means: ${counts.join(', ')}.`,
     wrong.length === 0 ? `All results agree ${whose}.` : `Results that differ or are missing: ${wrong.join('; ')}.`,
