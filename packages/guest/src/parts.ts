@@ -49,7 +49,10 @@ async function machineConfig(
 ): Promise<MachineConfig> {
   const cpuid = config.cpuid === undefined ? {} : { cpuid: config.cpuid };
   const interpreted = config.engine === 'interpreter';
-  const sizes = { ramBytes: config.memoryMiB * 2 ** 20, videoMemoryBytes: VIDEO_MEMORY, interpreted, ...cpuid };
+  // A guest that goes on has its hypervisor in memory, whatever the file says by now.
+  const paravirt = snapshot?.state.config.paravirt ?? config.paravirt;
+  const ramBytes = config.memoryMiB * 2 ** 20;
+  const sizes = { ramBytes, videoMemoryBytes: VIDEO_MEMORY, interpreted, paravirt, ...cpuid };
   const firmware = config.boot === undefined ? { firmware: await findFirmware() } : {};
   // The kernel lies in the snapshot's memory, and the calendar goes on with the machine's time.
   if (snapshot !== undefined) return { ...sizes, ...firmware, epoch: snapshot.state.config.epoch, commandLine: '' };

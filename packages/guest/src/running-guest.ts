@@ -210,6 +210,7 @@ export class RunningGuest implements ConsoleGuest {
       epoch: machine.epoch,
       serial: [...serial],
       processors: 1,
+      paravirt: machine.paravirt ?? 'off',
       disks: await Promise.all(
         disks.map(async (disk) => ({
           sectors: disk.sizeBytes / SECTOR_BYTES,

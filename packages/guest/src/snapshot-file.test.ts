@@ -18,6 +18,7 @@ const stateOf = (machine: Machine): SnapshotState => ({
     epoch: config.epoch,
     serial: [],
     processors: 1,
+    paravirt: 'kvm',
     disks: [],
   },
   machine: machine.save(),

@@ -7,6 +7,7 @@ const HEADER: HeaderFields = {
   videoMemoryBytes: 1 << 20,
   epoch: 1_700_000_000,
   boot: 'ab'.repeat(32),
+  paravirt: 'kvm',
   serial: [true, false, false, false],
   disks: [{ sectors: 100, readOnly: false, place: 'null' }],
   empty: [],

@@ -10,7 +10,7 @@ import { TomeiError, bool, list, nested, pod, u32, whole, type Field, type Infer
 import { isFrame } from '../network/frame-stream.ts';
 import type { Disc } from '../protocol.ts';
 
-export const RECORDING_VERSION = 2;
+export const RECORDING_VERSION = 3;
 const MAGIC = new TextEncoder().encode('TOMEIREC');
 const HEAD_BYTES = 16;
 const EVENT_HEAD = 21,
@@ -33,6 +33,7 @@ const header = pod({
   epoch: whole(),
   /** SHA-256 of kernel, initrd, command line, firmware and boot ROMs: what the guest boots. */
   boot: text(64),
+  paravirt: text(8),
   serial: list(4, bool()),
   disks: list(MAX_DISKS, nested(pod({ sectors: whole(), readOnly: bool(), place: text(100) }))),
   empty: list(MAX_DISKS, text(100)),

@@ -43,6 +43,7 @@ export function describeMachine(start: DescribedStart): HeaderFields {
     videoMemoryBytes: config.videoMemoryBytes,
     epoch: config.epoch,
     boot: hash.update(config.commandLine).digest('hex'),
+    paravirt: config.paravirt ?? 'off',
     serial: [...start.serial],
     disks: start.disks.map(({ sectors, readOnly, place }) => ({
       sectors,

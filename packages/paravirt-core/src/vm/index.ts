@@ -6,6 +6,7 @@ export type { DebuggerStop, Watch } from '../core/debug-registers.ts';
 export { DeviceMeter } from './device-meter.ts';
 export { MachineProbe, type GuestPlace } from './machine-probe.ts';
 export { Machine, type FirmwareImages, type MachineConfig, type SliceEnd } from './machine.ts';
+export type { ParavirtMode } from '../paravirt/mode.ts';
 export type { MachineBackends, NetworkCard } from './populate-board.ts';
 export { SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
 export {

@@ -23,6 +23,7 @@ import { Board } from '../machine/board.ts';
 import type { Device, MachineSignal } from '../machine/device.ts';
 import { DEFAULT_PIRQ_LINES, pirqOf } from '../machine/pci-routing.ts';
 import type { VideoMapping } from '../machine/pci-bus.ts';
+import type { ParavirtMode } from '../paravirt/mode.ts';
 import { HeldClock, type MachineClock } from './clocks.ts';
 import { DeviceMeter } from './device-meter.ts';
 import { FirmwareMemory } from './firmware-memory.ts';
@@ -43,6 +44,8 @@ export interface MachineConfig {
   readonly firmware?: FirmwareImages;
   /** What the firmware tries, at most three kinds; its own order when absent. */
   readonly bootOrder?: readonly BootDevice[];
+  /** What the guest may find of its hypervisor; a plain PC when absent. */
+  readonly paravirt?: ParavirtMode;
   /** What CPUID tells otherwise. */
   readonly cpuid?: readonly CpuidMask[];
   /** Runs everything in the interpreter: no code is compiled. */

@@ -1,5 +1,18 @@
 /** The state part of a snapshot: what the machine was made of and where it stood, as JSON that a person can read. */
-import { TomeiError, bool, list, messageOf, nested, pod, u32, whole, type Field, type StateOf } from '@tomei/kit';
+import {
+  TomeiError,
+  bool,
+  list,
+  messageOf,
+  nested,
+  oneOf,
+  pod,
+  u32,
+  whole,
+  type Field,
+  type StateOf,
+} from '@tomei/kit';
+import { PARAVIRT_MODES } from '../paravirt/mode.ts';
 import { SAVED_MACHINE_VERSION, parseSavedMachine, type SavedMachine } from './saved-machine.ts';
 
 const MAX_DISKS = 64,
@@ -21,6 +34,8 @@ const snapshotConfig = pod({
   serial: list(MAX_SERIAL, bool()),
   disks: list(MAX_DISKS, nested(pod({ sectors: whole(), readOnly: bool(), contentId }))),
   processors: u32(1),
+  /** What the guest has found of its hypervisor, and counts on. */
+  paravirt: oneOf(...PARAVIRT_MODES),
 });
 /** What a machine must be like for a state to go on in it. Sizes are bytes; a disk's is sectors of 512 bytes. */
 export type SnapshotConfig = StateOf<typeof snapshotConfig>;
@@ -35,7 +50,14 @@ export interface SnapshotState {
  * migrate their own parts.
  */
 export type Migrations = Readonly<Record<number, (old: Record<string, unknown>) => Record<string, unknown>>>;
-export const MIGRATIONS: Migrations = {};
+export const MIGRATIONS: Migrations = {
+  // Every machine was a plain PC.
+  2: ({ config, machine, ...rest }) => ({
+    ...rest,
+    config: { ...(config as object), paravirt: 'off' },
+    machine: { ...(machine as object), version: 3 },
+  }),
+};
 
 /** Bytes and 64-bit integers, which JSON lacks, are objects of one key. */
 const BYTES_KEY = '$bytes',
@@ -119,11 +141,11 @@ function migrate(state: Record<string, unknown>, fileName: string, migrations: M
 
 /**
  * Throws `snapshot.mismatch`, naming what differs, unless the machine is as the snapshot's was; `snapshot.disk-changed` when a
- * disk has been written since. The calendar (`epoch`) is the snapshot's. `diskNames` are for messages.
+ * disk has been written since. The calendar (`epoch`) and the hypervisor that the guest has found (`paravirt`) are the snapshot's. `diskNames` are for messages.
  */
 export function refuseOtherMachine(
   saved: SnapshotConfig,
-  here: Omit<SnapshotConfig, 'epoch'>,
+  here: Omit<SnapshotConfig, 'epoch' | 'paravirt'>,
   fileName: string,
   diskNames: readonly string[],
 ): void {

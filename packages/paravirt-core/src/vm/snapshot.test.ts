@@ -36,6 +36,7 @@ const config: SnapshotConfig = {
   epoch: 1_700_000_000,
   serial: [true, false, false, false],
   processors: 1,
+  paravirt: 'kvm',
   disks: [{ sectors: 2048, readOnly: false, contentId: '12ab34cd' }],
 };
 const state: SnapshotState = {
@@ -274,6 +275,16 @@ test('a state of an older version goes through every migration', () => {
   expect(() => parseState(JSON.stringify(old), 'a.snapshot')).toThrow(
     `holds a state of version ${SAVED_MACHINE_VERSION - 2};`,
   );
+});
+
+test('a machine of version 2 was a plain PC', () => {
+  const old = JSON.parse(formatState(state)) as { config: { paravirt?: string }; machine: { version: number } };
+  delete old.config.paravirt;
+  old.machine.version = 2;
+
+  const read = parseState(JSON.stringify(old), 'a.snapshot');
+
+  expect(read).toEqual({ ...state, config: { ...config, paravirt: 'off' } });
 });
 
 describe('a snapshot goes on in the machine that it was saved from, and in no other', () => {
