@@ -98,6 +98,7 @@ export type VcpuCommand =
 /** From the vCPU thread to the I/O thread. */
 export type VcpuMessage =
   | { readonly kind: 'running' }
+  | { readonly kind: 'warning'; readonly text: string }
   | { readonly kind: 'display'; readonly id: number; readonly display: DisplayState; readonly time: number }
   | { readonly kind: 'stats'; readonly id: number; readonly stats: GuestStats }
   | { readonly kind: 'paused'; readonly id: number; readonly state: SavedMachine }

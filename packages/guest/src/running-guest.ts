@@ -330,6 +330,8 @@ export class RunningGuest implements ConsoleGuest {
       case 'running':
         void this.openDebugger();
         return report({ kind: 'running' });
+      case 'warning':
+        return warn(message.text);
       case 'failed':
         return void this.fail(message.code, message.message);
       case 'paused':

@@ -23,6 +23,7 @@ import { Profiler } from './perf/profiler.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
 import { TimeAccount } from './stats/time-account.ts';
 import { TraceFile } from './trace/trace-plan.ts';
+import { tellSome } from './troubles.ts';
 
 /** The longest sleep of a halted processor with no alarm set: input rings the bell. */
 const LONGEST_SLEEP_MS = 1000;
@@ -96,9 +97,9 @@ const nics = (start.networks ?? []).map(
   ({ connected }, i) => new RingNic(shared.networks![i]!, { linkUp: connected, isMute: replay !== undefined }),
 );
 const translator = new ThreadTranslator();
-const machine = new Machine(config, { serial, ...plugged(start, disks, nics) }, makeClock(), shared.memory, {
-  translator,
-});
+const trouble = tellSome((text) => tell({ kind: 'warning', text }));
+const backends = { serial, trouble, ...plugged(start, disks, nics) };
+const machine = new Machine(config, backends, makeClock(), shared.memory, { translator });
 let recorder: Recorder | undefined;
 const debug =
   shared.debugger === undefined

@@ -40,6 +40,8 @@ export interface BoardOptions {
   readonly interruptRequest?: (level: boolean) => void;
   /** A device pulled a line that the machine answers. Called inside the guest's access: note it, act after the instruction. */
   readonly signal?: (signal: MachineSignal, value: number, device: string) => void;
+  /** A device's driver did what it must not. The guest decides how often: pass on a few. */
+  readonly trouble?: (device: string, what: string) => void;
   /** Video memory appeared, moved or went. */
   readonly videoMemory?: (mapping: VideoMapping) => void;
   /** The map of trapped memory changed: cached lookups are stale. */
@@ -274,6 +276,7 @@ export class Board {
       },
       memoryMoved: () => this.memory.refresh(),
       signal: (signal, value) => this.options.signal?.(signal, value, name),
+      trouble: (what) => this.options.trouble?.(name, what),
       memory: this.ram,
       staging: (bytes) => this.stage(name, bytes),
       dma: (channel) => this.dmaChannel(channel),

@@ -113,6 +113,8 @@ export interface Host {
   /** A claim of this device's lies elsewhere than before. */
   memoryMoved(): void;
   signal(signal: MachineSignal, value: number): void;
+  /** Tells whoever runs the guest of what its driver did wrong: a sentence about the device, for a person. */
+  trouble(what: string): void;
   readonly memory: GuestMemory;
   /**
    * Memory for data on its way to or from the I/O side that does not go to guest RAM directly. Ask when the device is built.

@@ -131,6 +131,7 @@ export class Machine {
       ramWritten: (address, length) => this.processor.code.written(address, length),
       interruptRequest: (level) => this.processor?.setInterruptRequest(level),
       signal: (signal, value) => this.signalled(signal, value),
+      ...(backends.trouble === undefined ? {} : { trouble: backends.trouble }),
       videoMemory: (mapping) => this.mapVideo(mapping),
       firmware: firmware !== undefined,
     }));

@@ -40,6 +40,8 @@ export interface MachineBackends {
   readonly floppies?: readonly (BlockBackend | null | undefined)[];
   /** Network cards, by number; at most eight. */
   readonly networks?: readonly NetworkCard[];
+  /** Who hears of what drivers of paravirtual devices did wrong; the guest decides how often. */
+  readonly trouble?: (device: string, what: string) => void;
   /** Where firmware's own log goes. */
   readonly firmwareLog?: DebugconBackend;
 }

@@ -5,6 +5,7 @@ export const VIRTIO_BLK_F_SEG_MAX = 2;
 export const VIRTIO_BLK_F_RO = 5;
 export const VIRTIO_BLK_F_BLK_SIZE = 6;
 export const VIRTIO_BLK_F_FLUSH = 9;
+export const VIRTIO_BLK_F_MQ = 12;
 export const VIRTIO_BLK_F_DISCARD = 13;
 export const VIRTIO_BLK_F_WRITE_ZEROES = 14;
 
@@ -28,18 +29,18 @@ const CONFIGURATION_BYTES = 60;
 
 /** Features that a disk offers: the commands that change it only when it may be changed. */
 export function blockFeatures(readOnly: boolean): number[] {
-  const always = [VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH];
+  const always = [VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_MQ];
   return [...always, ...(readOnly ? [VIRTIO_BLK_F_RO] : [VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZEROES])];
 }
 
-/** `struct virtio_blk_config` of a disk of `sectors` whose requests may have `maxSegments` data segments. */
-export function blockConfiguration(sectors: number, maxSegments: number): Uint8Array {
+/** `struct virtio_blk_config` of a disk of `sectors` with so many queues, whose requests may have `maxSegments` data segments. */
+export function blockConfiguration(sectors: number, queues: number, maxSegments: number): Uint8Array {
   const bytes = new Uint8Array(CONFIGURATION_BYTES);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(CAPACITY, BigInt(sectors), true);
   view.setUint32(SEG_MAX, maxSegments, true);
   view.setUint32(BLK_SIZE, SECTOR_BYTES, true);
-  view.setUint16(NUM_QUEUES, 1, true);
+  view.setUint16(NUM_QUEUES, queues, true);
   view.setUint32(MAX_DISCARD_SECTORS, MAX_RANGE_SECTORS, true);
   view.setUint32(MAX_DISCARD_SEG, 1, true);
   view.setUint32(DISCARD_SECTOR_ALIGNMENT, DISCARD_ALIGNMENT_SECTORS, true);

@@ -23,6 +23,8 @@ export interface RequestOptions {
   readonly room?: number;
   /** Puts the descriptors into an indirect table. */
   readonly indirect?: boolean;
+  /** Of the driver's queues; the first when absent. */
+  readonly queue?: number;
 }
 
 export class BlockGuest {
@@ -45,7 +47,11 @@ export class BlockGuest {
   }
 
   /** Makes a request available in memory slot `slot` without notifying. Returns the head of its chain. */
-  request(slot: number, type: number, { sector = 0, out, room = 0, indirect = false }: RequestOptions = {}): number {
+  request(
+    slot: number,
+    type: number,
+    { sector = 0, out, room = 0, indirect = false, queue = 0 }: RequestOptions = {},
+  ): number {
     const { memory, ram } = this.rig;
     const base = REQUESTS + slot * SLOT_BYTES;
     memory.write32(base, type);
@@ -60,7 +66,7 @@ export class BlockGuest {
     }
     if (room > 0) buffers.push({ address: base + DATA, length: room, writable: true });
     buffers.push({ address: base + STATUS, length: 1, writable: true });
-    return this.driver.add(buffers, indirect ? base + 0x100 : undefined);
+    return this.driver.add(buffers, indirect ? base + 0x100 : undefined, queue);
   }
 
   statusOf(slot: number): number {

@@ -3,9 +3,9 @@
  * anything.
  */
 import { type GuestMemory } from '../../machine/device.ts';
+import { type Chain } from './queue-state.ts';
 import { SECTOR_BYTES, type BlockRequest } from './block-backend.ts';
 import { MAX_RANGE_SECTORS } from './block-configuration.ts';
-import { type Chain } from './queue.ts';
 import { gather, slice, totalLength, type Segment } from './segments.ts';
 
 /** Request types. */

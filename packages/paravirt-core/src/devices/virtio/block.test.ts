@@ -9,6 +9,7 @@ import {
   VIRTIO_BLK_F_BLK_SIZE,
   VIRTIO_BLK_F_DISCARD,
   VIRTIO_BLK_F_FLUSH,
+  VIRTIO_BLK_F_MQ,
   VIRTIO_BLK_F_RO,
   VIRTIO_BLK_F_SEG_MAX,
   VIRTIO_BLK_F_WRITE_ZEROES,
@@ -26,7 +27,7 @@ import {
 } from './block-request.ts';
 import { virtioBlock } from './block.ts';
 import { ACKNOWLEDGE, COMMON, GuestDriver, NEEDS_RESET } from './guest-driver.ts';
-import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC } from './queue.ts';
+import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_RING_PACKED } from './queue-state.ts';
 import { Rig, SLOT } from './rig.ts';
 import { VIRTIO_F_VERSION_1 } from './transport-pci.ts';
 
@@ -89,11 +90,13 @@ describe('virtio-block configuration', () => {
       VIRTIO_BLK_F_SEG_MAX,
       VIRTIO_BLK_F_BLK_SIZE,
       VIRTIO_BLK_F_FLUSH,
+      VIRTIO_BLK_F_MQ,
       VIRTIO_BLK_F_DISCARD,
       VIRTIO_BLK_F_WRITE_ZEROES,
       VIRTIO_F_INDIRECT_DESC,
       VIRTIO_F_EVENT_IDX,
       VIRTIO_F_VERSION_1,
+      VIRTIO_F_RING_PACKED,
     ]);
   });
 
@@ -261,6 +264,9 @@ describe('virtio-block requests', () => {
     guest.driver.kick();
 
     expect(guest.driver.status & NEEDS_RESET).toBe(NEEDS_RESET);
+    expect(guest.rig.troubles).toEqual([
+      'virtio-block: its driver broke virtqueue 0 (a request that makes no sense): it stands still until a reset',
+    ]);
     expect(guest.rig.interrupt).toBe(true);
     expect(guest.driver.isr).toBe(2);
     expect(guest.driver.collect()).toEqual([]);
@@ -272,6 +278,55 @@ describe('virtio-block requests', () => {
     const driver = new GuestDriver(rig, SLOT);
 
     expect([driver.read(4, 0, 4), driver.read(4, 4, 4)]).toEqual([0, 0]);
+  });
+});
+
+describe('virtio-block with several queues', () => {
+  it.each([
+    ['split', []],
+    ['packed', [VIRTIO_F_RING_PACKED]],
+  ])('gives each request back by the queue that it came by, %s', (_layout, more) => {
+    const guest = new BlockGuest({ data: pattern(64 * 512, 2) });
+    guest.driver.bringUp([...FEATURES, VIRTIO_BLK_F_MQ, ...more], 16, 0x1000, 4);
+    const ids = [0, 1, 2, 3].map((queue) => {
+      const id = guest.request(queue, VIRTIO_BLK_T_IN, { sector: 3 * queue, room: 512, queue });
+      guest.driver.kick(queue);
+      return id;
+    });
+    const saved = structuredClone(guest.rig.device.save());
+    guest.rig.device.restore(saved);
+    while (guest.disk.pending.length > 0) guest.disk.complete(guest.disk.pending.at(-1)!);
+
+    const used = [0, 1, 2, 3].map((queue) => guest.driver.collect(queue));
+
+    expect(used).toEqual(ids.map((id) => [{ id, length: 513 }]));
+    for (const queue of [0, 1, 2, 3]) {
+      expect(guest.dataOf(queue, 512)).toEqual(guest.disk.data.slice(3 * queue * 512, (3 * queue + 1) * 512));
+    }
+    expect(guest.driver.read(4, 34, 2)).toBe(4);
+  });
+
+  it('goes on from a state of version 1, which had one queue', () => {
+    const guest = started({ data: pattern(64 * 512, 7) });
+    const head = guest.request(0, VIRTIO_BLK_T_IN, { sector: 9, room: 512 });
+    guest.driver.kick();
+    const { kind, state } = structuredClone(guest.rig.device.save());
+    const { transport, inFlight } = state as {
+      transport: { queues: unknown[] };
+      inFlight: { queue?: number; id?: number; slots?: number }[];
+    };
+    const old = {
+      transport: { ...transport, queues: transport.queues.slice(0, 1) },
+      inFlight: inFlight.map(({ queue: _queue, id, slots: _slots, ...request }) => ({ ...request, head: id })),
+    };
+    const copy = new BlockGuest({ data: guest.disk.data.slice(), ram: guest.rig.ram.slice() });
+
+    copy.rig.device.restore({ kind, version: 1, state: old });
+    copy.disk.completeAll();
+
+    expect(copy.rig.memory.read32(guest.driver.used + 4)).toBe(head);
+    expect(copy.dataOf(0, 512)).toEqual(guest.disk.data.slice(9 * 512, 10 * 512));
+    expect(() => copy.rig.device.restore({ kind, version: 1, state: null })).toThrow(/not an object/);
   });
 });
 

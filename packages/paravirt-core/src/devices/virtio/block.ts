@@ -1,6 +1,6 @@
 /**
- * The virtio block device (OASIS virtio 1.2, section 5.2): one request queue, requests in flight side by side,
- * completed in any order.
+ * The virtio block device (OASIS virtio 1.2, section 5.2): several request queues, requests in flight side by
+ * side, completed in any order.
  *
  * In flight means handed to the backend. The state records each such request whole, and a restored device submits it
  * again without reading the guest's descriptors a second time. That is sound because requests are idempotent (see
@@ -16,13 +16,14 @@
  * A driver that does not negotiate VIRTIO_BLK_F_FLUSH gets a write-through disk: a flush follows each of its writes
  * (5.2.6.2).
  */
-import { bool, list, nested, oneOf, pod, u16, u32, whole, type StateOf } from '@tomei/kit';
+import { bool, list, nested, oneOf, pod, u16, u32, u8, whole, type StateOf } from '@tomei/kit';
 import { defineDevice, typed, type Host } from '../../machine/device.ts';
 import { blockBackend, type BlockRequest } from './block-backend.ts';
 import { VIRTIO_BLK_F_FLUSH, blockConfiguration, blockFeatures } from './block-configuration.ts';
 import { VIRTIO_BLK_S_IOERR, VIRTIO_BLK_S_OK, isPossible, parseRequest, type Disk } from './block-request.ts';
 import { byteRegisters } from './fields.ts';
-import { type Chain, type SplitQueue } from './queue.ts';
+import { type Virtqueue } from './queue.ts';
+import { queueState, type UsedChain, type Chain } from './queue-state.ts';
 import { scatter, totalLength } from './segments.ts';
 import { VirtioPci } from './transport-pci.ts';
 import { transportState } from './transport-state.ts';
@@ -32,12 +33,18 @@ const DEVICE_TYPE_BLOCK = 2;
 const CLASS_STORAGE_SCSI = 0x010000;
 /** Length of the string that a GET_ID request asks for, NUL-padded. */
 const ID_BYTES = 20;
-/** Entries of the request queue, and with that the most requests in flight and the longest chain. */
+/** Entries of a request queue, and with that the most requests of one in flight and the longest chain. */
 export const BLOCK_QUEUE_SIZE = 256;
+/** Request queues: drivers take one for each processor. */
+export const BLOCK_QUEUES = 4;
+const QUEUE_SIZES = Array.from({ length: BLOCK_QUEUES }, () => BLOCK_QUEUE_SIZE);
 
 /** A request that the backend has not completed. */
 const requestState = pod({
-  head: u16(),
+  /** Which queue it came by, and how it goes back into it (`UsedChain`). */
+  queue: u8(),
+  id: u16(),
+  slots: u16(1),
   statusAddress: whole(),
   /** Writable bytes before the status byte. */
   room: whole(),
@@ -50,18 +57,19 @@ const requestState = pod({
 type InFlight = StateOf<typeof requestState>;
 
 const blockState = pod({
-  transport: nested(transportState([BLOCK_QUEUE_SIZE])),
-  inFlight: list(BLOCK_QUEUE_SIZE, nested(requestState)),
+  transport: nested(transportState(QUEUE_SIZES)),
+  inFlight: list(BLOCK_QUEUE_SIZE * BLOCK_QUEUES, nested(requestState)),
 });
 type BlockState = StateOf<typeof blockState>;
 
 /** A virtio disk. Without a backend it is there with no sectors. */
 export const virtioBlock = defineDevice({
   kind: 'virtio-block',
-  version: 1,
+  version: 2,
   config: typed<object>({}),
-  summary: 'virtio 1.x block device over PCI (1AF4:1042): one queue of 256, flush, discard and write zeroes, INTx',
+  summary: 'virtio 1.x block device over PCI (1AF4:1042): four queues of 256, flush, discard and write zeroes, INTx',
   state: blockState,
+  migrate: (_version, state) => migrateSingleQueue(state),
   attach({ state, host }) {
     const block = new Block(state, host);
     return {
@@ -71,6 +79,27 @@ export const virtioBlock = defineDevice({
     };
   },
 });
+
+/** What it takes to answer a request. */
+interface Answered extends UsedChain {
+  readonly queue: number;
+  readonly statusAddress: number;
+  readonly room: number;
+}
+
+/** Version 1 had one queue, split, and knew requests by the head of their chain. What is no such state, `parse` refuses. */
+function migrateSingleQueue(old: unknown): unknown {
+  if (!isObject(old) || !isObject(old['transport'])) return old;
+  const { transport, inFlight } = old;
+  const { queues } = transport;
+  if (!Array.isArray(queues) || !Array.isArray(inFlight) || !inFlight.every(isObject)) return old;
+  const further = QUEUE_SIZES.slice(1).map((size) => queueState(size).initial());
+  return {
+    transport: { ...transport, queues: [...(queues as unknown[]), ...further] },
+    inFlight: inFlight.map(({ head, ...request }) => ({ ...request, queue: 0, id: head, slots: 1 })),
+  };
+}
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
 class Block {
   readonly transport: VirtioPci;
@@ -93,17 +122,17 @@ class Block {
     this.backend = host.backend(blockBackend);
     this.disk = { sectors: this.backend?.sectors ?? 0, readOnly: this.backend?.readOnly ?? false };
     // Two of the entries are the request's header and its status.
-    const configuration = blockConfiguration(this.disk.sectors, BLOCK_QUEUE_SIZE - 2);
+    const configuration = blockConfiguration(this.disk.sectors, BLOCK_QUEUES, BLOCK_QUEUE_SIZE - 2);
     this.transport = new VirtioPci({
       state: () => state.transport,
       host,
       device: {
         deviceType: DEVICE_TYPE_BLOCK,
         classCode: CLASS_STORAGE_SCSI,
-        queueSizes: [BLOCK_QUEUE_SIZE],
+        queueSizes: QUEUE_SIZES,
         features: blockFeatures(this.disk.readOnly),
         configuration: { ...byteRegisters(configuration), length: configuration.length },
-        notified: () => this.takeChains(),
+        notified: (index) => this.takeChains(index),
         reset: () => this.forget(),
         draining: () => this.owed.size > this.awaited.size,
       },
@@ -124,13 +153,10 @@ class Block {
     else this.refuse();
   }
 
-  private get queue(): SplitQueue {
-    return this.transport.queues[0]!;
-  }
-
   private isPossible(request: InFlight): boolean {
     const { memory } = this.host;
-    return isPossible(request, memory, this.disk) && memory.contains(request.statusAddress, 1);
+    const isOfQueue = request.queue < BLOCK_QUEUES && request.slots >= 1;
+    return isOfQueue && isPossible(request, memory, this.disk) && memory.contains(request.statusAddress, 1);
   }
 
   private forget(): void {
@@ -141,37 +167,39 @@ class Block {
   /** A restored state holds what this device cannot have had in flight. */
   private refuse(): void {
     this.forget();
-    this.queue.fail('request');
+    this.transport.queues[0]!.fail('request');
   }
 
-  private takeChains(): boolean {
+  private takeChains(index: number): boolean {
+    const queue = this.transport.queues[index]!;
     // As many as can be outstanding: another processor that keeps adding does not hold this one.
-    for (let budget = this.queue.state.size; budget > 0; budget--) {
-      const chain = this.queue.pop();
+    for (let budget = queue.state.size; budget > 0; budget--) {
+      const chain = queue.pop();
       if (chain === undefined) return false;
-      this.takeChain(chain);
+      this.takeChain(index, queue, chain);
     }
     return true;
   }
 
-  private takeChain(chain: Chain): void {
+  private takeChain(index: number, queue: Virtqueue, chain: Chain): void {
     const { memory } = this.host;
     const parsed = parseRequest(memory, chain, this.disk);
     if (parsed === undefined) {
-      this.queue.fail('request');
+      queue.fail('request');
       return;
     }
     const { statusAddress, work } = parsed;
-    const at = { head: chain.head, statusAddress, room: totalLength(parsed.room) };
+    const { id, slots } = chain;
+    const at = { queue: index, id, slots, statusAddress, room: totalLength(parsed.room) };
     if (work.do === 'answer') {
       this.finish(at, work.status, 0);
     } else if (work.do === 'serial') {
       const serial = new Uint8Array(ID_BYTES);
       new TextEncoder().encodeInto(this.backend?.id ?? '', serial);
       this.finish(at, VIRTIO_BLK_S_OK, scatter(memory, parsed.room, serial));
-    } else if (this.state.inFlight.length >= this.queue.state.size) {
+    } else if (this.state.inFlight.filter((request) => request.queue === index).length >= queue.state.size) {
       // More chains than the ring has entries: the driver offers one again that it has not got back.
-      this.queue.fail('index');
+      queue.fail('index');
     } else {
       this.start({ ...at, ...work.request, segments: [...work.request.segments] });
     }
@@ -216,11 +244,12 @@ class Block {
   }
 
   /** Answers a request of whose `room` the first `written` bytes are filled. */
-  private finish(at: { head: number; statusAddress: number; room: number }, status: number, written: number): void {
+  private finish(at: Answered, status: number, written: number): void {
+    const queue = this.transport.queues[at.queue]!;
     this.host.memory.write8(at.statusAddress, status);
     // Used length counts from the first writable byte without a gap, so the status byte counts when all before it is
     // filled.
-    this.queue.push(at.head, written < at.room ? written : at.room + 1);
-    this.transport.signal(this.queue);
+    queue.push(at, written < at.room ? written : at.room + 1);
+    this.transport.signal(queue);
   }
 }

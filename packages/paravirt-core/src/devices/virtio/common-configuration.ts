@@ -1,6 +1,7 @@
 /** The common configuration structure of a virtio PCI device, `struct virtio_pci_common_cfg` (virtio 1.2, 4.1.4.3). */
 import { type RegisterField } from './fields.ts';
-import { isQueueSize, type SplitQueue } from './queue.ts';
+import { type Virtqueue } from './queue.ts';
+import { isQueueSize } from './queue-state.ts';
 import { STATUS_FEATURES_OK, type TransportState } from './transport-state.ts';
 
 /** What the vector registers read as without MSI-X (4.1.5.1.2). */
@@ -8,9 +9,11 @@ const NO_VECTOR = 0xffff;
 
 export interface CommonConfiguration {
   readonly state: () => TransportState;
-  readonly queues: readonly SplitQueue[];
+  readonly queues: readonly Virtqueue[];
   /** Offered feature bits 0..31 and 32..63. */
   readonly offered: readonly [number, number];
+  /** Whether packed rings were negotiated. */
+  readonly packed: () => boolean;
   /** device_status, which the transport keeps. */
   readonly readStatus: () => number;
   readonly writeStatus: (value: number) => void;
@@ -18,8 +21,8 @@ export interface CommonConfiguration {
 
 /** Its fields. What a driver may not write at this point of its initialization is ignored. */
 export function commonConfiguration(parts: CommonConfiguration): RegisterField[] {
-  const { state, queues, offered, readStatus, writeStatus } = parts;
-  const selected = (): SplitQueue | undefined => queues[state().queueSelect];
+  const { state, queues, offered, packed, readStatus, writeStatus } = parts;
+  const selected = (): Virtqueue | undefined => queues[state().queueSelect];
   const negotiating = (): boolean => (state().status & STATUS_FEATURES_OK) === 0;
   /** One half of an address of the selected queue; fixed once the queue is enabled. */
   const half = (
@@ -72,10 +75,10 @@ export function commonConfiguration(parts: CommonConfiguration): RegisterField[]
       offset: 0x18,
       width: 2,
       read: () => selected()?.state.size ?? 0,
-      // What is no power of two, or more than offered, is not taken over, and the driver reads the old size.
+      // What the layout cannot have, or is more than offered, is not taken over, and the driver reads the old size.
       write: (value) => {
         const queue = selected();
-        if (queue?.state.enabled === false && isQueueSize(value, queue.maxSize)) queue.state.size = value;
+        if (queue?.state.enabled === false && isQueueSize(value, queue.maxSize, packed())) queue.state.size = value;
       },
     },
     { offset: 0x1a, width: 2, read: () => NO_VECTOR },

@@ -1,12 +1,16 @@
 /**
  * A virtio PCI driver for tests, playing the guest: it finds the device's structures on a real bus, negotiates, lays
- * out a split virtqueue in RAM and exchanges chains, as virtio 1.2, section 3.1 says. It knows nothing of the device
- * beyond that.
+ * out virtqueues in RAM and exchanges chains, as virtio 1.2, section 3.1 says. It knows nothing of the device beyond
+ * that. Members that name no queue are about queue 0.
  */
 import { assert } from '@tomei/kit';
 import { type Board } from '../../machine/board.ts';
 import { type Width } from '../../machine/device.ts';
 import { CONFIG_ADDRESS, CONFIG_DATA } from '../../machine/pci-bus.ts';
+import { PackedGuestQueue, SplitGuestQueue, type Buffer, type GuestQueue, type Used } from './guest-queue.ts';
+import { VIRTIO_F_RING_PACKED } from './queue-state.ts';
+
+export { DESC_INDIRECT, DESC_NEXT, DESC_WRITE, type Buffer, type Used } from './guest-queue.ts';
 
 const CAPABILITIES_POINTER = 0x34;
 const CAPABILITY_VENDOR = 0x09;
@@ -35,20 +39,6 @@ export const DRIVER_OK = 4;
 export const FEATURES_OK = 8;
 export const NEEDS_RESET = 64;
 
-export const DESC_NEXT = 1;
-export const DESC_WRITE = 2;
-export const DESC_INDIRECT = 4;
-
-export interface Buffer {
-  readonly address: number;
-  readonly length: number;
-  /** The device may write it. */
-  readonly writable?: boolean;
-}
-export interface Used {
-  readonly id: number;
-  readonly length: number;
-}
 /** What one capability says. */
 export interface Structure {
   readonly at: number;
@@ -61,14 +51,8 @@ export interface Structure {
 export class GuestDriver {
   readonly structures: Structure[] = [];
   /** Set by `queue`. */
-  size = 0;
-  desc = 0;
-  avail = 0;
-  used = 0;
-  private free: number[] = [];
-  private readonly chains = new Map<number, number[]>();
-  private availIndex = 0;
-  private usedIndex = 0;
+  readonly queues: GuestQueue[] = [];
+  private packed = false;
   private readonly board: Board;
   private readonly ram: Uint8Array;
   private readonly slot: number;
@@ -137,6 +121,7 @@ export class GuestDriver {
 
   /** Resets and negotiates; returns whether the device took the features. */
   negotiate(features: readonly number[]): boolean {
+    this.packed = features.includes(VIRTIO_F_RING_PACKED);
     this.status = 0;
     assert(this.status === 0, 'the reset is complete');
     this.status = ACKNOWLEDGE;
@@ -151,100 +136,80 @@ export class GuestDriver {
     return (this.status & FEATURES_OK) !== 0;
   }
 
-  /** Lays queue 0 of `size` entries out from `at` on, which is cleared, and enables it. */
-  queue(size: number, at: number): void {
-    this.size = size;
-    this.desc = at;
-    this.avail = at + 16 * size;
-    this.used = (this.avail + 6 + 2 * size + 3) & ~3;
-    this.ram.fill(0, at, this.used + 6 + 8 * size);
-    this.free = Array.from({ length: size }, (_, i) => size - 1 - i);
-    this.chains.clear();
-    this.availIndex = 0;
-    this.usedIndex = 0;
-    this.write(1, COMMON.queueSelect, 2, 0);
+  /** Lays a queue of `size` entries out from `at` on, which is cleared, and enables it. */
+  queue(size: number, at: number, index = 0): GuestQueue {
+    const queue = new (this.packed ? PackedGuestQueue : SplitGuestQueue)(this.board.ram, size, at);
+    this.ram.fill(0, at, queue.end);
+    this.queues[index] = queue;
+    this.write(1, COMMON.queueSelect, 2, index);
     this.write(1, COMMON.queueSize, 2, size);
     for (const [register, value] of [
-      [COMMON.queueDesc, this.desc],
-      [COMMON.queueDriver, this.avail],
-      [COMMON.queueDevice, this.used],
+      [COMMON.queueDesc, queue.desc],
+      [COMMON.queueDriver, queue.driver],
+      [COMMON.queueDevice, queue.device],
     ] as const) {
       this.write(1, register, 4, value);
       this.write(1, register + 4, 4, 0);
     }
     this.write(1, COMMON.queueEnable, 2, 1);
+    return queue;
   }
 
   start(): void {
     this.status = ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK;
   }
 
-  /** Everything up to DRIVER_OK. */
-  bringUp(features: readonly number[], size = 16, at = 0x1000): void {
+  /** Everything up to DRIVER_OK, with as many queues, one behind the other. */
+  bringUp(features: readonly number[], size = 16, at = 0x1000, queues = 1): void {
     assert(this.negotiate(features), 'the device takes the features');
-    this.queue(size, at);
+    for (let index = 0, next = at; index < queues; index++) next = (this.queue(size, next, index).end + 15) & ~15;
     this.start();
   }
 
+  /** Queue 0, which is a split one. */
+  get split(): SplitGuestQueue {
+    const [queue] = this.queues;
+    assert(queue instanceof SplitGuestQueue, 'queue 0 is laid out, and split');
+    return queue;
+  }
+  get size(): number {
+    return this.queues[0]!.size;
+  }
+  get desc(): number {
+    return this.queues[0]!.desc;
+  }
+  get avail(): number {
+    return this.queues[0]!.driver;
+  }
+  get used(): number {
+    return this.queues[0]!.device;
+  }
   describe(table: number, index: number, buffer: Buffer, flags: number, next: number): void {
-    const memory = this.board.ram;
-    const at = table + 16 * index;
-    memory.write32(at, buffer.address >>> 0);
-    memory.write32(at + 4, Math.floor(buffer.address / 2 ** 32));
-    memory.write32(at + 8, buffer.length);
-    memory.write16(at + 12, flags | (buffer.writable === true ? DESC_WRITE : 0));
-    memory.write16(at + 14, next);
+    this.split.describe(table, index, buffer, flags, next);
   }
-
-  /** Adds a chain and makes it available; with `indirectAt` its descriptors go into a table there. Returns the head. */
-  add(buffers: readonly Buffer[], indirectAt?: number): number {
-    const indexes = this.free.splice(-(indirectAt === undefined ? buffers.length : 1));
-    const direct = indirectAt === undefined;
-    const table = indirectAt ?? this.desc;
-    const place = direct ? indexes : buffers.map((_, i) => i);
-    buffers.forEach((buffer, i) => {
-      const more = i + 1 < buffers.length;
-      this.describe(table, place[i]!, buffer, more ? DESC_NEXT : 0, more ? place[i + 1]! : 0);
-    });
-    const head = indexes[0]!;
-    if (!direct) this.describe(this.desc, head, { address: table, length: 16 * buffers.length }, DESC_INDIRECT, 0);
-    this.chains.set(head, indexes);
-    this.expose(head);
-    return head;
+  /** Adds a chain and makes it available; with `indirectAt` its descriptors go into a table there. Returns its id. */
+  add(buffers: readonly Buffer[], indirectAt?: number, index = 0): number {
+    return this.queues[index]!.add(buffers, indirectAt);
   }
-
   /** Writes `head` into the available ring, whatever it is. */
   expose(head: number): void {
-    const memory = this.board.ram;
-    memory.write16(this.avail + 4 + 2 * (this.availIndex % this.size), head);
-    this.availIndex = (this.availIndex + 1) & 0xffff;
-    memory.write16(this.avail + 2, this.availIndex);
+    this.split.expose(head);
   }
-
-  kick(): void {
-    const { offset } = this.structure(2);
-    this.board.memoryWrite(this.barBase + offset + this.read(1, COMMON.queueNotifyOff, 2) * this.multiplier, 2, 0);
-  }
-
   /** What the device has used since the last call. */
-  collect(): Used[] {
-    const memory = this.board.ram;
-    const used: Used[] = [];
-    for (; this.usedIndex !== memory.read16(this.used + 2); this.usedIndex = (this.usedIndex + 1) & 0xffff) {
-      const at = this.used + 4 + 8 * (this.usedIndex % this.size);
-      const id = memory.read32(at);
-      used.push({ id, length: memory.read32(at + 4) });
-      this.free.push(...(this.chains.get(id) ?? []));
-      this.chains.delete(id);
-    }
-    return used;
+  collect(index = 0): Used[] {
+    return this.queues[index]!.collect();
   }
-
-  /** Asks for an interrupt when the used index passes `index` (2.7.7). */
   set usedEvent(index: number) {
-    this.board.ram.write16(this.avail + 4 + 2 * this.size, index);
+    this.split.usedEvent = index;
   }
   get availEvent(): number {
-    return this.board.ram.read16(this.used + 4 + 8 * this.size);
+    return this.split.availEvent;
+  }
+
+  kick(index = 0): void {
+    const { offset } = this.structure(2);
+    this.write(1, COMMON.queueSelect, 2, index);
+    const notify = this.read(1, COMMON.queueNotifyOff, 2) * this.multiplier;
+    this.board.memoryWrite(this.barBase + offset + notify, 2, index);
   }
 }

@@ -3,13 +3,15 @@
  * what is not RAM.
  */
 import { TomeiError } from '@tomei/kit';
+import { type GuestMemory } from '../../machine/device.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BlockGuest, RAM_BYTES, pattern } from './block-guest.ts';
 import { VIRTIO_BLK_T_FLUSH, VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT } from './block-request.ts';
 import { VIRTIO_BLK_F_FLUSH } from './block-configuration.ts';
 import { COMMON, DESC_NEXT } from './guest-driver.ts';
-import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC } from './queue.ts';
+import { PackedGuestQueue, SplitGuestQueue, type GuestQueue } from './guest-queue.ts';
+import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_RING_PACKED } from './queue-state.ts';
 import { VIRTIO_F_VERSION_1 } from './transport-pci.ts';
 
 const ALL = [VIRTIO_F_VERSION_1, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX];
@@ -242,41 +244,57 @@ describe('hostile guests', () => {
   });
 });
 
-describe('well-behaved guests under load', () => {
-  it.each(seeds(20))('keep data and order of a random workload with saves and restores in between, seed %i', (seed) => {
-    const next = random(seed);
-    const model = pattern(64 * 512, seed & 0xff);
-    const guest = new BlockGuest({ data: model.slice() });
-    const features = [VIRTIO_F_VERSION_1, VIRTIO_BLK_F_FLUSH, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX];
-    guest.driver.bringUp(features, 8);
-    for (let round = 0; round < 60; round++) {
-      // Sectors of one round do not overlap, so that any order of completion gives one result.
-      const slots = [0, 1, 2].map((slot) => {
-        const [sector, count] = [slot * 16 + next(8), 1 + next(8)];
-        const kind = [VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH][next(3)]!;
-        const out = pattern(count * 512, next(256));
-        if (kind === VIRTIO_BLK_T_IN) guest.request(slot, kind, { sector, room: count * 512, indirect: true });
-        else if (kind === VIRTIO_BLK_T_OUT) guest.request(slot, kind, { sector, out, indirect: true });
-        else guest.request(slot, kind, { indirect: next(2) === 0 });
-        if (kind === VIRTIO_BLK_T_OUT) model.set(out, sector * 512);
-        return { slot, kind, sector, count };
-      });
-      guest.driver.usedEvent = guest.rig.memory.read16(guest.driver.used + 2) + 2;
-      const before = guest.rig.interrupts;
-      guest.driver.kick();
-      if (next(3) === 0) guest.disk.complete(guest.disk.pending[next(guest.disk.pending.length)]!);
-      if (next(3) === 0) guest.rig.device.restore(structuredClone(guest.rig.device.save()));
-      while (guest.disk.pending.length > 0) guest.disk.complete(guest.disk.pending[next(guest.disk.pending.length)]!);
+/** Has the device interrupt when so many more single descriptors have been used, by event indexes. */
+function wantInterruptAfter(queue: GuestQueue, count: number, memory: GuestMemory): void {
+  if (queue instanceof SplitGuestQueue) queue.usedEvent = memory.read16(queue.device + 2) + count - 1;
+  else if (queue instanceof PackedGuestQueue) {
+    const { index, wrap } = queue.usedPlace;
+    const at = index + count - 1;
+    queue.wantInterrupts(2, { index: at % queue.size, wrap: at < queue.size ? wrap : !wrap });
+  }
+}
 
-      expect(guest.driver.collect()).toHaveLength(3);
-      expect(guest.rig.interrupts - before).toBe(1);
-      expect(slots.map(({ slot }) => guest.statusOf(slot))).toEqual([0, 0, 0]);
-      for (const { slot, kind, sector, count } of slots) {
-        const expected = model.slice(sector * 512, (sector + count) * 512);
-        if (kind === VIRTIO_BLK_T_IN) expect(guest.dataOf(slot, count * 512)).toEqual(expected);
+describe('well-behaved guests under load', () => {
+  const layouts = ['split', 'packed'].flatMap((layout) => seeds(20).map((seed) => [layout, seed] as const));
+  it.each(layouts)(
+    'keep data and order of a random workload with saves and restores in between, %s, seed %i',
+    (layout, seed) => {
+      const next = random(seed);
+      const packed = layout === 'packed';
+      const model = pattern(64 * 512, seed & 0xff);
+      const guest = new BlockGuest({ data: model.slice() });
+      const features = [VIRTIO_F_VERSION_1, VIRTIO_BLK_F_FLUSH, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX];
+      if (packed) features.push(VIRTIO_F_RING_PACKED);
+      guest.driver.bringUp(features, 8);
+      for (let round = 0; round < 60; round++) {
+        // Sectors of one round do not overlap, so that any order of completion gives one result.
+        const slots = [0, 1, 2].map((slot) => {
+          const [sector, count] = [slot * 16 + next(8), 1 + next(8)];
+          const kind = [VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH][next(3)]!;
+          const out = pattern(count * 512, next(256));
+          if (kind === VIRTIO_BLK_T_IN) guest.request(slot, kind, { sector, room: count * 512, indirect: true });
+          else if (kind === VIRTIO_BLK_T_OUT) guest.request(slot, kind, { sector, out, indirect: true });
+          else guest.request(slot, kind, { indirect: packed || next(2) === 0 });
+          if (kind === VIRTIO_BLK_T_OUT) model.set(out, sector * 512);
+          return { slot, kind, sector, count };
+        });
+        wantInterruptAfter(guest.driver.queues[0]!, 3, guest.rig.memory);
+        const before = guest.rig.interrupts;
+        guest.driver.kick();
+        if (next(3) === 0) guest.disk.complete(guest.disk.pending[next(guest.disk.pending.length)]!);
+        if (next(3) === 0) guest.rig.device.restore(structuredClone(guest.rig.device.save()));
+        while (guest.disk.pending.length > 0) guest.disk.complete(guest.disk.pending[next(guest.disk.pending.length)]!);
+
+        expect(guest.driver.collect()).toHaveLength(3);
+        expect(guest.rig.interrupts - before).toBe(1);
+        expect(slots.map(({ slot }) => guest.statusOf(slot))).toEqual([0, 0, 0]);
+        for (const { slot, kind, sector, count } of slots) {
+          const expected = model.slice(sector * 512, (sector + count) * 512);
+          if (kind === VIRTIO_BLK_T_IN) expect(guest.dataOf(slot, count * 512)).toEqual(expected);
+        }
+        void guest.driver.isr;
       }
-      void guest.driver.isr;
-    }
-    expect(guest.disk.data).toEqual(model);
-  });
+      expect(guest.disk.data).toEqual(model);
+    },
+  );
 });

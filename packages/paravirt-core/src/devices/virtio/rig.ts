@@ -18,6 +18,8 @@ export class Rig<F extends Fields = Fields> {
   readonly written: { address: number; length: number }[] = [];
   /** Level of the device's interrupt line. */
   interrupt = false;
+  /** What devices told of their drivers. */
+  readonly troubles: string[] = [];
   /** How often the line rose. */
   interrupts = 0;
 
@@ -31,6 +33,7 @@ export class Rig<F extends Fields = Fields> {
       ram: this.ram,
       clock: this.clock,
       alarms: this.clock.alarms,
+      trouble: (device, what) => this.troubles.push(`${device}: ${what}`),
       ramWritten: (address, length) => this.written.push({ address, length }),
     });
     const backends = options.backends?.(this.board.ram) ?? [];

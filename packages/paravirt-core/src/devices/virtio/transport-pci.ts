@@ -2,7 +2,7 @@
  * Virtio over PCI (OASIS virtio 1.2, sections 2.1 to 2.3, 3.1 and 4.1): what every virtio device here shares. Modern
  * only (no legacy ports), one 4 KiB memory base address register, interrupts by INTx and ISR status.
  *
- * Known gaps: no MSI-X (the vector registers read as "no vector"), no packed virtqueues, no per-queue reset; the bus
+ * Known gaps: no MSI-X (the vector registers read as "no vector"), no per-queue reset; the bus
  * master enable bit of the PCI command register is not looked at.
  */
 import { us } from '@tomei/kit';
@@ -18,7 +18,8 @@ import {
   windowCapability,
   type Region,
 } from './pci-window.ts';
-import { SplitQueue, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC } from './queue.ts';
+import { Virtqueue } from './queue.ts';
+import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_RING_PACKED, type QueueTrouble } from './queue-state.ts';
 import {
   STATUS_DRIVER_OK,
   STATUS_FEATURES_OK,
@@ -30,6 +31,14 @@ import {
 /** The device follows virtio 1.0 or later (section 6). */
 export const VIRTIO_F_VERSION_1 = 32;
 
+/** What every device here offers beside its own. */
+export const TRANSPORT_FEATURES = [
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_VERSION_1,
+  VIRTIO_F_RING_PACKED,
+] as const;
+
 /** ISR status bits (4.1.4.5). */
 export const ISR_QUEUE = 1;
 export const ISR_CONFIG = 2;
@@ -37,6 +46,17 @@ export const ISR_CONFIG = 2;
 const VENDOR_ID = 0x1af4;
 /** PCI device identifier of virtio device type 0 (4.1.2). */
 const DEVICE_ID_BASE = 0x1040;
+
+/** What people read of a queue that stopped. */
+const FAULT_TEXT: Readonly<Record<QueueTrouble, string>> = {
+  layout: 'its parts are misaligned or not RAM',
+  index: 'an index is beyond its table',
+  buffer: 'a buffer is not RAM',
+  loop: 'a chain is endless or too long',
+  order: 'a readable buffer follows a writable one',
+  indirect: 'a bad indirect table',
+  request: 'a request that makes no sense',
+};
 
 /** How long a queue rests that had more chains than one notification may take: long enough for the processor to run. */
 const RESUME_AFTER = us(1);
@@ -75,7 +95,7 @@ export interface VirtioFunction {
 }
 
 export class VirtioPci {
-  readonly queues: readonly SplitQueue[];
+  readonly queues: readonly Virtqueue[];
   readonly pci: PciFunction;
   private readonly state: () => TransportState;
   private readonly host: Host;
@@ -90,16 +110,16 @@ export class VirtioPci {
     this.state = state;
     this.host = host;
     this.device = device;
-    this.offered = featureWords([...device.features, VIRTIO_F_VERSION_1, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX]);
+    this.offered = featureWords([...device.features, ...TRANSPORT_FEATURES]);
     this.again = host.alarm(() => this.resumeQueues());
     this.queues = device.queueSizes.map(
       (maxSize, index) =>
-        new SplitQueue({
+        new Virtqueue({
           state: () => this.state().queues[index]!,
           maxSize,
           memory: host.memory,
           accepted: (feature) => this.accepted(feature),
-          broken: () => this.needsReset(),
+          broken: (fault) => this.broken(index, fault),
         }),
     );
     this.pci = this.pciFunction();
@@ -133,7 +153,7 @@ export class VirtioPci {
   }
 
   /** Interrupts the driver when it wants to know of what was pushed to `queue`. */
-  signal(queue: SplitQueue): void {
+  signal(queue: Virtqueue): void {
     if (queue.takeInterrupt()) this.raise(ISR_QUEUE);
   }
 
@@ -149,6 +169,11 @@ export class VirtioPci {
     if ((state.status & STATUS_NEEDS_RESET) !== 0) return;
     state.status |= STATUS_NEEDS_RESET;
     if ((state.status & STATUS_DRIVER_OK) !== 0) this.raise(ISR_CONFIG);
+  }
+
+  private broken(queue: number, fault: QueueTrouble): void {
+    this.host.trouble(`its driver broke virtqueue ${queue} (${FAULT_TEXT[fault]}): it stands still until a reset`);
+    this.needsReset();
   }
 
   private raise(bit: number): void {
@@ -240,6 +265,7 @@ export class VirtioPci {
         state: this.state,
         queues: this.queues,
         offered: this.offered,
+        packed: () => this.accepted(VIRTIO_F_RING_PACKED),
         readStatus: () => (this.resetting() ? STATUS_NEEDS_RESET : this.state().status),
         writeStatus: (value) => this.writeStatus(value),
       }),

@@ -1,7 +1,7 @@
 /** What a virtio PCI transport remembers (virtio 1.2, 2.1 and 4.1.4), for snapshots and for its registers. */
 import { array, bool, deadline, nested, pod, u16, u32, u8, type StateOf } from '@tomei/kit';
 import { windowState } from './pci-window.ts';
-import { queueState } from './queue.ts';
+import { queueState } from './queue-state.ts';
 
 /** Device status bits (2.1). */
 export const STATUS_ACKNOWLEDGE = 1;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RamWindow } from '../../machine/guest-memory.ts';
-import { SplitQueue, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, queueState, type QueueFault } from './queue.ts';
+import { Virtqueue } from './queue.ts';
+import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, queueState, type QueueFault } from './queue-state.ts';
 
 const SIZE = 8;
 const MAX_SIZE = 16;
@@ -12,18 +13,19 @@ const RAM_BYTES = 0x1_0000;
 const NEXT = 1;
 const WRITE = 2;
 const INDIRECT = 4;
+const FIRST = { id: 0, slots: 1 };
 
 type Descriptor = readonly [address: number, length: number, flags: number, next: number];
 
 class Fixture {
   readonly memory = new RamWindow(new Uint8Array(RAM_BYTES));
   readonly state = queueState(MAX_SIZE).initial();
-  readonly queue: SplitQueue;
+  readonly queue: Virtqueue;
   broken = 0;
 
   constructor(features: readonly number[] = []) {
     Object.assign(this.state, { size: SIZE, enabled: true, descLow: DESC, driverLow: AVAIL, deviceLow: USED });
-    this.queue = new SplitQueue({
+    this.queue = new Virtqueue({
       state: () => this.state,
       maxSize: MAX_SIZE,
       memory: this.memory,
@@ -63,7 +65,8 @@ describe('taking chains', () => {
     const chain = f.queue.pop();
 
     expect(chain).toEqual({
-      head: 0,
+      id: 0,
+      slots: 1,
       readable: [{ address: 0x5000, length: 16 }],
       writable: [
         { address: 0x6100, length: 512 },
@@ -115,9 +118,9 @@ describe('taking chains', () => {
     f.describe(DESC, [[0x5000, 1, 0, 0]]);
     f.offer(0, 0);
 
-    const heads = [f.queue.pop()?.head, f.queue.pop()?.head, f.queue.pop()];
-    f.queue.push(0, 0);
-    f.queue.push(0, 7);
+    const heads = [f.queue.pop()?.id, f.queue.pop()?.id, f.queue.pop()];
+    f.queue.push(FIRST, 0);
+    f.queue.push(FIRST, 7);
 
     expect(heads).toEqual([0, 0, undefined]);
     expect(f.memory.read16(USED + 2)).toBe(1);
@@ -195,12 +198,13 @@ describe('taking chains', () => {
     ['an available ring without room for used_event', { driverLow: RAM_BYTES - (4 + 2 * SIZE) }],
     ['a used ring without room for avail_event', { deviceLow: RAM_BYTES - (4 + 8 * SIZE) }],
     ['a high half outside RAM', { descHigh: 1 }],
+    ['a ring whose size is no power of two', { size: 6 }],
     ['the highest addresses', { deviceHigh: 0xffff_ffff, deviceLow: 0xffff_fffc }],
   ])('does not touch %s', (_what, change) => {
     const f = new Fixture();
     Object.assign(f.state, change);
 
-    f.queue.push(0, 0);
+    f.queue.push(FIRST, 0);
 
     expect(f.queue.pop()).toBeUndefined();
     expect(f.queue.takeInterrupt()).toBe(false);
@@ -220,10 +224,10 @@ describe('taking chains', () => {
 describe('wanting interrupts', () => {
   it('follows the flag when event indexes were not negotiated', () => {
     const f = new Fixture();
-    f.queue.push(0, 0);
+    f.queue.push(FIRST, 0);
     const wanted = [f.queue.takeInterrupt(), f.queue.takeInterrupt()];
     f.memory.write16(AVAIL, 1);
-    f.queue.push(0, 0);
+    f.queue.push(FIRST, 0);
 
     expect([...wanted, f.queue.takeInterrupt()]).toEqual([true, false, false]);
   });
@@ -245,16 +249,16 @@ describe('wanting interrupts', () => {
     f.memory.write16(AVAIL, 1);
     f.memory.write16(AVAIL + 4 + 2 * SIZE, event);
 
-    for (let i = before; i !== after; i = (i + 1) & 0xffff) f.queue.push(0, 0);
+    for (let i = before; i !== after; i = (i + 1) & 0xffff) f.queue.push(FIRST, 0);
 
     expect(f.queue.takeInterrupt()).toBe(wanted);
   });
 });
 
 describe('the state of a queue', () => {
-  it.each([0, 3, 32])('refuses size %i', (size) => {
+  it.each([0, 17, 32])('refuses size %i', (size) => {
     const state = { ...queueState(MAX_SIZE).initial(), size };
 
-    expect(() => queueState(MAX_SIZE).parse(state)).toThrowError('not a power of two');
+    expect(() => queueState(MAX_SIZE).parse(state)).toThrowError('is not 1 to 16');
   });
 });
