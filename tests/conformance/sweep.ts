@@ -168,6 +168,7 @@ export const NOT_TRIED: Readonly<Record<string, string>> = {
   'sgdt sidt sldt str smsw': 'Linux emulates them under UMIP: kernels',
   'cpuid rdtsc rdpmc': 'say something of the machine: kernels',
   'sysenter sysexit': 'enter the system of the host: kernels',
+  'vmcall vmmcall': 'call the hypervisor of the host: tests of the core',
   'fnstenv fnsave fldenv frstor fxsave fxrstor': 'move areas: the family x87-state has cases of their own',
   'int1 clflush': 'differ between makers and hosts: kernels',
 };

@@ -27,10 +27,12 @@ export interface CopyOptions {
   readonly disk?: string;
   /** Whether the copy is for a pool, which takes no links that lead out of it. */
   readonly inPool?: boolean;
+  /** Lines of the `.vmx` besides. */
+  readonly settings?: readonly string[];
 }
 /** A copy in `folder`, with a disk of its own. */
 export async function copyTiny(folder: string, name: string, options: CopyOptions = {}): Promise<TinyGuest> {
-  const { disk = join(BUILT, 'tiny.vmdk'), inPool = false } = options;
+  const { disk = join(BUILT, 'tiny.vmdk'), inPool = false, settings = [] } = options;
   const at = (file: string): string => join(folder, `${name}${file}`);
   const text = await readFile(join(BUILT, 'tiny.vmx'), 'latin1');
   await copyFile(disk, at('.vmdk'));
@@ -42,7 +44,7 @@ export async function copyTiny(folder: string, name: string, options: CopyOption
     text
       .replace('"tiny.vmdk"', `"${name}.vmdk"`)
       .replace('"vmlinuz"', `"${name}.vmlinuz"`)
-      .replace('"initrd.gz"', `"${name}.initrd"`),
+      .replace('"initrd.gz"', `"${name}.initrd"`) + settings.map((line) => `${line}\n`).join(''),
     'latin1',
   );
   return {

@@ -21,6 +21,7 @@ import type { MachineInput } from './record/recording-format.ts';
 import { RingDisk, RingSerial } from './ring-ends.ts';
 import { Profiler } from './perf/profiler.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
+import { hostWaitOfThread } from './stats/host-wait.ts';
 import { TimeAccount } from './stats/time-account.ts';
 import { TraceFile } from './trace/trace-plan.ts';
 import { tellSome } from './troubles.ts';
@@ -98,7 +99,7 @@ const nics = (start.networks ?? []).map(
 );
 const translator = new ThreadTranslator();
 const trouble = tellSome((text) => tell({ kind: 'warning', text }));
-const backends = { serial, trouble, ...plugged(start, disks, nics) };
+const backends = { serial, trouble, ...plugged(start, disks, nics), hostWait: hostWaitOfThread() };
 const machine = new Machine(config, backends, makeClock(), shared.memory, { translator });
 let recorder: Recorder | undefined;
 const debug =
@@ -125,7 +126,7 @@ const profiler =
     : undefined;
 
 function stats(): GuestStats {
-  const { processor, devices, compilation } = machine,
+  const { processor, devices, compilation, hypercalls } = machine,
     { guestMs, idleMs, halts, slices } = account;
   const delivered = [...processor.delivered.entries()].filter(([, n]) => n > 0),
     total = (events: typeof delivered): number => events.reduce((sum, [, n]) => sum + n, 0),
@@ -139,6 +140,7 @@ function stats(): GuestStats {
     exits: {
       port: devices.ports,
       'device-memory': devices.memory,
+      hypervisor: (hypercalls?.msr ?? 0) + (hypercalls?.hypercall ?? 0),
       'tlb-miss': processor.mmu.walks,
       exception: exceptions,
       interrupt: total(delivered) - exceptions,

@@ -21,6 +21,8 @@ test.each([
   ],
   [`cpuid.80000001.edx.amd = "${'0'.repeat(32)}"`, undefined],
   ['cpuid.coresPerSocket = "1"', undefined],
+  ['hypervisor.cpuid.v0 = "TRUE"', undefined],
+  ['hypervisor.cpuid.v0 = "FALSE"', [{ leaf: 1, register: 2, clear: 0x8000_0000, set: 0 }]],
 ])('masks of %j', (text, cpuid) => {
   expect(read(text)).toEqual({ cpuid, problems: [] });
 });

@@ -1,6 +1,7 @@
-/** `cpuid.LEAF.REGISTER`: bits that CPUID tells the guest otherwise. VMware's keys and notation. */
+/** `cpuid.LEAF.REGISTER` and `hypervisor.cpuid.v0`: bits that CPUID tells the guest otherwise. VMware's keys and notation. */
 import type { VmxFile } from './dictionary.ts';
 import type { Problems } from './problem.ts';
+import type { Values } from './values.ts';
 
 /** Bits of one register of one leaf, as `CpuidMask` of the core. */
 export interface CpuidConfig {
@@ -19,12 +20,14 @@ const KEY = /^cpuid\.([0-9a-f]{1,8})\.(e[a-d]x)(?:\.(amd|intel))?$/i;
 const BITS = 32;
 /** A bit as it is: no mask, the host's value, reserved, or of no matter. */
 const UNCHANGED = '-HRX';
+/** ECX of leaf 1 says in its highest bit that there is a hypervisor; `hypervisor.cpuid.v0 = "FALSE"` hides that. */
+const HIDDEN_HYPERVISOR: CpuidConfig = { leaf: 1, register: 2, clear: 0x8000_0000, set: 0 };
 
 /**
  * The masks, in the order of the file; a later one for the same register takes the earlier one's place. A mask has 32 bits, the most
  * significant first, in groups if wanted: `----:----:0---:----:----:----:----:----`. Reports what has another length or other characters.
  */
-export function readCpuid(vmx: VmxFile, problems: Problems): readonly CpuidConfig[] {
+export function readCpuid(vmx: VmxFile, values: Values, problems: Problems): readonly CpuidConfig[] {
   const masks = new Map<string, CpuidConfig>();
   for (const entry of vmx.entries) {
     const [, leaf, name, vendor] = KEY.exec(entry.key.trim()) ?? [];
@@ -46,5 +49,5 @@ export function readCpuid(vmx: VmxFile, problems: Problems): readonly CpuidConfi
       number = parseInt(leaf, 16);
     masks.set(`${number} ${register}`, { leaf: number, register, clear: where('0'), set: where('1') });
   }
-  return [...masks.values()];
+  return [...masks.values(), ...(values.boolean('hypervisor.cpuid.v0') === false ? [HIDDEN_HYPERVISOR] : [])];
 }

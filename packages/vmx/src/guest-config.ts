@@ -104,7 +104,7 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
     vmi: values.boolean('vmi.present') ?? false,
   };
   const cards = networks.length === 0 ? {} : { networks };
-  const cpuid = readCpuid(vmx, problems);
+  const cpuid = readCpuid(vmx, values, problems);
   const floppies = readFloppies(values, problems);
   const drives = floppies.length === 0 ? {} : { floppies };
   return {

@@ -54,7 +54,7 @@ export function runnerView({ id, heartbeat, heardMs, state }: SeenRunner): Runne
   };
 }
 
-const NO_EXITS = { port: 0, deviceMemory: 0, tlbMiss: 0, exception: 0, interrupt: 0, halt: 0, slice: 0 };
+const NO_EXITS = { port: 0, deviceMemory: 0, hypervisor: 0, tlbMiss: 0, exception: 0, interrupt: 0, halt: 0, slice: 0 };
 /** Undefined where the runner knows no figures of the run yet. */
 export function statsView({ id, name, observed }: Guest, { runnerId, report }: SeenRun): StatsView | undefined {
   const { stats, run } = report;

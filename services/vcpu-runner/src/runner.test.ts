@@ -425,7 +425,7 @@ describe('the runner', () => {
     expect(text).toMatch(/tomei_guest_translating_thread_seconds\{guest_id="g-1".*\} 0\.25/);
     expect(rig.heartbeats.at(-1)!.runs[0]!.stats).toEqual({
       ...{ instructions: 1000, cpuMs: 5, haltedMs: 1, interpretedMs: 2, compiledMs: 5, translatingMs: 1, devicesMs: 2 },
-      exits: { port: 4, deviceMemory: 3, tlbMiss: 2, exception: 1, interrupt: 5, halt: 6, slice: 7 },
+      exits: { port: 4, deviceMemory: 3, hypervisor: 8, tlbMiss: 2, exception: 1, interrupt: 5, halt: 6, slice: 7 },
       ...{ regions: 5, compiledBytes: 4096 },
     });
 

@@ -8,7 +8,7 @@ const NO_STATS: GuestStats = {
   cpuMs: 5,
   haltedMs: 1,
   time: { interpreted: 2, compiled: 5, translating: 1, devices: 2, idle: 1 },
-  exits: { port: 4, 'device-memory': 3, 'tlb-miss': 2, exception: 1, interrupt: 5, halt: 6, slice: 7 },
+  exits: { port: 4, 'device-memory': 3, hypervisor: 8, 'tlb-miss': 2, exception: 1, interrupt: 5, halt: 6, slice: 7 },
   decoded: 0,
   codeInvalidations: 0,
   codeFlushes: 0,

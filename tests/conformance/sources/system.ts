@@ -24,6 +24,8 @@ const EXCLUDED = new Set([
   'clflush',
   'monitor',
   'mwait',
+  'vmcall',
+  'vmmcall',
   'rsm',
 ]);
 const FAR = new Set(['retf', 'iret', 'int']);

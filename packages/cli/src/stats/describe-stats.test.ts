@@ -8,7 +8,16 @@ const stats: GuestStats = {
   cpuMs: 4000,
   haltedMs: 5000,
   time: { interpreted: 1000, compiled: 2500, translating: 500, devices: 1000, idle: 5000 },
-  exits: { port: 1234, 'device-memory': 0, 'tlb-miss': 7, exception: 1, interrupt: 2, halt: 3, slice: 4 },
+  exits: {
+    port: 1234,
+    'device-memory': 0,
+    hypervisor: 5,
+    'tlb-miss': 7,
+    exception: 1,
+    interrupt: 2,
+    halt: 3,
+    slice: 4,
+  },
   decoded: 10,
   codeInvalidations: 1,
   codeFlushes: 0,
@@ -24,7 +33,7 @@ test('the figures of a guest are lines for a person', () => {
     'shares         interpreted 10.0%, compiled 25.0%, translating 5.0%, devices 10.0%, idle 50.0%',
     'code           10 decoded, 1 pages rewritten, 0 flushes',
     'compiled       3 regions, 1 of them dropped, 2 KiB, 0.10 s of translating beside the guest, which waited 2.0 ms at most',
-    'exits          port 1,234, device-memory 0, tlb-miss 7, exception 1, interrupt 2, halt 3, slice 4',
+    'exits          port 1,234, device-memory 0, hypervisor 5, tlb-miss 7, exception 1, interrupt 2, halt 3, slice 4',
     'events         48: 2, 14: 1',
   ]);
 });

@@ -464,6 +464,8 @@ export interface ExitCounts {
   readonly interrupt: number;
   readonly halt: number;
   readonly slice: number;
+  /** Registers of the hypervisor's, and hypercalls. */
+  readonly hypervisor: number;
 }
 
 const descriptor: object = {
@@ -853,6 +855,7 @@ const descriptor: object = {
                 interrupt: { type: 'uint64', id: 5 },
                 halt: { type: 'uint64', id: 6 },
                 slice: { type: 'uint64', id: 7 },
+                hypervisor: { type: 'uint64', id: 8 },
               },
             },
           },

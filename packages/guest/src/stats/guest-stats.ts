@@ -24,6 +24,8 @@ export const EXIT_CAUSES = [
   /** An access of a port, or of memory that is a device's. */
   'port',
   'device-memory',
+  /** A register of the hypervisor's, or a hypercall. */
+  'hypervisor',
   /** Page tables had to be walked. */
   'tlb-miss',
   'exception',

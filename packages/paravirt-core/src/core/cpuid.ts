@@ -35,6 +35,8 @@ const EDX = {
   SSE: 25,
   SSE2: 26,
 } as const;
+/** CPUID.1:ECX bit 31: somebody stands between the guest and the machine, and says who from leaf 40000000h on. */
+export const HYPERVISOR_BIT = 0x8000_0000;
 /** CPUID.1:ECX, by bit (SDM vol. 2, table 3-10). */
 const ECX = { SSE3: 0, MONITOR: 3, SSSE3: 9, SSE41: 19, SSE42: 20, POPCNT: 23 } as const;
 /** CPUID.80000001h:EDX, by bit. */
@@ -85,10 +87,21 @@ export class Identity {
   private readonly features: ReadonlySet<Feature>;
   private readonly physicalBits: number;
   private readonly masks: readonly CpuidMask[];
+  /** A hypervisor's own leaves. */
+  private readonly hypervisor: ((n: number) => Leaf | undefined) | undefined;
 
-  /** `without` are features to leave out; `masks` change answers only, the last one of several for a bit. */
-  constructor(without: readonly Feature[], physicalBits: number, masks: readonly CpuidMask[] = []) {
+  /**
+   * `without` are features to leave out; `masks` change answers only, the last one of several for a bit. `hypervisor` answers
+   * leaves of its own; without it there is none to be found.
+   */
+  constructor(
+    without: readonly Feature[],
+    physicalBits: number,
+    masks: readonly CpuidMask[] = [],
+    hypervisor?: (n: number) => Leaf | undefined,
+  ) {
     this.masks = masks;
+    this.hypervisor = hypervisor;
     const all = [...Object.keys(EDX), ...Object.keys(ECX), ...Object.keys(EXTENDED)] as Feature[];
     this.features = new Set(all.filter((name) => !without.includes(name) && !ABSENT.includes(name)));
     this.physicalBits = physicalBits;
@@ -109,9 +122,10 @@ export class Identity {
   /** One leaf. A leaf beyond the last one of its range answers as the last basic one. */
   leaf(n: number, state: IdentityState): Leaf {
     const last = state.limited ? LIMITED_BASIC : LAST_BASIC;
-    const isExtended = n >= 0x8000_0000 && n <= LAST_EXTENDED;
-    const answered = n > last && !isExtended ? last : n;
-    const words = [...this.unmasked(answered, last, state)] as [number, number, number, number];
+    const isExtended = n >= 0x8000_0000 && n <= LAST_EXTENDED,
+      own = this.hypervisor?.(n);
+    const answered = n > last && !isExtended && own === undefined ? last : n;
+    const words = [...(own ?? this.unmasked(answered, last, state))] as [number, number, number, number];
     for (const { leaf, register, clear, set } of this.masks)
       if (leaf === answered) words[register as 0] = (words[register]! & ~clear) | set;
     return words;
@@ -124,7 +138,8 @@ export class Identity {
         const hidden = state.apic ? 0 : 1 << EDX.APIC,
           hiddenEcx = state.monitor ? 0 : 1 << ECX.MONITOR;
         const ebx = (1 << 16) | ((CACHE_LINE / 8) << 8);
-        return [FAMILY_MODEL_STEPPING, ebx, this.bits(ECX) & ~hiddenEcx, this.bits(EDX) & ~hidden];
+        const ecx = this.bits(ECX) | (this.hypervisor === undefined ? 0 : HYPERVISOR_BIT);
+        return [FAMILY_MODEL_STEPPING, ebx, ecx & ~hiddenEcx, this.bits(EDX) & ~hidden];
       }
       // No cache descriptors: the iteration count, and nothing valid behind it.
       case 2:

@@ -7,6 +7,7 @@ import { array, pod, whole, type StateOf } from '@tomei/kit';
 import { EXCEPTION } from '../isa/build.ts';
 import type { Identity } from './cpuid.ts';
 import { CR0, CR4, EFER, type Cpu } from './cpu.ts';
+import type { Hypervisor } from './hypervisor.ts';
 import type { Mmu } from './mmu.ts';
 import { PHYSICAL_BITS } from './paging.ts';
 import type { PerformanceCounters } from './performance-counters.ts';
@@ -85,11 +86,13 @@ export class ModelSpecificRegisters {
   private readonly mmu: Mmu;
   private readonly identity: Identity;
   private readonly counters: PerformanceCounters;
+  private readonly hypervisor: Hypervisor | undefined;
   private readonly values: Record<Stored, BigUint64Array>;
   /** IA32_APIC_BASE. */
   apicBase: number = APIC_BASE.reset;
 
-  constructor(cpu: Cpu, mmu: Mmu, identity: Identity, counters: PerformanceCounters) {
+  constructor(cpu: Cpu, mmu: Mmu, identity: Identity, counters: PerformanceCounters, hypervisor?: Hypervisor) {
+    this.hypervisor = hypervisor;
     this.cpu = cpu;
     this.mmu = mmu;
     this.identity = identity;
@@ -174,7 +177,7 @@ export class ModelSpecificRegisters {
         this.require(identity.has('MCA'));
         return BigInt(BANKS);
       default:
-        return this.stored(n)?.read() ?? this.counters.readMsr(n) ?? this.refuse();
+        return this.stored(n)?.read() ?? this.counters.readMsr(n) ?? this.hypervisor?.readMsr(n) ?? this.refuse();
     }
   }
 
@@ -185,7 +188,7 @@ export class ModelSpecificRegisters {
     switch (n) {
       case MSR.TSC:
         cpu.timestampOffset = value - cpu.bus.timestamp();
-        return;
+        return this.hypervisor?.timestampMoved(cpu.timestampOffset);
       case MSR.APIC_BASE:
         this.require((value & ~APIC_BASE.writable) === 0n);
         this.apicBase = Number(value);
@@ -205,11 +208,16 @@ export class ModelSpecificRegisters {
         return this.writeEfer(value);
       default: {
         const stored = this.stored(n);
-        if (stored === undefined) return this.require(this.counters.writeMsr(n, value));
+        if (stored === undefined) return this.require(this.writeOthers(n, value));
         this.require(stored.accepts(value));
         stored.write(value);
       }
     }
+  }
+  /** Registers of others; false where there is no such one, or it does not take the value. */
+  private writeOthers(n: number, value: bigint): boolean {
+    const { counters, hypervisor, cpu } = this;
+    return counters.writeMsr(n, value) || hypervisor?.writeMsr(n, value, cpu.timestampOffset) === true;
   }
   private writeMisc(value: bigint): void {
     this.require((value & ~(MISC_WRITABLE | MISC_READ_ONLY)) === 0n);

@@ -167,6 +167,11 @@ export class Processor {
     const { cpu } = this;
     return (cpu.get('systemFlags') & EFLAGS.IF) !== 0 || this.takesNmi || cpu.get('monitor') === MONITOR.waitingMasked;
   }
+  /** Ends HLT or MWAIT without an interrupt. */
+  wake(): void {
+    this.cpu.set('halted', 0);
+    this.cpu.set('monitor', MONITOR.none);
+  }
   private get takesNmi(): boolean {
     return this.cpu.get('nmi') === NMI.pending;
   }

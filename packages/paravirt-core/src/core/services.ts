@@ -190,6 +190,7 @@ export function createServices({
     readTimestamp: () => system.readTimestamp(),
     readCounter: () => system.readCounter(),
     identify: () => system.identify(),
+    callHypervisor: () => system.callHypervisor(),
     halt: () => {
       cpu.set('halted', 1);
       cpu.set('exit', 1);

@@ -3,6 +3,7 @@ import { EAX, EBX, ECX, EDX, EFLAGS, EXCEPTION } from '../isa/build.ts';
 import { Identity, type CpuidMask, type Feature } from './cpuid.ts';
 import { CR0, CR4, type Cpu } from './cpu.ts';
 import { TR } from './layout.ts';
+import type { Hypervisor } from './hypervisor.ts';
 import type { Mmu } from './mmu.ts';
 import { CR0_BITS, ModelSpecificRegisters, controlBits } from './model-specific.ts';
 import { PHYSICAL_BITS } from './paging.ts';
@@ -13,6 +14,8 @@ export interface SystemOptions {
   readonly without?: readonly Feature[];
   /** What CPUID tells otherwise. */
   readonly cpuid?: readonly CpuidMask[];
+  /** Whom the guest finds between itself and the machine. */
+  readonly hypervisor?: Hypervisor;
 }
 /** Bits of a 4 MiB page's entry that have to be 0 without PSE-36: 21:13 (SDM vol. 3, table 4-4). */
 const LARGE_RESERVED_WITHOUT_PSE36 = 0x003f_e000;
@@ -23,15 +26,19 @@ export class SystemRegisters {
   readonly identity: Identity;
   readonly msrs: ModelSpecificRegisters;
   readonly counters: PerformanceCounters;
+  private readonly hypervisor: Hypervisor | undefined;
   /** CR4 bits that are there. */
   private readonly cr4Bits: number;
 
   constructor(cpu: Cpu, mmu: Mmu, options: SystemOptions = {}) {
     this.cpu = cpu;
     this.mmu = mmu;
-    this.identity = new Identity(options.without ?? [], PHYSICAL_BITS, options.cpuid);
+    const { hypervisor } = options;
+    this.hypervisor = hypervisor;
+    const leaves = hypervisor === undefined ? undefined : (n: number) => hypervisor.leaf(n);
+    this.identity = new Identity(options.without ?? [], PHYSICAL_BITS, options.cpuid, leaves);
     this.counters = new PerformanceCounters(cpu);
-    this.msrs = new ModelSpecificRegisters(cpu, mmu, this.identity, this.counters);
+    this.msrs = new ModelSpecificRegisters(cpu, mmu, this.identity, this.counters, hypervisor);
     this.cr4Bits = controlBits(this.identity);
     if (!this.identity.has('PSE36')) mmu.walker.largeReserved = LARGE_RESERVED_WITHOUT_PSE36;
     cpu.onReset = () => {
@@ -120,6 +127,14 @@ export class SystemRegisters {
   writeMsr(): void {
     const { cpu } = this;
     this.msrs.write(cpu.getRegister(ECX), (BigInt(cpu.getRegister(EDX)) << 32n) | BigInt(cpu.getRegister(EAX)));
+  }
+
+  /** VMCALL and VMMCALL: undefined instructions where there is nobody to call. */
+  callHypervisor(): void {
+    const { cpu, hypervisor } = this;
+    if (hypervisor === undefined) return cpu.raise(EXCEPTION.UD);
+    const registers = Array.from({ length: 8 }, (_, i) => cpu.getRegister(i));
+    cpu.setRegister(EAX, hypervisor.hypercall(registers, cpu.get('cpl')) | 0);
   }
 
   /** MONITOR and MWAIT are there, and IA32_MISC_ENABLE has not closed them. */

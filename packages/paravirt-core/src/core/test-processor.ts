@@ -6,6 +6,7 @@ import { CS, DS, ES, ESP, EXCEPTION, FS, GS, SS } from '../isa/build.ts';
 import type { CodeCachePlan } from './plan.ts';
 import { ATTRIBUTE, CR0, type Cpu, type CpuBus } from './cpu.ts';
 import type { Feature } from './cpuid.ts';
+import type { Hypervisor } from './hypervisor.ts';
 import { compileInterpreter, type Leaf } from './interpreter/engine.ts';
 import { TR } from './layout.ts';
 import { PhysicalMap } from './physical.ts';
@@ -114,6 +115,7 @@ export interface TestOptions {
   readonly timekeeper?: ProcessorOptions['timekeeper'];
   /** Features to leave out. */
   readonly without?: readonly Feature[];
+  readonly hypervisor?: Hypervisor;
   /** Parts of the code cache made small. */
   readonly code?: Partial<Pick<CodeCachePlan, 'mapCount' | 'recordBytes'>>;
 }
@@ -127,7 +129,7 @@ export class TestProcessor {
   readonly view: DataView;
   private tablesUsed = 0;
 
-  constructor({ engine, code, without, timekeeper }: TestOptions = {}) {
+  constructor({ engine, code, without, hypervisor, timekeeper }: TestOptions = {}) {
     const whole = planMemory({ processors: 1, ramBytes: RAM_BYTES, videoMemoryBytes: 0 });
     const plan = { ...whole, cpus: whole.cpus.map((c) => ({ ...c, code: { ...c.code, ...code } })) };
     const memory = allocateMemory(plan),
@@ -139,7 +141,7 @@ export class TestProcessor {
       physical,
       bus,
       leaves: noLeaves(),
-      ...(without === undefined ? {} : { system: { without } }),
+      system: { ...(without === undefined ? {} : { without }), ...(hypervisor === undefined ? {} : { hypervisor }) },
       ...(engine === undefined ? {} : { engine }),
       ...(timekeeper === undefined ? {} : { timekeeper }),
     });

@@ -7,6 +7,7 @@
  */
 import { array, nested, pod, u16, u32, u8, whole } from '@tomei/kit';
 import { defineDevice, typed, type ApicMessage } from '../machine/device.ts';
+import { eoiAssist } from './eoi-assist.ts';
 import * as R from './lapic-registers.ts';
 import { currentCount, nextExpiry, setDivide, startCount, timerState } from './lapic-timer.ts';
 
@@ -60,6 +61,7 @@ export const lapic = defineDevice({
   state: lapicState,
   attach({ config, state, host }) {
     const alarm = host.alarm(() => expire());
+    const assist = host.backend(eoiAssist);
     const id = (): number => (state.id === 0 ? config.id : state.id & 0xff);
     const globallyEnabled = (): boolean => Math.floor(state.base / R.BASE_ENABLED) % 2 === 1;
     const enabled = (): boolean => globallyEnabled() && (state.svr & R.SVR_ENABLED) !== 0;
@@ -84,6 +86,7 @@ export const lapic = defineDevice({
     };
     const accept = (vector: number, level: boolean): void => {
       if (!enabled()) return;
+      settleEoi();
       if (vector < R.FIRST_VECTOR) return recordError(R.ESR_RECEIVE_ILLEGAL_VECTOR);
       R.setVector(state.irr, vector, true);
       R.setVector(state.tmr, vector, level);
@@ -138,6 +141,17 @@ export const lapic = defineDevice({
         host.apicEoi(vector);
       }
       update();
+    };
+
+    /** The guest may have ended the interrupt in service without a word: before anything depends on what is in service. */
+    const settleEoi = (): void => {
+      if (assist?.settle() === true) endOfInterrupt();
+    };
+    assist?.onMove(settleEoi);
+    /** An end that only clears the one vector in service need not come here: nothing waits for it, neither here nor at an I/O APIC. */
+    const offerEoi = (vector: number): void => {
+      const isOnly = state.isr.every((word, i) => word === (i === vector >> 5 ? (1 << (vector & 31)) >>> 0 : 0));
+      if (isOnly && !R.hasVector(state.tmr, vector) && state.irr.every((word) => word === 0)) assist?.offer();
     };
 
     const sendCommand = (): void => {
@@ -276,6 +290,7 @@ export const lapic = defineDevice({
     };
     /** Before any access: what was due is done, however late the alarm is. */
     const catchUp = (): void => {
+      settleEoi();
       if (state.timer.due !== null && state.timer.due <= host.clock.now()) expire();
     };
 
@@ -321,6 +336,7 @@ export const lapic = defineDevice({
         R.setVector(state.irr, vector, false);
         R.setVector(state.isr, vector, true);
         update();
+        if (assist !== undefined) offerEoi(vector);
         return vector;
       },
       apicMessage(message: ApicMessage): boolean {
@@ -345,6 +361,7 @@ export const lapic = defineDevice({
       /** IA32_APIC_BASE as the processor reads and writes it. */
       base: () => state.base,
       setBase(value: number) {
+        settleEoi();
         const flags = value % R.LAPIC_SIZE;
         state.base = value - flags + (flags & (R.BASE_ENABLED | R.BASE_BOOT_PROCESSOR));
         place();
@@ -353,6 +370,7 @@ export const lapic = defineDevice({
       /** The task priority, bits 7:4, as CR8 shows it. */
       taskPriority: () => state.tpr >> 4,
       setTaskPriority(value: number) {
+        settleEoi();
         state.tpr = (value & 0x0f) << 4;
         update();
       },

@@ -27,9 +27,11 @@ import type { ParavirtMode } from '../paravirt/mode.ts';
 import { HeldClock, type MachineClock } from './clocks.ts';
 import { DeviceMeter } from './device-meter.ts';
 import { FirmwareMemory } from './firmware-memory.ts';
+import { hypervisorOf, kvmFeatures } from './hypervisor.ts';
 import { acpiBoard, populateBoard, type BoardParts, type MachineBackends } from './populate-board.ts';
 import { parseSavedMachine, SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
 import { restoreProcessor, saveProcessor } from './processor-state.ts';
+import { StolenTime } from './stolen-time.ts';
 
 /** What a machine is made of. Plain data. */
 export interface MachineConfig {
@@ -104,6 +106,7 @@ export class Machine {
   private readonly firmware: FirmwareMemory | undefined;
   private readonly physical = new PhysicalMap();
   private readonly mapped = new Map<string, { base: number; size: number }>();
+  private readonly stolen: StolenTime | undefined;
   private awaitsIo = false;
   private pendingStop: Extract<SliceEnd, { kind: 'stopped' }> | undefined;
 
@@ -165,7 +168,10 @@ export class Machine {
       physical: this.physical,
       bus: this.devices.metered(bus),
       leaves: createLeaves(this.memory),
-      ...(config.cpuid === undefined ? {} : { system: { cpuid: config.cpuid } }),
+      system: {
+        ...(config.cpuid === undefined ? {} : { cpuid: config.cpuid }),
+        ...(kvmFeatures(config) === undefined ? {} : { hypervisor: hypervisorOf(() => this.parts.kvm!.parts) }),
+      },
       ...(config.interpreted === true
         ? {}
         : { engine: (parts) => (this.compiling = compilingEngine(parts, compiling)) }),
@@ -177,10 +183,18 @@ export class Machine {
       bytes: new Uint8Array(this.memory.buffer, this.plan.videoMemory, config.videoMemoryBytes),
       size: config.videoMemoryBytes,
     });
+    const { kvm } = this.parts,
+      { hostWait } = backends;
+    if (kvm !== undefined && hostWait !== undefined && clock.isReal)
+      this.stolen = new StolenTime(kvm.parts, hostWait, clock);
     this.serial = this.parts.serial;
     this.keyboard = this.parts.keyboard;
   }
 
+  /** What the guest asked of its hypervisor; undefined where it finds none. */
+  get hypercalls(): { readonly msr: number; readonly hypercall: number } | undefined {
+    return this.parts.kvm?.parts.counts;
+  }
   /** What has been compiled; undefined where everything is interpreted. */
   get compilation(): CompilerCounts | undefined {
     return this.compiling?.counts;
@@ -304,6 +318,7 @@ export class Machine {
    */
   runSlice(limit = SLICE, exactly = !this.clock.isReal): SliceEnd {
     this.awaitsIo = false;
+    this.stolen?.tell();
     const how = this.runToLimit(limit, exactly);
     if (how === 'breakpoint') return { kind: 'breakpoint' };
     // A board that has firmware resets the processor when it shuts down after a triple fault.
@@ -331,6 +346,10 @@ export class Machine {
         left = end - processor.work;
       // An instruction clock reaches the next alarm exactly; a host clock is looked at often enough.
       const how = processor.run(next === null ? left : Math.min(left, clock.instructionsUntil(next)), exactly);
+      if (how === 'halted' && this.parts.kvm?.parts.takeKick() === true) {
+        processor.wake();
+        if (processor.work < end) continue;
+      }
       // The processor comes back for each access to a device then, which may have set an alarm.
       const goesOn = !clock.isReal && (how === 'attention' || how === 'budget') && this.pendingStop === undefined;
       if (!goesOn || processor.work >= end) return how;

@@ -1,6 +1,7 @@
 /** Which devices a machine has, and in which places: a PC of Intel's 440FX with a PIIX. */
 import { piix4Pm } from '../devices/acpi-pm.ts';
 import { coprocessorError } from '../devices/coprocessor-error.ts';
+import { eoiAssist } from '../devices/eoi-assist.ts';
 import { debugExit } from '../devices/debug-exit.ts';
 import { debugcon, debugconBackend, type DebugconBackend } from '../devices/debugcon.ts';
 import { e1000 } from '../devices/e1000/e1000.ts';
@@ -26,6 +27,8 @@ import { PM_BASE, type AcpiBoard } from '../firmware/acpi/dsdt.ts';
 import { firmwareConfiguration } from '../firmware/fw-cfg-items.ts';
 import { backend, type Board } from '../machine/board.ts';
 import type { Device, DeviceOf } from '../machine/device.ts';
+import { kvm } from '../paravirt/kvm.ts';
+import { kvmFeatures } from './hypervisor.ts';
 import type { MachineConfig } from './machine.ts';
 
 /** The host's ends of what is plugged in. */
@@ -44,6 +47,11 @@ export interface MachineBackends {
   readonly trouble?: (device: string, what: string) => void;
   /** Where firmware's own log goes. */
   readonly firmwareLog?: DebugconBackend;
+  /**
+   * For how many nanoseconds the processor's thread has been ready to run without a processor of the host's, in all; undefined when
+   * the host does not say. Only looked at where time is real.
+   */
+  readonly hostWait?: () => number | undefined;
 }
 /** An e1000. */
 export interface NetworkCard {
@@ -64,8 +72,11 @@ export interface BoardParts {
   readonly display: Device<VgaParts>;
   readonly power: DeviceOf<typeof piix4Pm>;
   readonly ide: DeviceOf<typeof piixIde> | undefined;
+  /** Absent where the guest finds no hypervisor. */
+  readonly kvm: DeviceOf<typeof kvm> | undefined;
 }
 
+const PROCESSORS = 1;
 const COM_PORTS = [
   [0x3f8, 4],
   [0x2f8, 3],
@@ -91,7 +102,14 @@ export function populateBoard(
   video: VideoMemory,
 ): BoardParts {
   board.add(pic8259, {});
-  const localApic = board.add(lapic, { id: 0 });
+  const features = kvmFeatures(config);
+  const hypervisor =
+    features === undefined ? undefined : board.add(kvm, { features, epoch: config.epoch, processors: PROCESSORS });
+  const localApic = board.add(
+    lapic,
+    { id: 0 },
+    { backends: hypervisor === undefined ? [] : [backend(eoiAssist, hypervisor.parts.eoi)] },
+  );
   board.add(ioapic, { base: IOAPIC_BASE });
   const hostBridge = board.add(i440fxHost, {}, { slot: SLOT_HOST_BRIDGE });
   board.add(piix3, {}, { slot: SLOT_ISA });
@@ -167,13 +185,13 @@ export function populateBoard(
       { name: 'firmware-log', backends: log === undefined ? [] : [backend(debugconBackend, log)] },
     );
   }
-  return { serial, keyboard, localApic, fpuErrors, hostBridge, display, power, ide: ideController };
+  return { serial, keyboard, localApic, fpuErrors, hostBridge, display, power, ide: ideController, kvm: hypervisor };
 }
 
 /** The board as firmware tables describe it. */
 export const acpiBoard = (config: MachineConfig, backends: MachineBackends): AcpiBoard => ({
   ramBytes: config.ramBytes,
-  processors: 1,
+  processors: PROCESSORS,
   serial: COM_PORTS.map((_, i) => backends.serial[i] !== undefined),
   floppy: (backends.floppies ?? []).some((drive) => drive !== undefined),
 });

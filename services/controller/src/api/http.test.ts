@@ -133,7 +133,16 @@ describe('the HTTP API', () => {
   test('tells what running guests have done, of their last run, as runners report it', async () => {
     const id = (await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' })).json<{ id: string }>().id;
     expect((await call('GET', '/stats')).json()).toEqual({ guests: [] });
-    const exits = { port: 1, deviceMemory: 2, tlbMiss: 3, exception: 4, interrupt: 5, halt: 6, slice: 7 };
+    const exits = {
+      port: 1,
+      deviceMemory: 2,
+      hypervisor: 8,
+      tlbMiss: 3,
+      exception: 4,
+      interrupt: 5,
+      halt: 6,
+      slice: 7,
+    };
     const stats = {
       ...{
         instructions: 8,

@@ -76,6 +76,7 @@ export const statsView = z
         interrupt: count,
         halt: count,
         slice: count,
+        hypervisor: count,
       })
       .describe("Times that the guest's code was left, by cause"),
     regions: z.number().int().describe('Compiled regions in use'),

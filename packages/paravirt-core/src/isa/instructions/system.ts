@@ -114,6 +114,9 @@ export const system = family('system', [
   row('hlt',  'F4',       [],                     (b) => void b.service('halt'), { ...CPL0, transfers: true }),
   row('monitor', '0F 01 C8', [],                  monitoring, { addressSized: true, feature: 'monitor' }),
   row('mwait', '0F 01 C9', [],                    waitingMonitored, { transfers: true, feature: 'monitor' }),
+  // Intel's and AMD's way to one's hypervisor: guests know their processor, and each hypervisor takes both.
+  row('vmcall', '0F 01 C1', [],                   (b) => void b.service('callHypervisor')),
+  row('vmmcall', '0F 01 D9', [],                  (b) => void b.service('callHypervisor')),
   // Resuming needs system management mode, which this processor is never in.
   row('rsm',  '0F AA',    [],                     undefinedInstruction),
   row('arpl', '63 /r',    [r(rm16), r(r16)],      adjustingRpl, { ...PROTECTED, flags: 'w=z' }),

@@ -1,0 +1,90 @@
+/** Debian's stock kernel with `tomei.paravirt` either way: what it says of its hypervisor, and its clock, which goes on where it was saved. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Console, buildTiny, copyTiny } from './tiny-guest.ts';
+
+/** A boot on a machine that has much else to do. */
+const SLOW = 600_000;
+const PROMPT = /tiny:~# /;
+const BEGIN = 'BEGIN-42\n';
+/** Bit 8 of this leaf: a counter that never stops, which Linux likes better than any paravirtual clock. */
+const COUNTER_MAY_STOP = 'cpuid.80000007.edx = "----:----:----:----:----:---0:----:----"';
+const CLOCK = '/sys/devices/system/clocksource/clocksource0';
+
+let folder = '';
+let unavailable: string | undefined;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tomei-paravirt-'));
+  try {
+    await buildTiny();
+  } catch (error) {
+    unavailable = String(error);
+  }
+}, SLOW);
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Logs in; answers what the kernel said until then. */
+async function logIn(console: Console): Promise<string> {
+  const boot = await console.expect(/login: $/);
+  console.send('root\n');
+  await console.expect(PROMPT);
+  return boot;
+}
+/** What a command writes, without the line that it was typed on: that is cut where the terminal ends. */
+async function run(console: Console, command: string): Promise<string> {
+  console.send(`echo BEGIN-$((6*7)); ${command}; echo END-$((6*7))\n`);
+  const text = (await console.expect(/END-42\r\n/)).replaceAll('\r', '');
+  await console.expect(PROMPT);
+  return text.slice(text.indexOf(BEGIN) + BEGIN.length, text.lastIndexOf('END-42'));
+}
+const secondsOf = (uptime: string): number => Number(/^[0-9.]+/m.exec(uptime)![0]);
+
+test('finds KVM by default, and its clock goes on in another process', { timeout: SLOW }, async ({ skip }) => {
+  skip(unavailable !== undefined, unavailable);
+  const { vmx } = await copyTiny(folder, 'kvm', { settings: [COUNTER_MAY_STOP] });
+  const snapshot = join(folder, 'kvm.snapshot');
+  let before: number;
+  {
+    await using console = new Console(vmx);
+    const boot = await logIn(console);
+    expect(boot).toContain('Hypervisor detected: KVM');
+    expect(boot).toContain('Booting paravirtualized kernel on KVM');
+    expect(boot).toContain('kvm-clock: Using msrs 4b564d01 and 4b564d00');
+    expect(boot).toContain('Switched to clocksource kvm-clock');
+    expect(await run(console, `cat ${CLOCK}/current_clocksource`)).toBe('kvm-clock\n');
+    before = secondsOf(await run(console, 'cat /proc/uptime'));
+    expect((await console.guest.stats()).exits.hypervisor).toBeGreaterThan(0);
+    await console.guest.save(snapshot, { stop: true });
+    await console.guest.ended;
+  }
+
+  await using console = new Console(vmx, { restore: snapshot });
+  console.send('\n');
+  await console.expect(PROMPT);
+  const after = secondsOf(await run(console, 'cat /proc/uptime'));
+  const slept = secondsOf(await run(console, 'sleep 1; cat /proc/uptime'));
+  const calendar = await run(console, 'hwclock -u -r; date');
+  const said = await run(console, 'dmesg');
+
+  // All of it is the guest's own time.
+  expect(after).toBeGreaterThanOrEqual(before);
+  expect(slept).toBeGreaterThanOrEqual(after + 1);
+  expect(await run(console, `cat ${CLOCK}/current_clocksource`)).toBe('kvm-clock\n');
+  expect(said).not.toMatch(/lockup|stall|clocksource: timekeeping watchdog|unstable|backwards/);
+  const [rtc, date] = calendar.split('\n').map((line) => Date.parse(line.replace(/ {2}0\.0+ seconds|\.[0-9]+/, '')));
+  expect(Math.abs(date! - rtc!)).toBeLessThanOrEqual(3_000);
+});
+
+test('finds a plain PC with "off"', { timeout: SLOW }, async ({ skip }) => {
+  skip(unavailable !== undefined, unavailable);
+  const { vmx } = await copyTiny(folder, 'off', { settings: ['tomei.paravirt = "off"'] });
+  await using console = new Console(vmx);
+
+  const boot = await logIn(console);
+
+  expect(boot).not.toMatch(/hypervisor|kvm|paravirtualized kernel on KVM/i);
+  expect(await run(console, `cat ${CLOCK}/available_clocksource`)).not.toContain('kvm');
+  expect((await console.guest.stats()).exits.hypervisor).toBe(0);
+});
