@@ -3,6 +3,7 @@
  * computed from the SDM's words and kept in one image; memory goes through the MMU's slow path. What the interpreter and
  * translated code do is held against this.
  */
+import { setTag, tagOf } from '../isa/x87-tags.ts';
 import {
   CS,
   EXCEPTION,
@@ -110,6 +111,12 @@ export class OracleBuild implements Build<OracleValue> {
     this.cpu.set(field, number(value));
   }
 
+  isEmpty(register: OracleValue): OracleValue {
+    return tagOf<OracleValue>(this, register);
+  }
+  setEmpty(register: OracleValue, empty: boolean): void {
+    setTag<OracleValue>(this, register, empty);
+  }
   flag(flag: StatusFlag): OracleValue {
     return (this.cpu.eflags >>> POSITION[flag]) & 1;
   }
@@ -188,6 +195,9 @@ export class OracleBuild implements Build<OracleValue> {
   if(condition: OracleValue, then: () => void, otherwise?: () => void): void {
     if (number(condition) !== 0) then();
     else otherwise?.();
+  }
+  unlikely(condition: OracleValue, rare: () => void, usual: () => void): void {
+    this.if(condition, rare, usual);
   }
   loop(body: (leave: (condition: OracleValue) => void) => void): void {
     const left = Symbol('left');

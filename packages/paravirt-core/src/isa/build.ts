@@ -162,6 +162,10 @@ export interface Build<V> {
   get(field: StateField): V;
   set(field: StateField, value: V): void;
 
+  /** Whether an x87 register, by its physical number, is empty, as 0 or 1; and what it becomes. */
+  isEmpty(register: V): V;
+  setEmpty(register: V, empty: boolean): void;
+
   /** A status flag as 0 or 1. */
   flag(flag: StatusFlag): V;
   setFlag(flag: StatusFlag, value: V): void;
@@ -191,6 +195,11 @@ export interface Build<V> {
   probeStore(segment: SegmentRef, offset: V, type: MemoryType): void;
 
   if(condition: V, then: () => void, otherwise?: () => void): void;
+  /**
+   * The same where `condition` hardly ever holds: compiled code leaves `rare` to the interpreter. Nothing may have been changed
+   * before it.
+   */
+  unlikely(condition: V, rare: () => void, usual: () => void): void;
   /** Runs `body` again and again until `leave(condition)` holds inside it. */
   loop(body: (leave: (condition: V) => void) => void): void;
   variable(initial: V): Variable<V>;

@@ -2,6 +2,7 @@
  * `Build<V>` with V = text: what an instruction does, as lines to read, and which flags and state it touches on any path. The
  * manual prints the lines; the table's own tests hold the declared flags against the touched ones.
  */
+import { setTag, tagOf } from './x87-tags.ts';
 import {
   CONDITIONS,
   EXCEPTION,
@@ -166,6 +167,12 @@ export class TextBuild implements Build<string> {
     this.line(`${FIELDS[field] ?? field} := ${value}`);
   }
 
+  isEmpty(register: string): string {
+    return tagOf<string>(this, register);
+  }
+  setEmpty(register: string, empty: boolean): void {
+    setTag<string>(this, register, empty);
+  }
   private reads(...flags: StatusFlag[]): void {
     for (const flag of flags) if (!this.certain.has(flag)) this.flagsRead.add(flag);
   }
@@ -274,6 +281,9 @@ export class TextBuild implements Build<string> {
     }
     const afterElse = this.certain;
     this.certain = leaves ? afterElse : new Set([...afterThen].filter((flag) => afterElse.has(flag)));
+  }
+  unlikely(condition: string, rare: () => void, usual: () => void): void {
+    this.if(condition, rare, usual);
   }
   loop(body: (leave: (condition: string) => void) => void): void {
     const before = new Set(this.certain);

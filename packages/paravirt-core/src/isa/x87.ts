@@ -1,6 +1,7 @@
 /** What x87 instructions share: the register stack, its faults, and how exceptions are reported (SDM vol. 1, 8.1 and 8.5). */
 import type { Build } from './build.ts';
-import { add, addImm, and, andImm, eqz, not, or, shl, shrU } from './ops.ts';
+import { add, addImm, and, andImm, eqz, not, or, shl } from './ops.ts';
+import { numberAt, putNumber, type Number80, type Quick } from './x87-quick.ts';
 
 /** Status word: exception flags (their masks have the same places in the control word), stack fault, summary, conditions, busy. */
 export const IE = 0x01,
@@ -33,26 +34,20 @@ export const physical = <V>(b: Build<V>, i: V): V => andImm(b, add(b, b.get('fpu
 export const st = <V>(b: Build<V>, i: number): V => (i === 0 ? b.get('fpuTop') : physical(b, b.imm(i)));
 /** Where a physical register lies. */
 export const place = <V>(b: Build<V>, register: V): V => b.slotAddress('fpr', register);
-/** Room for operands and results that are not in registers: `n` is 0 or 1. */
+/** Room for operands and results that are not in registers: `n` is 0 to 2. */
 export const room = <V>(b: Build<V>, n: number): V => b.slotAddress('scratch', b.imm(4 + n));
 
-export const isEmpty = <V>(b: Build<V>, register: V): V => andImm(b, shrU(b, b.get('fpuTags'), register), 1);
-export const markFull = <V>(b: Build<V>, register: V): void =>
-  b.set('fpuTags', and(b, b.get('fpuTags'), not(b, shl(b, b.imm(1), register))));
-export const markEmpty = <V>(b: Build<V>, register: V): void =>
-  b.set('fpuTags', or(b, b.get('fpuTags'), shl(b, b.imm(1), register)));
+export const isEmpty = <V>(b: Build<V>, register: V): V => b.isEmpty(register);
+export const markFull = <V>(b: Build<V>, register: V): void => b.setEmpty(register, false);
+export const markEmpty = <V>(b: Build<V>, register: V): void => b.setEmpty(register, true);
 
 /** The indefinite: the response to masked stack faults. */
-export function putIndefinite<V>(b: Build<V>, at: V): void {
-  b.poke(at, 'u64', 0, b.imm64(0xc000000000000000n));
-  b.poke(at, 'u16', 8, b.imm(0xffff));
-}
-export function copy<V>(b: Build<V>, to: V, from: V): void {
-  const low = b.peek(from, 'u64', 0),
-    high = b.peek(from, 'u16', 8);
-  b.poke(to, 'u64', 0, low);
-  b.poke(to, 'u16', 8, high);
-}
+const indefinite = <V>(b: Build<V>): Number80<V> => ({
+  significand: b.imm64(0xc000000000000000n),
+  high: b.imm(0xffff),
+});
+const putIndefinite = <V>(b: Build<V>, at: V): void => putNumber(b, at, indefinite(b));
+export const copy = <V>(b: Build<V>, to: V, from: V): void => putNumber(b, to, numberAt(b, from));
 
 /** Those of `flags` in `which` whose exception is not masked. */
 export const unmasked = <V>(b: Build<V>, flags: V, which: number): V =>
@@ -72,6 +67,11 @@ export function report<V>(b: Build<V>, flags: V, defined = C1): void {
   summarize(b, or(b, kept, flags));
 }
 
+/** The same where no unmasked exception comes with the flags: the summary bits stay as they are. */
+function reportMasked<V>(b: Build<V>, flags: V, defined = C1): void {
+  b.set('fpuStatus', or(b, andImm(b, b.get('fpuStatus'), ~defined), flags));
+}
+
 export function pop<V>(b: Build<V>): void {
   const top = b.get('fpuTop');
   markEmpty(b, top);
@@ -84,26 +84,105 @@ const pops = <V>(b: Build<V>, count: number): void => {
 const anyEmpty = <V>(b: Build<V>, registers: readonly V[]): V =>
   registers.map((n) => isEmpty(b, n)).reduce((x, y) => or(b, x, y));
 
-/**
- * Pushes what `produce` writes to a place, unless it returns an unmasked IE: then it must not have written. `source` is a
- * register that must not be empty.
- */
-export function push<V>(b: Build<V>, produce: (to: V) => V, source?: V): void {
+/** What an instruction computes with: a way without leaves, where there is one, and the leaf that writes to a place and returns flags. */
+export interface Ways<V> {
+  readonly quick?: () => Quick<V>;
+  readonly leaf?: (to: V) => V;
+}
+interface Result<V> extends Number80<V> {
+  readonly flags: V;
+}
+/** A number, by the quick way where it holds. Nothing has changed yet but `room`. */
+function computed<V>(b: Build<V>, { quick, leaf }: Ways<V>): Result<V> {
+  const aside = room(b, 2);
+  if (quick === undefined) {
+    const flags = leaf!(aside);
+    return { flags, ...numberAt(b, aside) };
+  }
+  const known = quick();
+  if (leaf === undefined) return known;
+  const flags = b.variable(known.flags),
+    significand = b.variable(known.significand),
+    high = b.variable(known.high);
+  b.if(eqz(b, known.fits), () => {
+    flags.set(leaf(aside));
+    const number = numberAt(b, aside);
+    significand.set(number.significand);
+    high.set(number.high);
+  });
+  return { flags: flags.get(), significand: significand.get(), high: high.get() };
+}
+
+/** Pushes a number. `source` is a register that must not be empty. */
+export function push<V>(b: Build<V>, ways: Ways<V>, source?: V): void {
   const top = st(b, 7),
     to = place(b, top);
-  const room = isEmpty(b, top),
-    missing = source === undefined ? b.imm(0) : isEmpty(b, source);
-  const flags = b.variable(b.select(missing, b.imm(UNDERFLOW), b.imm(OVERFLOW)));
-  b.if(
-    b.op('i32.gt_u', [room, missing]),
-    () => flags.set(produce(to)),
-    () => ifMasked(b, IE, () => putIndefinite(b, to)),
-  );
-  b.if(eqz(b, unmasked(b, flags.get(), IE)), () => {
+  const missing = source === undefined ? b.imm(0) : isEmpty(b, source);
+  const push = (number: Number80<V>): void => {
+    putNumber(b, to, number);
     b.set('fpuTop', top);
     markFull(b, top);
-  });
-  report(b, flags.get());
+  };
+  b.unlikely(
+    or(b, missing, eqz(b, isEmpty(b, top))),
+    () => {
+      ifMasked(b, IE, () => push(indefinite(b)));
+      report(b, b.select(missing, b.imm(UNDERFLOW), b.imm(OVERFLOW)));
+    },
+    () => {
+      const { flags, ...number } = computed(b, ways);
+      b.unlikely(
+        unmasked(b, flags, EXCEPTIONS),
+        () => {
+          b.if(eqz(b, unmasked(b, flags, IE)), () => push(number));
+          report(b, flags);
+        },
+        () => {
+          push(number);
+          reportMasked(b, flags);
+        },
+      );
+    },
+  );
+}
+
+/** Writes a number to a register, by its physical number, and pops. `reads` must not be empty; `fills`: the register may be. */
+export function calculate<V>(
+  b: Build<V>,
+  { reads, to, pops: count = 0, fills = false }: Omit<Computation<V>, 'defined'>,
+  ways: Ways<V>,
+): void {
+  const at = place(b, to);
+  b.unlikely(
+    anyEmpty(b, reads),
+    () => {
+      ifMasked(b, IE, () => {
+        putIndefinite(b, at);
+        markFull(b, to);
+        pops(b, count);
+      });
+      report(b, b.imm(UNDERFLOW));
+    },
+    () => {
+      const { flags, ...number } = computed(b, ways);
+      const finish = (): void => {
+        putNumber(b, at, number);
+        if (fills) markFull(b, to);
+        pops(b, count);
+      };
+      b.unlikely(
+        unmasked(b, flags, EXCEPTIONS),
+        () => {
+          b.if(eqz(b, unmasked(b, flags, BEFORE_RESULT)), finish);
+          report(b, flags);
+        },
+        () => {
+          finish();
+          reportMasked(b, flags);
+        },
+      );
+    },
+  );
 }
 
 export interface Computation<V> {
@@ -170,54 +249,141 @@ export function computeTwo<V>(b: Build<V>, defined: number, how: (replaced: V, p
   report(b, flags.get(), defined);
 }
 
-/** A comparison: `how` returns the relation in C3, C2, C0, and exception flags. Says what came out. */
-export function compare<V>(b: Build<V>, reads: readonly V[], count: number, how: () => V): V {
-  const flags = b.variable(b.imm(UNDERFLOW | UNORDERED));
-  b.if(eqz(b, anyEmpty(b, reads)), () => flags.set(how()));
-  if (count > 0) b.if(eqz(b, unmasked(b, flags.get(), BEFORE_RESULT)), () => pops(b, count));
-  return flags.get();
+export interface Comparison<V> {
+  readonly reads: readonly V[];
+  readonly pops: number;
+  /** Condition codes that the instruction defines. */
+  readonly defined: number;
+  readonly quick?: () => { readonly flags: V; readonly fits: V };
+  /** Returns the relation in C3, C2, C0, and exception flags. */
+  readonly leaf: () => V;
+  /** What is done with the relation besides; the conditions of the status word take those that are defined. */
+  readonly then?: (relation: V) => void;
+}
+/** A comparison. */
+export function compare<V>(b: Build<V>, { reads, pops: count, defined, quick, leaf, then }: Comparison<V>): void {
+  const kept = ~CONDITION_CODES | defined;
+  const told = (flags: V): V => (kept === -1 ? flags : andImm(b, flags, kept));
+  b.unlikely(
+    anyEmpty(b, reads),
+    () => {
+      ifMasked(b, IE, () => pops(b, count));
+      report(b, told(b.imm(UNDERFLOW | UNORDERED)), defined);
+      then?.(b.imm(UNORDERED));
+    },
+    () => {
+      const known = quick?.();
+      let flags: V;
+      if (known === undefined) flags = leaf();
+      else {
+        const found = b.variable(known.flags);
+        b.if(eqz(b, known.fits), () => found.set(leaf()));
+        flags = found.get();
+      }
+      b.unlikely(
+        unmasked(b, flags, EXCEPTIONS),
+        () => {
+          b.if(eqz(b, unmasked(b, flags, BEFORE_RESULT)), () => pops(b, count));
+          report(b, told(flags), defined);
+          then?.(flags);
+        },
+        () => {
+          pops(b, count);
+          reportMasked(b, told(flags), defined);
+          then?.(flags);
+        },
+      );
+    },
+  );
 }
 
 export interface Store<V> {
   readonly popping: boolean;
+  /** Without a leaf, of the number in ST(0): what `write` gets. */
+  readonly quick?: (number: Number80<V>) => { readonly value: V; readonly flags: V; readonly fits: V };
   /** Leaves the bytes in a slot and returns flags. */
   readonly convert: (to: V, from: V) => V;
-  readonly write: (from: V) => void;
+  /** What `convert` left, as `write` wants it. */
+  readonly read: (from: V) => V;
+  readonly write: (value: V) => void;
   /** Faults if memory could not be written. */
   readonly probe: () => void;
 }
 /** Stores ST(0); an empty register as the indefinite. An unmasked exception prevents the store, but not its page fault. */
-export function store<V>(b: Build<V>, { popping, convert, write, probe }: Store<V>): void {
-  const register = st(b, 0),
-    empty = isEmpty(b, register),
-    result = room(b, 0),
-    indefinite = room(b, 1);
-  b.if(empty, () => putIndefinite(b, indefinite));
-  const converted = convert(result, b.select(empty, indefinite, place(b, register)));
-  const flags = or(b, converted, b.select(empty, b.imm(UNDERFLOW), b.imm(0)));
-  b.if(unmasked(b, flags, BEFORE_STORE), probe, () => {
-    write(result);
-    if (popping) pop(b);
+export function store<V>(b: Build<V>, how: Store<V>): void {
+  const register = st(b, 0);
+  const finish = (value: V): void => {
+    how.write(value);
+    if (how.popping) pop(b);
+  };
+  b.unlikely(
+    isEmpty(b, register),
+    () => {
+      const from = room(b, 1);
+      putIndefinite(b, from);
+      const flags = or(b, how.convert(room(b, 0), from), b.imm(UNDERFLOW));
+      b.if(unmasked(b, flags, BEFORE_STORE), how.probe, () => finish(how.read(room(b, 0))));
+      report(b, flags);
+    },
+    () => {
+      const { value, flags } = converted(b, how, place(b, register));
+      b.unlikely(
+        unmasked(b, flags, EXCEPTIONS),
+        () => {
+          b.if(unmasked(b, flags, BEFORE_STORE), how.probe, () => finish(value));
+          report(b, flags);
+        },
+        () => {
+          finish(value);
+          reportMasked(b, flags);
+        },
+      );
+    },
+  );
+}
+function converted<V>(b: Build<V>, { quick, convert, read }: Store<V>, from: V): { value: V; flags: V } {
+  const aside = room(b, 0);
+  if (quick === undefined) {
+    const flags = convert(aside, from);
+    return { flags, value: read(aside) };
+  }
+  const known = quick(numberAt(b, from));
+  const value = b.variable(known.value),
+    flags = b.variable(known.flags);
+  b.if(eqz(b, known.fits), () => {
+    flags.set(convert(aside, from));
+    value.set(read(aside));
   });
-  report(b, flags);
+  return { value: value.get(), flags: flags.get() };
 }
 
 /** Exchanges two registers; empty ones become the indefinite first. */
 export function exchange<V>(b: Build<V>, x: V, y: V): void {
-  const flags = b.select(anyEmpty(b, [x, y]), b.imm(UNDERFLOW), b.imm(0));
-  b.if(eqz(b, unmasked(b, flags, IE)), () => {
-    for (const register of [x, y]) {
-      b.if(isEmpty(b, register), () => {
-        putIndefinite(b, place(b, register));
-        markFull(b, register);
+  const swap = (): void => {
+    const first = numberAt(b, place(b, x)),
+      second = numberAt(b, place(b, y));
+    putNumber(b, place(b, x), second);
+    putNumber(b, place(b, y), first);
+  };
+  b.unlikely(
+    anyEmpty(b, [x, y]),
+    () => {
+      ifMasked(b, IE, () => {
+        for (const register of [x, y]) {
+          b.if(isEmpty(b, register), () => {
+            putIndefinite(b, place(b, register));
+            markFull(b, register);
+          });
+        }
+        swap();
       });
-    }
-    const kept = room(b, 0);
-    copy(b, kept, place(b, x));
-    copy(b, place(b, x), place(b, y));
-    copy(b, place(b, y), kept);
-  });
-  report(b, flags);
+      report(b, b.imm(UNDERFLOW));
+    },
+    () => {
+      swap();
+      reportMasked(b, b.imm(0));
+    },
+  );
 }
 
 /** The full tag word (SDM vol. 1, figure 8-7): 0 valid, 1 zero, 2 special, 3 empty. */

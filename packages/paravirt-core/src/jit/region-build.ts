@@ -17,12 +17,15 @@ import {
 } from '../isa/build.ts';
 import type { Instruction } from '../isa/decode.ts';
 import type { OperandSpec } from '../isa/model.ts';
-import { HandlerBuild } from '../core/interpreter/emit.ts';
+import type { HandlerBuild } from '../core/interpreter/emit.ts';
 import { RECORD } from '../core/interpreter/record.ts';
 import { BYTES, LOAD, STORE, TYPE, type Value } from '../core/interpreter/value.ts';
 import { OFFSET, SEGMENT, segmentOffset } from '../core/layout.ts';
 import type { Code } from '../wasm/module.ts';
 import type { ValueType } from '../wasm/ops.ts';
+import type { FieldLocals } from './fields.ts';
+import { FpuBuild } from './fpu-build.ts';
+import type { FpuStack } from './fpu-stack.ts';
 import type { PendingFlags } from './pending-flags.ts';
 import type { Place } from './region.ts';
 import { lookHow, type Linear, type Windows } from './windows.ts';
@@ -45,6 +48,9 @@ export interface RegionFrame {
   readonly pageEip: number;
   readonly flags: PendingFlags;
   readonly windows: Windows;
+  /** Fields that locals hold, and what is known of the x87 stack. */
+  readonly fields: FieldLocals;
+  readonly fpu: FpuStack;
   /** Function index of `Mmu.look`. */
   readonly look: number;
   /** A local that lives as long as what is known in this block does. */
@@ -64,7 +70,7 @@ const FLAT = new Set<SegmentRef>([ES, SS, DS]);
 /** Operations whose results are recognized later. */
 const TRACED = new Set(['i32.add', 'i32.sub', 'i32.xor']);
 
-export class RegionBuild extends HandlerBuild {
+export class RegionBuild extends FpuBuild {
   private readonly region: RegionFrame;
   private readonly instruction: Instruction;
   private readonly at: Place;
@@ -86,6 +92,24 @@ export class RegionBuild extends HandlerBuild {
     this.instruction = placed.instruction;
     this.at = placed.at;
     this.flagsInPlace = flagsInPlace;
+  }
+
+  protected override get stack(): FpuStack {
+    return this.region.fpu;
+  }
+  protected override effect(): void {
+    this.effects = true;
+  }
+  protected override leaveBefore(): void {
+    if (this.effects) throw UNSUPPORTED;
+    this.region.bail(this.nest);
+  }
+  override recordPointers(memory: Operand<Value> | undefined): void {
+    if (memory === undefined) return super.recordPointers(undefined);
+    // The selector is one that a local holds.
+    super.recordPointers(undefined);
+    this.storeField(OFFSET.fpuDp, memory.offset());
+    this.storeField(OFFSET.fpuDs, this.loadField(segmentOffset(this.segmentIndex) + SEGMENT.selector));
   }
 
   // --- for the flags, which keep what they need in locals of their own
@@ -122,7 +146,7 @@ export class RegionBuild extends HandlerBuild {
     return this.pop(value.type);
   }
   override op(name: string, args: readonly Value[], lanes: readonly number[] = []): Value {
-    const known = this.folded(name, args);
+    const known = this.folded(name, args) ?? this.foldedUnary(name, args);
     if (known !== undefined) return known;
     const value = super.op(name, args, lanes);
     if (TRACED.has(name)) this.origins.set(value, { name, args });
@@ -137,6 +161,7 @@ export class RegionBuild extends HandlerBuild {
       case 'i32.and':
         return constant === -1 ? x : constant === 0 ? y : undefined;
       case 'i32.or':
+        return constant === 0 ? x : x.constant === 0 ? y : undefined;
       case 'i32.shl':
       case 'i32.shr_u':
       case 'i32.sub':
@@ -153,6 +178,9 @@ export class RegionBuild extends HandlerBuild {
       default:
         return undefined;
     }
+  }
+  private foldedUnary(name: string, [x]: readonly Value[]): Value | undefined {
+    return name === 'i32.eqz' && x?.constant !== undefined ? this.imm(x.constant === 0 ? 1 : 0) : undefined;
   }
   private trace(value: Value, name: string, [x, y]: readonly Value[]): void {
     const sign = name === 'i32.add' ? 1 : -1;
@@ -209,6 +237,11 @@ export class RegionBuild extends HandlerBuild {
       code.get(offset === OFFSET.flagResult ? region.flagResult : region.flagAux);
       return this.pop('i');
     }
+    const field = op === 'i32.load' ? region.fields.of(offset) : undefined;
+    if (field !== undefined) {
+      code.get(field);
+      return this.pop('i');
+    }
     return super.loadField(offset, op, type);
   }
   protected override storeField(offset: number, value: Value, op = 'i32.store'): void {
@@ -239,7 +272,12 @@ export class RegionBuild extends HandlerBuild {
       code.set(offset === OFFSET.flagResult ? region.flagResult : region.flagAux);
     } else {
       if (offset !== OFFSET.mxcsr && offset !== OFFSET.scratch) this.effects = true;
-      super.storeField(offset, value, op);
+      const field = region.fields.toWrite(offset);
+      if (field === undefined) super.storeField(offset, value, op);
+      else {
+        this.push(value);
+        code.set(field);
+      }
     }
   }
   override get(field: StateField): Value {
@@ -285,6 +323,7 @@ export class RegionBuild extends HandlerBuild {
     const n = field === RECORD.reg ? this.instruction.reg : this.instruction.rm;
     const first = spec.kind.startsWith('mm') ? OFFSET.fpr : OFFSET.xmm;
     if (written) this.effects = true;
+    if (written && first === OFFSET.fpr) this.region.fpu.forgetRegisters();
     return this.code.i32(this.region.cpuBase + first + n * 16);
   }
   protected override effectiveOffset(): () => Value {

@@ -6,6 +6,8 @@ import { Locals, type Frame, type Value } from '../core/interpreter/value.ts';
 import { COMPILED, OFFSET, TLB } from '../core/layout.ts';
 import type { Form } from '../isa/model.ts';
 import { Code, ModuleBuilder } from '../wasm/module.ts';
+import { FieldLocals } from './fields.ts';
+import { FpuStack } from './fpu-stack.ts';
 import { PendingFlags } from './pending-flags.ts';
 import { CONDITIONAL_FLAGS, RegionBuild, UNSUPPORTED, type RegionFrame } from './region-build.ts';
 import { neverGoesOn, pageOf, type Block, type Place, type Placed, type Region } from './region.ts';
@@ -78,6 +80,7 @@ type Label =
 interface Knowledge {
   readonly flags: () => void;
   readonly windows: () => void;
+  readonly fpu: () => void;
 }
 
 class RegionWriter implements RegionFrame {
@@ -90,6 +93,8 @@ class RegionWriter implements RegionFrame {
   readonly pageEip: number;
   readonly flags: PendingFlags;
   readonly windows: Windows;
+  readonly fields: FieldLocals;
+  readonly fpu: FpuStack;
   readonly look = LOOK;
   private readonly region: Region;
   private readonly mode: number;
@@ -143,6 +148,8 @@ class RegionWriter implements RegionFrame {
     this.next = take();
     this.how = take();
     this.flags = new PendingFlags([take(), take(), take(), take()]);
+    this.fields = new FieldLocals(region, take);
+    this.fpu = new FpuStack((type) => this.locals.fixed(type));
     this.frame = {
       cpu,
       record: 0,
@@ -171,12 +178,14 @@ class RegionWriter implements RegionFrame {
     load(OFFSET.flagResult, this.flagResult);
     load(OFFSET.flagAux, this.flagAux);
     load(OFFSET.pageEip, this.pageEip);
+    this.fields.load(whole, frame.cpu);
     whole.block().block().block().append(code).end();
     const writeBack = (): void => {
       const store = (offset: number, from: number): Code => whole.get(frame.cpu).get(from).memory('i32.store', offset);
       for (const n of this.written) store(OFFSET.gpr + n * 8, this.gpr[n]!);
       store(OFFSET.flagResult, this.flagResult);
       store(OFFSET.flagAux, this.flagAux);
+      this.fields.store(whole, frame.cpu);
     };
     writeBack();
     whole.get(this.eip).get(this.left).returnCall(CHAIN).end();
@@ -230,9 +239,11 @@ class RegionWriter implements RegionFrame {
     if (known === undefined) {
       this.flags.forget();
       this.windows.forget();
+      this.fpu.forget();
     } else {
       known.flags();
       known.windows();
+      known.fpu();
     }
     this.before = 0;
     for (const placed of block.instructions) {
@@ -243,7 +254,7 @@ class RegionWriter implements RegionFrame {
     }
     // `before` counts the last instruction.
     this.before--;
-    this.knownAt.set(block.at, { flags: this.flags.mark(), windows: this.windows.mark() });
+    this.knownAt.set(block.at, { flags: this.flags.mark(), windows: this.windows.mark(), fpu: this.fpu.mark() });
     if (neverGoesOn(block.instructions.at(-1)!.instruction)) return;
     const build = this.build(this.current, false);
     this.leave(build, 0, block.next, build.eipOf(block.next));
@@ -307,7 +318,8 @@ class RegionWriter implements RegionFrame {
     }
     const length = code.length,
       takeBack = this.flags.mark(),
-      unlearn = this.windows.mark();
+      unlearn = this.windows.mark(),
+      unlearnFpu = this.fpu.mark();
     let inPlace = setsFlagsConditionally.has(form);
     for (;;) {
       const build = this.build(placed, inPlace);
@@ -322,6 +334,7 @@ class RegionWriter implements RegionFrame {
         code.truncate(length);
         takeBack();
         unlearn();
+        unlearnFpu();
         locals.reset();
         if (error === UNSUPPORTED) {
           if (this.callHandler(placed)) return true;
@@ -349,6 +362,7 @@ class RegionWriter implements RegionFrame {
     words.push([OFFSET.flagResult, flagResult], [OFFSET.flagAux, flagAux]);
     gpr.forEach((_, n) => this.registerUsed(n, true));
     for (const [offset, local] of words) code.get(frame.cpu).get(local).memory('i32.store', offset);
+    this.fields.storeAll(code, frame.cpu);
     code
       .get(frame.cpu)
       .get(this.pageEip)
@@ -361,8 +375,10 @@ class RegionWriter implements RegionFrame {
     code.get(this.left).i32(this.before).op('i32.sub');
     code.get(this.pageEip).i32(at).op('i32.add').i32(instruction.length).get(this.status).returnCall(HANDLED).end();
     for (const [offset, local] of words) code.get(frame.cpu).memory('i32.load', offset).set(local);
+    this.fields.load(code, frame.cpu);
     this.flags.forget();
     this.windows.forget();
+    this.fpu.forget();
     return true;
   }
 

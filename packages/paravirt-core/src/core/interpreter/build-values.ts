@@ -128,6 +128,9 @@ export class ValueBuild {
     this.nest--;
     this.code.end();
   }
+  unlikely(condition: Value, rare: () => void, usual: () => void): void {
+    this.if(condition, rare, usual);
+  }
   loop(body: (leave: (condition: Value) => void) => void): void {
     this.code.block().loop();
     this.nest += 2;

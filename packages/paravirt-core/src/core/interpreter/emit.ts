@@ -3,6 +3,7 @@
  * own below this one; here are the operands. The same class writes handlers that lie inline under the dispatch and handlers behind a
  * call; they differ in how they end.
  */
+import { setTag, tagOf } from '../../isa/x87-tags.ts';
 import { CS, type Build, type MemoryType, type Operand, type Size } from '../../isa/build.ts';
 import type { OperandSpec } from '../../isa/model.ts';
 import { plainOperand } from '../../isa/operand.ts';
@@ -141,6 +142,12 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
   /** Pushes where the MMX or XMM register of an operand lies. */
   protected wideAddress(_spec: OperandSpec, field: number, _written: boolean): Code {
     return this.code.get(this.frame.record).memory('i32.load16_u', field);
+  }
+  isEmpty(register: Value): Value {
+    return tagOf<Value>(this, register);
+  }
+  setEmpty(register: Value, empty: boolean): void {
+    setTag<Value>(this, register, empty);
   }
   /**
    * What the x87 unit remembers of an instruction that is no control instruction: where it began, and where its operand lay. The opcode

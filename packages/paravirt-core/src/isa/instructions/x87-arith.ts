@@ -3,7 +3,8 @@ import type { Build, Semantics } from '../build.ts';
 import { family, m16, m32, m64, r, row, rw, sti } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { and, andImm, eqz, or, signExtend, widenS, xor } from '../ops.ts';
-import { C0, C1, C2, C3, DE, IE, compute, computeTwo, physical, place, room, st, unmasked } from '../x87.ts';
+import { exactly, numberAt, numberOfInteger, quickProduct, quickSum, quickWidened, type Number80, type Quick } from '../x87-quick.ts';
+import { C0, C1, C2, C3, DE, IE, calculate, compute, computeTwo, physical, place, room, st, unmasked } from '../x87.ts';
 
 interface Operation {
   readonly name: string;
@@ -26,31 +27,51 @@ const OPERATIONS: readonly Operation[] = [
 function apply<V>(b: Build<V>, { leaf, reversed }: Operation, to: V, first: V, other: V): V {
   return reversed ? b.leaf(leaf, to, other, first, b.get('fpuControl')) : b.leaf(leaf, to, first, other, b.get('fpuControl'));
 }
+/** The same in integers, where there is a way. */
+function quickly<V>(b: Build<V>, { leaf, reversed }: Operation, first: Number80<V>, other: Number80<V>): Quick<V> {
+  const [x, y] = reversed ? [other, first] : [first, other];
+  return leaf === 'f80_mul' ? quickProduct(b, x, y) : quickSum(b, x, y, leaf === 'f80_sub');
+}
+/** Quotients have no way but their leaf. */
+const quickWay = <V>({ leaf }: Operation, quick: () => Quick<V>): { quick?: () => Quick<V> } => (leaf === 'f80_div' ? {} : { quick });
 
 /** A float in memory is taken exactly as it is; when it is denormal, #D comes where the operation looks at it. */
 const withFloat = (operation: Operation, bits: 32 | 64): Semantics => (b, src) => {
-  const value = src.read(), top = st(b, 0);
-  compute(b, { reads: [top], to: top }, (at) => {
-    const other = room(b, 0), denormal = b.leaf(`f80_widen_f${bits}`, other, value);
-    const divides = operation.leaf === 'f80_div' && operation.reversed;
-    const flags = b.variable(b.imm(0));
-    b.if(denormal, () => flags.set(b.leaf('f80_meets_denormal', at, b.imm(divides ? 1 : 0))));
-    b.if(eqz(b, unmasked(b, flags.get(), DE)), () => flags.set(or(b, flags.get(), apply(b, operation, at, at, other))));
-    return flags.get();
+  const value = src.read(), top = st(b, 0), at = place(b, top);
+  calculate(b, { reads: [top], to: top }, {
+    ...quickWay(operation, () => {
+      const other = quickWidened(b, bits, value), known = quickly(b, operation, numberAt(b, at), other);
+      return { ...known, fits: and(b, known.fits, other.fits) };
+    }),
+    leaf: (to) => {
+      const other = room(b, 0), denormal = b.leaf(`f80_widen_f${bits}`, other, value);
+      const divides = operation.leaf === 'f80_div' && operation.reversed;
+      const flags = b.variable(b.imm(0));
+      b.if(denormal, () => flags.set(b.leaf('f80_meets_denormal', at, b.imm(divides ? 1 : 0))));
+      b.if(eqz(b, unmasked(b, flags.get(), DE)), () => flags.set(or(b, flags.get(), apply(b, operation, to, at, other))));
+      return flags.get();
+    },
   });
 };
 const withInteger = (operation: Operation, bits: 16 | 32): Semantics => (b, src) => {
-  const value = widenS(b, signExtend(b, bits, src.read())), top = st(b, 0);
-  compute(b, { reads: [top], to: top }, (at) => {
-    const other = room(b, 0);
-    b.leaf('f80_from_int', other, value);
-    return apply(b, operation, at, at, other);
+  const value = widenS(b, signExtend(b, bits, src.read())), top = st(b, 0), at = place(b, top);
+  calculate(b, { reads: [top], to: top }, {
+    ...quickWay(operation, () => quickly(b, operation, numberAt(b, at), numberOfInteger(b, value))),
+    leaf: (to) => {
+      const other = room(b, 0);
+      b.leaf('f80_from_int', other, value);
+      return apply(b, operation, to, at, other);
+    },
   });
 };
 /** The first operand is ST(0) whichever register takes the result. */
 const withRegister = (operation: Operation, into: 'top' | 'other', pops = 0): Semantics => (b, operand) => {
   const top = st(b, 0), other = physical(b, operand.number());
-  compute(b, { reads: [top, other], to: into === 'top' ? top : other, pops }, (at) => apply(b, operation, at, place(b, top), place(b, other)));
+  const first = place(b, top), second = place(b, other);
+  calculate(b, { reads: [top, other], to: into === 'top' ? top : other, pops }, {
+    ...quickWay(operation, () => quickly(b, operation, numberAt(b, first), numberAt(b, second))),
+    leaf: (to) => apply(b, operation, to, first, second),
+  });
 };
 
 const hex = (byte: number): string => byte.toString(16).toUpperCase();
@@ -71,15 +92,17 @@ const rowsOf = (operation: Operation): Row[] => {
 
 /** ST(0) by itself. */
 const alone = (leaf: string): Semantics => (b) => {
-  const top = st(b, 0);
-  compute(b, { reads: [top], to: top }, (at) => b.leaf(leaf, at, at, b.get('fpuControl')));
+  const top = st(b, 0), at = place(b, top);
+  calculate(b, { reads: [top], to: top }, { leaf: (to) => b.leaf(leaf, to, at, b.get('fpuControl')) });
 };
 /** Sign changes look at nothing but the sign: no exception but the stack's. */
 const signed = (change: <V>(b: Build<V>, high: V) => V): Semantics => (b) => {
-  const top = st(b, 0);
-  compute(b, { reads: [top], to: top }, (at) => {
-    b.poke(at, 'u16', 8, change(b, b.peek(at, 'u16', 8)));
-    return b.imm(0);
+  const top = st(b, 0), at = place(b, top);
+  calculate(b, { reads: [top], to: top }, {
+    quick: () => {
+      const { significand, high } = numberAt(b, at);
+      return exactly(b, { significand, high: change(b, high) });
+    },
   });
 };
 /** The quotient's bits come in C0, C3 and C1, but where the result is a NaN, or none, C0 and C3 stay. */

@@ -2,51 +2,67 @@
 import type { Build, Semantics } from '../build.ts';
 import { family, m16, m32, m64, r, row, sti } from '../dsl.ts';
 import type { Traits } from '../model.ts';
-import { andImm, or, shrImm, signExtend, widenS } from '../ops.ts';
+import { and, andImm, or, shrImm, signExtend, widenS } from '../ops.ts';
+import { numberAt, numberOfInteger, quickRelation, quickWidened } from '../x87-quick.ts';
 import { C0, C1, C3, CONDITION_CODES, compare, isEmpty, physical, place, report, room, st } from '../x87.ts';
 
 /** The relation of ST(0) to another place. `quiet`: quiet NaNs raise nothing. */
 const relation = <V>(b: Build<V>, first: V, other: V, quiet: boolean): V => b.leaf('f80_compare', first, other, b.imm(quiet ? 1 : 0));
 
 const withRegister = (quiet: boolean, pops: number): Semantics => (b, operand) => {
-  const top = st(b, 0), other = physical(b, operand.number());
-  report(b, compare(b, [top, other], pops, () => relation(b, place(b, top), place(b, other), quiet)), CONDITION_CODES);
+  withOther(b, physical(b, operand.number()), quiet, pops);
 };
 /** ST(0) with ST(1), and both are popped. */
-const withNext = (quiet: boolean): Semantics => (b) => {
-  const top = st(b, 0), next = st(b, 1);
-  report(b, compare(b, [top, next], 2, () => relation(b, place(b, top), place(b, next), quiet)), CONDITION_CODES);
-};
-const withFloat = (bits: 32 | 64, pops: number): Semantics => (b, src) => {
-  const value = src.read(), top = st(b, 0);
-  const flags = compare(b, [top], pops, () => {
-    const other = room(b, 0), at = place(b, top), denormal = b.leaf(`f80_widen_f${bits}`, other, value);
-    const met = b.variable(b.imm(0));
-    b.if(denormal, () => met.set(b.leaf('f80_meets_denormal', at, b.imm(0))));
-    return or(b, met.get(), relation(b, at, other, false));
+const withNext = (quiet: boolean): Semantics => (b) => withOther(b, st(b, 1), quiet, 2);
+function withOther<V>(b: Build<V>, other: V, quiet: boolean, pops: number, defined = CONDITION_CODES, then?: (relation: V) => void): void {
+  const top = st(b, 0), first = place(b, top), second = place(b, other);
+  compare(b, {
+    ...{ reads: [top, other], pops, defined },
+    ...(then === undefined ? {} : { then }),
+    quick: () => quickRelation(b, numberAt(b, first), numberAt(b, second)),
+    leaf: () => relation(b, first, second, quiet),
   });
-  report(b, flags, CONDITION_CODES);
+}
+const withFloat = (bits: 32 | 64, pops: number): Semantics => (b, src) => {
+  const value = src.read(), top = st(b, 0), at = place(b, top);
+  compare(b, {
+    ...{ reads: [top], pops, defined: CONDITION_CODES },
+    quick: () => {
+      const other = quickWidened(b, bits, value), known = quickRelation(b, numberAt(b, at), other);
+      return { ...known, fits: and(b, known.fits, other.fits) };
+    },
+    leaf: () => {
+      const other = room(b, 0), denormal = b.leaf(`f80_widen_f${bits}`, other, value);
+      const met = b.variable(b.imm(0));
+      b.if(denormal, () => met.set(b.leaf('f80_meets_denormal', at, b.imm(0))));
+      return or(b, met.get(), relation(b, at, other, false));
+    },
+  });
 };
 const withInteger = (bits: 16 | 32, pops: number): Semantics => (b, src) => {
-  const value = widenS(b, signExtend(b, bits, src.read())), top = st(b, 0);
-  const flags = compare(b, [top], pops, () => {
-    const other = room(b, 0);
-    b.leaf('f80_from_int', other, value);
-    return relation(b, place(b, top), other, false);
+  const value = widenS(b, signExtend(b, bits, src.read())), top = st(b, 0), at = place(b, top);
+  compare(b, {
+    ...{ reads: [top], pops, defined: CONDITION_CODES },
+    quick: () => quickRelation(b, numberAt(b, at), numberOfInteger(b, value)),
+    leaf: () => {
+      const other = room(b, 0);
+      b.leaf('f80_from_int', other, value);
+      return relation(b, at, other, false);
+    },
   });
-  report(b, flags, CONDITION_CODES);
 };
 /** The relation goes to ZF, PF and CF; the other status flags become 0, and the conditions of the status word stay but C1. */
 const intoFlags = (quiet: boolean, pops: number): Semantics => (b, operand) => {
-  const top = st(b, 0), other = physical(b, operand.number());
-  const flags = compare(b, [top, other], pops, () => relation(b, place(b, top), place(b, other), quiet));
-  report(b, andImm(b, flags, ~(CONDITION_CODES & ~C1)), C1);
   // C0, C2 and C3 lie above CF, PF and ZF by eight bits.
-  b.setStatusFlags(andImm(b, shrImm(b, flags, 8), 0x45));
+  withOther(b, physical(b, operand.number()), quiet, pops, C1, (flags) => b.setStatusFlags(andImm(b, shrImm(b, flags, 8), 0x45)));
 };
 const testing: Semantics = (b) => {
-  const top = st(b, 0);
-  report(b, compare(b, [top], 0, () => b.leaf('f80_test', place(b, top))), CONDITION_CODES);
+  const top = st(b, 0), at = place(b, top);
+  compare(b, {
+    ...{ reads: [top], pops: 0, defined: CONDITION_CODES },
+    quick: () => quickRelation(b, numberAt(b, at), { significand: b.imm64(0n), high: b.imm(0) }),
+    leaf: () => b.leaf('f80_test', at),
+  });
 };
 /** The sign of an empty register is told too. */
 const examining: Semantics = (b) => {

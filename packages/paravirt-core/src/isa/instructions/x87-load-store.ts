@@ -3,7 +3,8 @@ import type { Build, Operand, Semantics } from '../build.ts';
 import { conditionFlags, family, m16, m32, m64, m80, r, row, rw, sti, w } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { addImm, eqz, signExtend, widenS } from '../ops.ts';
-import { compute, copy, exchange, isEmpty, markFull, physical, place, pop, push, report, room, st, store } from '../x87.ts';
+import { exactly, numberAt, numberOfInteger, quickNarrowed, quickWidened, type Number80 } from '../x87-quick.ts';
+import { calculate, compute, copy, exchange, isEmpty, markFull, physical, place, pop, push, report, room, st, store } from '../x87.ts';
 
 /** Ten bytes of memory into a slot, and back: the further end is looked at first, so that a fault leaves no half. */
 function loadTen<V>(from: Operand<V>): { low: V; high: V } {
@@ -13,53 +14,49 @@ function probeTen<V>(b: Build<V>, to: Operand<V>): void {
   b.probeStore('operand', to.offset(), 'u64');
   b.probeStore('operand', addImm(b, to.offset(), 8), 'u16');
 }
-function storeTen<V>(b: Build<V>, to: Operand<V>, at: V): void {
-  const low = b.peek(at, 'u64', 0), high = b.peek(at, 'u16', 8);
+function storeTen<V>(b: Build<V>, to: Operand<V>, { significand, high }: Number80<V>): void {
   probeTen(b, to);
-  to.store('u64', 0, low);
+  to.store('u64', 0, significand);
   to.store('u16', 8, high);
 }
 
-const loadingFloat = (leaf: 'f80_from_f32' | 'f80_from_f64'): Semantics => (b, src) => {
-  const bits = src.read();
-  push(b, (to) => b.leaf(leaf, to, bits, b.get('fpuControl')));
+const loadingFloat = (bits: 32 | 64): Semantics => (b, src) => {
+  const value = src.read();
+  push(b, { quick: () => quickWidened(b, bits, value), leaf: (to) => b.leaf(`f80_from_f${bits}`, to, value, b.get('fpuControl')) });
 };
 const loadingInteger = (bits: 16 | 32 | 64): Semantics => (b, src) => {
   const value = src.read();
-  const wide = bits === 64 ? value : widenS(b, signExtend(b, bits, value));
-  push(b, (to) => b.leaf('f80_from_int', to, wide));
+  push(b, { quick: () => numberOfInteger(b, bits === 64 ? value : widenS(b, signExtend(b, bits, value))) });
 };
 const loadingExtended: Semantics = (b, src) => {
   const { low, high } = loadTen(src);
-  push(b, (to) => {
-    b.poke(to, 'u64', 0, low);
-    b.poke(to, 'u16', 8, high);
-    return b.imm(0);
-  });
+  push(b, { quick: () => exactly(b, { significand: low, high }) });
 };
 const loadingDecimal: Semantics = (b, src) => {
   const { low, high } = loadTen(src), digits = room(b, 0);
   b.poke(digits, 'u64', 0, low);
   b.poke(digits, 'u16', 8, high);
-  push(b, (to) => b.leaf('f80_from_bcd', to, digits));
+  push(b, { leaf: (to) => b.leaf('f80_from_bcd', to, digits) });
 };
 const loadingRegister: Semantics = (b, src) => {
   const register = physical(b, src.number());
-  const copying = (to: typeof register): typeof register => {
-    copy(b, to, place(b, register));
-    return b.imm(0);
-  };
-  push(b, copying, register);
+  push(b, { quick: () => exactly(b, numberAt(b, place(b, register))) }, register);
 };
-const loadingConstant = (index: number): Semantics => (b) => push(b, (to) => b.leaf('f80_constant', to, b.imm(index), b.get('fpuControl')));
+const ONE = 0, ZERO = 6;
+const loadingConstant = (index: number): Semantics => (b) => {
+  if (index === ONE) push(b, { quick: () => exactly(b, { significand: b.imm64(1n << 63n), high: b.imm(0x3fff) }) });
+  else if (index === ZERO) push(b, { quick: () => exactly(b, { significand: b.imm64(0n), high: b.imm(0) }) });
+  else push(b, { leaf: (to) => b.leaf('f80_constant', to, b.imm(index), b.get('fpuControl')) });
+};
 
 const storingFloat = (bits: 32 | 64, popping: boolean): Semantics => (b, dst) => {
-  const leaf = bits === 32 ? 'f80_to_f32' : 'f80_to_f64';
   const type = bits === 32 ? 'u32' : 'u64';
   store(b, {
     popping,
-    convert: (to, from) => b.leaf(leaf, to, from, b.get('fpuControl')),
-    write: (at) => dst.write(b.peek(at, type, 0)),
+    quick: (number) => quickNarrowed(b, bits, number),
+    convert: (to, from) => b.leaf(`f80_to_f${bits}`, to, from, b.get('fpuControl')),
+    read: (at) => b.peek(at, type, 0),
+    write: (value) => dst.write(value),
     probe: () => b.probeStore('operand', dst.offset(), type),
   });
 };
@@ -68,35 +65,30 @@ const storingInteger = (bits: 16 | 32 | 64, popping: boolean, truncating = false
   store(b, {
     popping,
     convert: (to, from) => b.leaf(`f80_to_i${bits}`, to, from, b.imm(truncating ? 1 : 0), b.get('fpuControl')),
-    write: (at) => dst.write(b.peek(at, type, 0)),
+    read: (at) => b.peek(at, type, 0),
+    write: (value) => dst.write(value),
     probe: () => b.probeStore('operand', dst.offset(), type),
   });
 };
-const storingExtended: Semantics = (b, dst) => {
+/** Ten bytes as they are. An empty register as the indefinite. */
+const storingExtended: Semantics = (b, dst) => storeWide(b, dst, (to, from) => {
+  copy(b, to, from);
+  return b.imm(0);
+});
+const storingDecimal: Semantics = (b, dst) => storeWide(b, dst, (to, from) => b.leaf('f80_to_bcd', to, from, b.get('fpuControl')));
+/** Both words of what was converted are taken from its slot where they are written. */
+function storeWide<V>(b: Build<V>, dst: Operand<V>, convert: (to: V, from: V) => V): void {
   store(b, {
     popping: true,
-    convert: (to, from) => {
-      copy(b, to, from);
-      return b.imm(0);
-    },
-    write: (at) => storeTen(b, dst, at),
+    convert,
+    read: (at) => at,
+    write: (at) => storeTen(b, dst, numberAt(b, at)),
     probe: () => probeTen(b, dst),
   });
-};
-const storingDecimal: Semantics = (b, dst) => {
-  store(b, {
-    popping: true,
-    convert: (to, from) => b.leaf('f80_to_bcd', to, from, b.get('fpuControl')),
-    write: (at) => storeTen(b, dst, at),
-    probe: () => probeTen(b, dst),
-  });
-};
+}
 const storingRegister = (pops: number): Semantics => (b, dst) => {
   const from = st(b, 0), to = physical(b, dst.number());
-  compute(b, { reads: [from], to, fills: true, pops }, (at) => {
-    copy(b, at, place(b, from));
-    return b.imm(0);
-  });
+  calculate(b, { reads: [from], to, fills: true, pops }, { quick: () => exactly(b, numberAt(b, place(b, from))) });
 };
 /** FSTP of the undocumented opcode D9 D8: an empty register is no fault, and nothing is stored. */
 const storingAnything: Semantics = (b, dst) => {
@@ -126,8 +118,8 @@ const constants = ['fld1', 'fldl2t', 'fldl2e', 'fldpi', 'fldlg2', 'fldln2', 'fld
   row(name, `D9 ${(0xe8 + i).toString(16).toUpperCase()}`, [], loadingConstant(i)));
 
 export const x87LoadStore = family('x87-load-store', [
-  row('fld',   'D9 /0',    [r(m32)], loadingFloat('f80_from_f32')),
-  row('fld',   'DD /0',    [r(m64)], loadingFloat('f80_from_f64')),
+  row('fld',   'D9 /0',    [r(m32)], loadingFloat(32)),
+  row('fld',   'DD /0',    [r(m64)], loadingFloat(64)),
   row('fld',   'DB /5',    [r(m80)], loadingExtended),
   row('fld',   'D9 C0+i',  [r(sti)], loadingRegister),
   row('fild',  'DF /0',    [r(m16)], loadingInteger(16)),
