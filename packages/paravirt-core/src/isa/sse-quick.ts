@@ -7,11 +7,13 @@
  * and no infinity from finite numbers; no denormal; no division by zero, no overflow, as the result is finite; no underflow,
  * as it is not tiny before or after rounding), and whether PE is raised changes nothing. DAZ and FTZ have nothing to act on.
  * MIN and MAX raise nothing for operands that are normal or infinite, so MXCSR does not matter to them.
- * A NaN fails every comparison below, so that its bits, which WebAssembly leaves open, never reach a register.
+ * Zeros are looked at apart, since they are rarer: an operand of zero is as good as a normal one where it is not divided by, and a result
+ * of zero where it is exact.
+ * A NaN fails a comparison below, so that its bits, which WebAssembly leaves open, never reach a register.
  */
 import type { Build, Semantics } from './build.ts';
-import { and, andImm, eq } from './ops.ts';
-import { computeFrom, keep } from './sse.ts';
+import { and, andImm, eq, eqz, or, shlImm } from './ops.ts';
+import { combined, related, reportSimd } from './sse.ts';
 
 export type SseForm = 'ps' | 'ss' | 'pd' | 'sd';
 export type QuickOperation = 'add' | 'sub' | 'mul' | 'div' | 'sqrt' | 'min' | 'max';
@@ -19,6 +21,8 @@ export type QuickOperation = 'add' | 'sub' | 'mul' | 'div' | 'sqrt' | 'min' | 'm
 /** MXCSR: rounding control, and the mask and flag of PE. */
 const CONTROL = 0x7020;
 const CONTROL_QUICK = 0x1020;
+/** EFLAGS; CF has no distance. */
+const ZF_SHIFT = 6;
 
 const splat32 = (n: bigint): bigint => n | (n << 32n) | (n << 64n) | (n << 96n);
 const splat64 = (n: bigint): bigint => n | (n << 64n);
@@ -50,28 +54,87 @@ const FORMS = {
 export const computingQuickly =
   (operation: QuickOperation, form: SseForm): Semantics =>
   (b, dst, src) => {
-    const { format, lanes, merge } = FORMS[form];
     const x = dst.read(),
       y = src.read();
-    const z = result(b, format.shape, operation, x, y);
-    const magnitude = (v: typeof x): typeof x => b.op('v128.and', [v, b.imm128(format.magnitude)]);
-    const atLeast = (v: typeof x, least: bigint): typeof x =>
-      b.op(`${format.shape}.ge`, [magnitude(v), b.imm128(least)]);
-    const both = (v: typeof x, w: typeof x): typeof x => b.op('v128.and', [v, w]);
-    const choice = operation === 'min' || operation === 'max';
-    let fits = atLeast(y, format.leastNormal);
-    if (operation !== 'sqrt') fits = both(fits, atLeast(x, format.leastNormal));
-    if (!choice) {
-      const finite = b.op(`${format.shape}.le`, [magnitude(z), b.imm128(format.greatest)]);
-      fits = both(fits, both(atLeast(z, format.leastResult), finite));
-    }
-    let quick = eq(b, andImm(b, b.op(`${format.integers}.bitmask`, [fits]), lanes), b.imm(lanes));
-    if (!choice) quick = and(b, quick, eq(b, andImm(b, b.get('mxcsr'), CONTROL), b.imm(CONTROL_QUICK)));
-    b.if(
-      quick,
-      () => dst.write(merge === undefined ? z : b.op('i8x16.shuffle', [z, x], merge)),
-      () => computeFrom(b, `sse_${operation}${form}`, dst, src.isMemory ? keep(b, y) : src.address()),
+    const { shape } = FORMS[form].format,
+      { merge } = FORMS[form];
+    const z = result(b, shape, operation, x, y);
+    const value = b.variable(merge === undefined ? z : b.op('i8x16.shuffle', [z, x], merge));
+    b.if(eqz(b, isQuick(b, operation, form, x, y, z)), () =>
+      b.if(eqz(b, isQuickWithZeros(b, operation, form, x, y, z)), () => {
+        const slow = combined(b, `sse_${operation}${form}`, x, y);
+        reportSimd(b, slow.flags);
+        value.set(slow.value);
+      }),
     );
+    dst.write(value.get());
+  };
+
+const isChoice = (operation: QuickOperation): boolean => operation === 'min' || operation === 'max';
+/** Whether all lanes that count hold, and MXCSR is as it must be. */
+function holds<V>(b: Build<V>, operation: QuickOperation, form: SseForm, fits: V): V {
+  const { format, lanes } = FORMS[form];
+  const all = eq(b, andImm(b, b.op(`${format.integers}.bitmask`, [fits]), lanes), b.imm(lanes));
+  return isChoice(operation) ? all : and(b, all, eq(b, andImm(b, b.get('mxcsr'), CONTROL), b.imm(CONTROL_QUICK)));
+}
+/** Operands and result are no zeros, denormals, infinities or NaNs. */
+function isQuick<V>(b: Build<V>, operation: QuickOperation, form: SseForm, x: V, y: V, z: V): V {
+  const { format } = FORMS[form];
+  const magnitude = (v: V): V => b.op('v128.and', [v, b.imm128(format.magnitude)]);
+  const atLeast = (v: V, least: bigint): V => b.op(`${format.shape}.ge`, [v, b.imm128(least)]);
+  if (isChoice(operation)) {
+    const [p, q] = [atLeast(magnitude(x), format.leastNormal), atLeast(magnitude(y), format.leastNormal)];
+    return holds(b, operation, form, b.op('v128.and', [p, q]));
+  }
+  // A NaN may get lost in the minimum, but then the result is one.
+  const size = magnitude(z);
+  const operands = [size, magnitude(y), ...(operation === 'sqrt' ? [] : [magnitude(x)])];
+  const least = operands.reduce((v, w) => b.op(`${format.shape}.pmin`, [v, w]));
+  const finite = b.op(`${format.shape}.le`, [size, b.imm128(format.greatest)]);
+  return holds(b, operation, form, b.op('v128.and', [atLeast(least, format.leastResult), finite]));
+}
+/** The same with zeros among them, where they raise nothing. */
+function isQuickWithZeros<V>(b: Build<V>, operation: QuickOperation, form: SseForm, x: V, y: V, z: V): V {
+  const { format } = FORMS[form];
+  const magnitude = (v: V): V => b.op('v128.and', [v, b.imm128(format.magnitude)]);
+  const atLeast = (v: V, least: bigint): V => b.op(`${format.shape}.ge`, [magnitude(v), b.imm128(least)]);
+  const isZero = (v: V): V => b.op(`${format.shape}.eq`, [v, b.imm128(0n)]);
+  const either = (v: V, w: V): V => b.op('v128.or', [v, w]);
+  const both = (v: V, w: V): V => b.op('v128.and', [v, w]);
+  const isOperand = (v: V): V => either(isZero(v), atLeast(v, format.leastNormal));
+  let fits = operation === 'div' ? atLeast(y, format.leastNormal) : isOperand(y);
+  if (operation !== 'sqrt') fits = both(fits, isOperand(x));
+  if (!isChoice(operation)) {
+    // Zeros that are exact: differences of equal numbers, and what an operand of zero makes.
+    const zero =
+      operation === 'mul'
+        ? either(isZero(x), isZero(y))
+        : isZero(operation === 'div' ? x : operation === 'sqrt' ? y : z);
+    const finite = b.op(`${format.shape}.le`, [magnitude(z), b.imm128(format.greatest)]);
+    fits = both(fits, both(either(zero, atLeast(z, format.leastResult)), finite));
+  }
+  return holds(b, operation, form, fits);
+}
+
+/** COMISS and the like: at once for normal numbers, infinities and zeros, which raise nothing. */
+export const relatingQuickly =
+  (leaf: string, quiet: boolean, form: 'ss' | 'sd'): Semantics =>
+  (b, left, right) => {
+    const { shape, leastNormal, magnitude } = FORMS[form].format;
+    const x = left.read(),
+      y = right.read();
+    const float = form === 'ss' ? 'f32' : 'f64';
+    const low = (v: typeof x): typeof x => b.op(`${shape}.extract_lane`, [v], [0]);
+    const relation = (name: string): typeof x => b.op(`${float}.${name}`, [low(x), low(y)]);
+    const isPlain = (v: typeof x): typeof x =>
+      b.op('v128.or', [
+        b.op(`${shape}.eq`, [v, b.imm128(0n)]),
+        b.op(`${shape}.ge`, [b.op('v128.and', [v, b.imm128(magnitude)]), b.imm128(leastNormal)]),
+      ]);
+    const plain = b.op(`${FORMS[form].format.integers}.bitmask`, [b.op('v128.and', [isPlain(x), isPlain(y)])]);
+    const image = b.variable(or(b, shlImm(b, relation('eq'), ZF_SHIFT), relation('lt')));
+    b.if(eqz(b, andImm(b, plain, 1)), () => image.set(related(b, leaf, quiet, x, y)));
+    b.setStatusFlags(image.get());
   };
 
 function result<V>(b: Build<V>, shape: 'f32x4' | 'f64x2', operation: QuickOperation, x: V, y: V): V {

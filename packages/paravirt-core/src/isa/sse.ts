@@ -15,7 +15,7 @@ export function addressOf<V>(b: Build<V>, operand: Operand<V>): V {
   return operand.isMemory ? keep(b, operand.read()) : operand.address();
 }
 /** Puts 128 bits where a leaf can read them. */
-export function keep<V>(b: Build<V>, value: V): V {
+function keep<V>(b: Build<V>, value: V): V {
   const copy = room(b);
   b.poke(copy, 'v128', 0, value);
   return copy;
@@ -32,11 +32,9 @@ export function reportSimd<V>(b: Build<V>, flags: V): void {
 export const computing =
   (leaf: string): Semantics =>
   (b, dst, src) => {
-    computeFrom(b, leaf, dst, addressOf(b, src));
+    const from = addressOf(b, src);
+    reportSimd(b, b.leaf(leaf, dst.address(), from, b.get('mxcsr')));
   };
-export function computeFrom<V>(b: Build<V>, leaf: string, dst: Operand<V>, from: V): void {
-  reportSimd(b, b.leaf(leaf, dst.address(), from, b.get('mxcsr')));
-}
 /** The same with a number between source and MXCSR: the predicate of an immediate. */
 export const computingWithImmediate =
   (leaf: string): Semantics =>
@@ -53,16 +51,6 @@ export const computingAside =
     reportSimd(b, b.leaf(leaf, to, from, b.imm(truncate ? 1 : 0), b.get('mxcsr')));
     write(b, dst, to);
   };
-/** A comparison: flags of MXCSR below, the relation in EFLAGS positions from bit 8 on. OF, SF and AF become 0. */
-export const relating =
-  (leaf: string, quiet: boolean): Semantics =>
-  (b, left, right) => {
-    const from = addressOf(b, right);
-    const both = b.leaf(leaf, left.address(), from, b.imm(quiet ? 1 : 0), b.get('mxcsr'));
-    reportSimd(b, andImm(b, both, FLAGS));
-    b.setStatusFlags(shrImm(b, both, 8));
-  };
-
 /** Slots of `scratch` for two operands that no register holds. */
 const LEFT = 3,
   RIGHT = 2;
@@ -71,12 +59,24 @@ const LEFT = 3,
  * reports the flags.
  */
 export function combined<V>(b: Build<V>, leaf: string, x: V, y: V): { flags: V; value: V } {
+  const { left, right } = keepBoth(b, x, y);
+  const flags = b.leaf(leaf, left, right, b.get('mxcsr'));
+  return { flags, value: b.peek(left, 'v128', 0) };
+}
+/** A comparison by its leaf: reports the flags of MXCSR, and returns the relation as ZF, PF and CF. */
+export function related<V>(b: Build<V>, leaf: string, quiet: boolean, x: V, y: V): V {
+  const { left, right } = keepBoth(b, x, y);
+  // Flags of MXCSR lie below, the relation from bit 8 on.
+  const both = b.leaf(leaf, left, right, b.imm(quiet ? 1 : 0), b.get('mxcsr'));
+  reportSimd(b, andImm(b, both, FLAGS));
+  return shrImm(b, both, 8);
+}
+function keepBoth<V>(b: Build<V>, x: V, y: V): { left: V; right: V } {
   const left = b.slotAddress('scratch', b.imm(LEFT)),
     right = b.slotAddress('scratch', b.imm(RIGHT));
   b.poke(left, 'v128', 0, x);
   b.poke(right, 'v128', 0, y);
-  const flags = b.leaf(leaf, left, right, b.get('mxcsr'));
-  return { flags, value: b.peek(left, 'v128', 0) };
+  return { left, right };
 }
 /** Invalid, denormal and zero-divide: what operands raise. */
 const OF_OPERANDS = 7;

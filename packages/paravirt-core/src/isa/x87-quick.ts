@@ -68,18 +68,29 @@ export function putNumber<V>(b: Build<V>, at: V, { significand, high }: Number80
   b.poke(at, 'u16', 8, high);
 }
 /** A number that is known, without any flags. */
-export const exactly = <V>(b: Build<V>, number: Number80<V>): Quick<V> => ({ ...number, flags: b.imm(0), fits: b.imm(1) });
+export const exactly = <V>(b: Build<V>, number: Number80<V>): Quick<V> => ({
+  ...number,
+  flags: b.imm(0),
+  fits: b.imm(1),
+});
 /** Whether results are rounded as the functions here do it. */
-export const roundsQuickly = <V>(b: Build<V>): V => eq(b, andImm(b, b.get('fpuControl'), CONTROL), b.imm(CONTROL_QUICK));
+export const roundsQuickly = <V>(b: Build<V>): V =>
+  eq(b, andImm(b, b.get('fpuControl'), CONTROL), b.imm(CONTROL_QUICK));
 
 const exponentOf = <V>(b: Build<V>, x: Number80<V>): V => andImm(b, x.high, EXPONENT);
 const isNormal = <V>(b: Build<V>, x: Number80<V>): V =>
   and(b, ltU(b, addImm(b, exponentOf(b, x), -1), b.imm(EXPONENT - 1)), isNegative64(b, x.significand));
-const isZero = <V>(b: Build<V>, x: Number80<V>): V =>
-  and(b, eqz(b, exponentOf(b, x)), eqz64(b, x.significand));
+const isZero = <V>(b: Build<V>, x: Number80<V>): V => and(b, eqz(b, exponentOf(b, x)), eqz64(b, x.significand));
 
 /** Rounds to nearest: `significand` has its top bit set, `fraction` lies below it, `exponent` may have left its range. */
-function rounded<V>(b: Build<V>, sign: V, exponent: V, significand: V, fraction: V, conditions: readonly V[]): Quick<V> {
+function rounded<V>(
+  b: Build<V>,
+  sign: V,
+  exponent: V,
+  significand: V,
+  fraction: V,
+  conditions: readonly V[],
+): Quick<V> {
   const beyondHalf = or64(b, shl64(b, fraction, b.imm64(1n)), and64(b, significand, b.imm64(1n)));
   const up = and(b, wrap(b, shrU64(b, fraction, b.imm64(63n))), eqz(b, eqz64(b, beyondHalf)));
   const sum = add64(b, significand, widenU(b, up)),
@@ -125,11 +136,7 @@ export function quickSum<V>(b: Build<V>, x: Number80<V>, y: Number80<V>, subtrac
   const left = normalized(b, upper, lower);
   const right = {
     upper: or64(b, shrU64(b, upper, b.imm64(1n)), b.imm64(MSB)),
-    lower: or64(
-      b,
-      shl64(b, upper, b.imm64(63n)),
-      or64(b, shrU64(b, lower, b.imm64(1n)), and64(b, lower, b.imm64(1n))),
-    ),
+    lower: or64(b, shl64(b, upper, b.imm64(63n)), or64(b, shrU64(b, lower, b.imm64(1n)), and64(b, lower, b.imm64(1n)))),
   };
   const smallFits = or(
     b,

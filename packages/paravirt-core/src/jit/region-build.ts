@@ -16,18 +16,16 @@ import {
   type StatusFlag,
 } from '../isa/build.ts';
 import type { Instruction } from '../isa/decode.ts';
-import type { OperandSpec } from '../isa/model.ts';
 import type { HandlerBuild } from '../core/interpreter/emit.ts';
 import { RECORD } from '../core/interpreter/record.ts';
 import { BYTES, LOAD, STORE, TYPE, type Value } from '../core/interpreter/value.ts';
 import { OFFSET, SEGMENT, segmentOffset } from '../core/layout.ts';
 import type { Code } from '../wasm/module.ts';
 import type { ValueType } from '../wasm/ops.ts';
-import type { FieldLocals } from './fields.ts';
-import { FpuBuild } from './fpu-build.ts';
-import type { FpuStack } from './fpu-stack.ts';
+import { folded, type Origin } from './folding.ts';
 import type { PendingFlags } from './pending-flags.ts';
 import type { Place } from './region.ts';
+import { UnitBuild, type UnitsFrame } from './unit-build.ts';
 import { lookHow, type Linear, type Windows } from './windows.ts';
 
 /** The instruction is not one for compiled code: the region ends before it. */
@@ -36,8 +34,7 @@ export const UNSUPPORTED = new Error('not for compiled code');
 export const CONDITIONAL_FLAGS = new Error('flags are set conditionally');
 
 /** What an instruction needs of the region that it is emitted into. */
-export interface RegionFrame {
-  readonly cpuBase: number;
+export interface RegionFrame extends UnitsFrame {
   readonly tlb: number;
   /** Bit of a TLB entry that allows reading in this mode; writing is the bit above. */
   readonly readBit: number;
@@ -48,9 +45,6 @@ export interface RegionFrame {
   readonly pageEip: number;
   readonly flags: PendingFlags;
   readonly windows: Windows;
-  /** Fields that locals hold, and what is known of the x87 stack. */
-  readonly fields: FieldLocals;
-  readonly fpu: FpuStack;
   /** Function index of `Mmu.look`. */
   readonly look: number;
   /** A local that lives as long as what is known in this block does. */
@@ -70,14 +64,14 @@ const FLAT = new Set<SegmentRef>([ES, SS, DS]);
 /** Operations whose results are recognized later. */
 const TRACED = new Set(['i32.add', 'i32.sub', 'i32.xor']);
 
-export class RegionBuild extends FpuBuild {
+export class RegionBuild extends UnitBuild {
   private readonly region: RegionFrame;
-  private readonly instruction: Instruction;
+  protected readonly instruction: Instruction;
   private readonly at: Place;
   private readonly flagsInPlace: boolean;
   private readonly places = new Map<Value, Place>();
   private readonly linears = new Map<Value, Linear>();
-  private readonly origins = new Map<Value, { readonly name: string; readonly args: readonly Value[] }>();
+  private readonly origins = new Map<Value, Origin>();
   /** Something that cannot be done twice has been done. */
   private effects = false;
 
@@ -94,9 +88,6 @@ export class RegionBuild extends FpuBuild {
     this.flagsInPlace = flagsInPlace;
   }
 
-  protected override get stack(): FpuStack {
-    return this.region.fpu;
-  }
   protected override effect(): void {
     this.effects = true;
   }
@@ -104,12 +95,8 @@ export class RegionBuild extends FpuBuild {
     if (this.effects) throw UNSUPPORTED;
     this.region.bail(this.nest);
   }
-  override recordPointers(memory: Operand<Value> | undefined): void {
-    if (memory === undefined) return super.recordPointers(undefined);
-    // The selector is one that a local holds.
-    super.recordPointers(undefined);
-    this.storeField(OFFSET.fpuDp, memory.offset());
-    this.storeField(OFFSET.fpuDs, this.loadField(segmentOffset(this.segmentIndex) + SEGMENT.selector));
+  protected override get units(): UnitsFrame {
+    return this.region;
   }
 
   // --- for the flags, which keep what they need in locals of their own
@@ -146,41 +133,12 @@ export class RegionBuild extends FpuBuild {
     return this.pop(value.type);
   }
   override op(name: string, args: readonly Value[], lanes: readonly number[] = []): Value {
-    const known = this.folded(name, args) ?? this.foldedUnary(name, args);
+    const known = folded(name, args, (value) => this.origins.get(value));
     if (known !== undefined) return known;
     const value = super.op(name, args, lanes);
     if (TRACED.has(name)) this.origins.set(value, { name, args });
     if (name === 'i32.add' || name === 'i32.sub') this.trace(value, name, args);
     return value;
-  }
-  /** What an operation makes of constants, and of a value that it leaves as it is. */
-  private folded(name: string, [x, y]: readonly Value[]): Value | undefined {
-    if (y?.type !== 'i' || x === undefined) return undefined;
-    const { constant } = y;
-    switch (name) {
-      case 'i32.and':
-        return constant === -1 ? x : constant === 0 ? y : undefined;
-      case 'i32.or':
-        return constant === 0 ? x : x.constant === 0 ? y : undefined;
-      case 'i32.shl':
-      case 'i32.shr_u':
-      case 'i32.sub':
-        return constant === 0 ? x : undefined;
-      case 'i32.add':
-        if (constant === undefined) return undefined;
-        if (constant === 0) return x;
-        return x.constant === undefined ? undefined : this.imm(Number(x.constant) + Number(constant));
-      case 'i32.xor': {
-        // a xor (a xor b), which is how ESP moves within the width of the stack.
-        const origin = this.origins.get(y);
-        return constant === 0 ? x : origin?.name === name && origin.args[0] === x ? origin.args[1] : undefined;
-      }
-      default:
-        return undefined;
-    }
-  }
-  private foldedUnary(name: string, [x]: readonly Value[]): Value | undefined {
-    return name === 'i32.eqz' && x?.constant !== undefined ? this.imm(x.constant === 0 ? 1 : 0) : undefined;
   }
   private trace(value: Value, name: string, [x, y]: readonly Value[]): void {
     const sign = name === 'i32.add' ? 1 : -1;
@@ -309,22 +267,12 @@ export class RegionBuild extends FpuBuild {
         return super.recordField(offset, op);
     }
   }
-  private get segmentIndex(): number {
-    return this.instruction.memory?.segment ?? this.instruction.segment;
-  }
   protected override registerOperand(field: number, size: Size): Operand<Value> {
     const n = field === RECORD.reg ? this.instruction.reg : this.instruction.rm;
     return this.plain(
       () => this.getRegister(size, n),
       (v) => this.setRegister(size, n, v),
     );
-  }
-  protected override wideAddress(spec: OperandSpec, field: number, written: boolean): Code {
-    const n = field === RECORD.reg ? this.instruction.reg : this.instruction.rm;
-    const first = spec.kind.startsWith('mm') ? OFFSET.fpr : OFFSET.xmm;
-    if (written) this.effects = true;
-    if (written && first === OFFSET.fpr) this.region.fpu.forgetRegisters();
-    return this.code.i32(this.region.cpuBase + first + n * 16);
   }
   protected override effectiveOffset(): () => Value {
     let known: Value | undefined;

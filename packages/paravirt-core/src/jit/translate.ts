@@ -13,6 +13,7 @@ import { CONDITIONAL_FLAGS, RegionBuild, UNSUPPORTED, type RegionFrame } from '.
 import { neverGoesOn, pageOf, type Block, type Place, type Placed, type Region } from './region.ts';
 import { DISPATCHER, structureOf, type Node, type Structure } from './structure.ts';
 import { Windows } from './windows.ts';
+import { XmmRegisters } from './xmm-registers.ts';
 
 /** Where the processor's state and its TLB lie, and the mode to compile for (COMPILED). */
 export interface Target {
@@ -77,11 +78,7 @@ type Label =
   | { readonly kind: 'dispatcher' | 'exit' | 'stop' | 'bailed' };
 
 /** What is known at the end of a block, for those that only it leads to. */
-interface Knowledge {
-  readonly flags: () => void;
-  readonly windows: () => void;
-  readonly fpu: () => void;
-}
+type Knowledge = readonly (() => void)[];
 
 class RegionWriter implements RegionFrame {
   readonly cpuBase: number;
@@ -95,6 +92,7 @@ class RegionWriter implements RegionFrame {
   readonly windows: Windows;
   readonly fields: FieldLocals;
   readonly fpu: FpuStack;
+  readonly xmm: XmmRegisters;
   readonly look = LOOK;
   private readonly region: Region;
   private readonly mode: number;
@@ -150,6 +148,7 @@ class RegionWriter implements RegionFrame {
     this.flags = new PendingFlags([take(), take(), take(), take()]);
     this.fields = new FieldLocals(region, take);
     this.fpu = new FpuStack((type) => this.locals.fixed(type));
+    this.xmm = new XmmRegisters((type) => this.locals.fixed(type));
     this.frame = {
       cpu,
       record: 0,
@@ -236,15 +235,8 @@ class RegionWriter implements RegionFrame {
   private body(block: Block): void {
     this.block = block;
     const known = this.knownAt.get(this.onlyFrom.get(block.at) ?? Infinity);
-    if (known === undefined) {
-      this.flags.forget();
-      this.windows.forget();
-      this.fpu.forget();
-    } else {
-      known.flags();
-      known.windows();
-      known.fpu();
-    }
+    if (known === undefined) this.forget();
+    else for (const restore of known) restore();
     this.before = 0;
     for (const placed of block.instructions) {
       this.current = placed;
@@ -254,11 +246,18 @@ class RegionWriter implements RegionFrame {
     }
     // `before` counts the last instruction.
     this.before--;
-    this.knownAt.set(block.at, { flags: this.flags.mark(), windows: this.windows.mark(), fpu: this.fpu.mark() });
+    this.knownAt.set(block.at, this.mark());
     if (neverGoesOn(block.instructions.at(-1)!.instruction)) return;
     const build = this.build(this.current, false);
     this.leave(build, 0, block.next, build.eipOf(block.next));
     this.locals.reset();
+  }
+  /** Nothing is known any more. */
+  private forget(): void {
+    for (const each of [this.flags, this.windows, this.fpu, this.xmm]) each.forget();
+  }
+  private mark(): Knowledge {
+    return [this.flags, this.windows, this.fpu, this.xmm].map((each) => each.mark());
   }
   /** Which flags are pending now, for bails of the instruction that begins. */
   private notePending(): void {
@@ -317,9 +316,7 @@ class RegionWriter implements RegionFrame {
       code.end();
     }
     const length = code.length,
-      takeBack = this.flags.mark(),
-      unlearn = this.windows.mark(),
-      unlearnFpu = this.fpu.mark();
+      known = this.mark();
     let inPlace = setsFlagsConditionally.has(form);
     for (;;) {
       const build = this.build(placed, inPlace);
@@ -332,9 +329,7 @@ class RegionWriter implements RegionFrame {
       } catch (error) {
         if (error !== UNSUPPORTED && error !== CONDITIONAL_FLAGS) throw error;
         code.truncate(length);
-        takeBack();
-        unlearn();
-        unlearnFpu();
+        for (const restore of known) restore();
         locals.reset();
         if (error === UNSUPPORTED) {
           if (this.callHandler(placed)) return true;
@@ -376,9 +371,7 @@ class RegionWriter implements RegionFrame {
     code.get(this.pageEip).i32(at).op('i32.add').i32(instruction.length).get(this.status).returnCall(HANDLED).end();
     for (const [offset, local] of words) code.get(frame.cpu).memory('i32.load', offset).set(local);
     this.fields.load(code, frame.cpu);
-    this.flags.forget();
-    this.windows.forget();
-    this.fpu.forget();
+    this.forget();
     return true;
   }
 

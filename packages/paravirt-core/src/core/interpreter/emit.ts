@@ -114,7 +114,7 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
       address,
     };
   }
-  private wideOperand(spec: OperandSpec, field: number): Operand<Value> {
+  protected wideOperand(spec: OperandSpec, field: number): Operand<Value> {
     const half = spec.size === 64;
     return {
       ...this.plain(

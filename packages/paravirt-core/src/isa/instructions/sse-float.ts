@@ -1,8 +1,8 @@
 /** Packed and scalar floating point of SSE and SSE2 (SDM vol. 1, 10.4.1.2, 11.4.1.2; exceptions 11.5). */
 import { family, imm8, r, row, rw, w, xm128, xm32, xm64, xmm } from '../dsl.ts';
 import type { Row } from '../model.ts';
-import { computing, computingWithImmediate, relating } from '../sse.ts';
-import { computingQuickly, type QuickOperation } from '../sse-quick.ts';
+import { computing, computingWithImmediate } from '../sse.ts';
+import { computingQuickly, relatingQuickly, type QuickOperation } from '../sse-quick.ts';
 import { SSE, SSE2 } from '../vector.ts';
 
 /** Four singles, one; two doubles, one. The upper part of a scalar's destination stays. */
@@ -30,8 +30,8 @@ export const sseFloat = family('sse-float', [
   row('cmpss',   'F3 0F C2 /r ib', [rw(xmm), r(xm32), r(imm8)],  computingWithImmediate('sse_cmpss'), SSE),
   row('cmppd',   '66 0F C2 /r ib', [rw(xmm), r(xm128), r(imm8)], computingWithImmediate('sse_cmppd'), SSE2),
   row('cmpsd',   'F2 0F C2 /r ib', [rw(xmm), r(xm64), r(imm8)],  computingWithImmediate('sse_cmpsd'), SSE2),
-  row('ucomiss', 'NP 0F 2E /r', [r(xmm), r(xm32)], relating('sse_comiss', true),  { ...SSE, ...COMPARES }),
-  row('comiss',  'NP 0F 2F /r', [r(xmm), r(xm32)], relating('sse_comiss', false), { ...SSE, ...COMPARES }),
-  row('ucomisd', '66 0F 2E /r', [r(xmm), r(xm64)], relating('sse_comisd', true),  { ...SSE2, ...COMPARES }),
-  row('comisd',  '66 0F 2F /r', [r(xmm), r(xm64)], relating('sse_comisd', false), { ...SSE2, ...COMPARES }),
+  row('ucomiss', 'NP 0F 2E /r', [r(xmm), r(xm32)], relatingQuickly('sse_comiss', true, 'ss'),  { ...SSE, ...COMPARES }),
+  row('comiss',  'NP 0F 2F /r', [r(xmm), r(xm32)], relatingQuickly('sse_comiss', false, 'ss'), { ...SSE, ...COMPARES }),
+  row('ucomisd', '66 0F 2E /r', [r(xmm), r(xm64)], relatingQuickly('sse_comisd', true, 'sd'),  { ...SSE2, ...COMPARES }),
+  row('comisd',  '66 0F 2F /r', [r(xmm), r(xm64)], relatingQuickly('sse_comisd', false, 'sd'), { ...SSE2, ...COMPARES }),
 ]);
