@@ -48,6 +48,7 @@ const number = (v: OracleValue): number => v as number;
 export class OracleBuild implements Build<OracleValue> {
   readonly size: 16 | 32;
   readonly addressSize: 16 | 32;
+  readonly shortcuts = false;
   /** Where `jump` went. */
   target: number | undefined;
   private readonly cpu: Cpu;

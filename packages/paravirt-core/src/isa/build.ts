@@ -147,6 +147,11 @@ export interface Build<V> {
   readonly size: 16 | 32;
   /** Address size attribute. */
   readonly addressSize: 16 | 32;
+  /**
+   * Whether common cases are computed by a way of their own beside their leaf. The oracle and the manual have the leaf alone, so that
+   * one is there to compare the other with.
+   */
+  readonly shortcuts: boolean;
 
   imm(n: number): V;
   imm64(n: bigint): V;

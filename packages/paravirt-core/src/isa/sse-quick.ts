@@ -56,20 +56,24 @@ export const computingQuickly =
   (b, dst, src) => {
     const x = dst.read(),
       y = src.read();
+    if (!b.shortcuts) return dst.write(byLeaf(b, operation, form, x, y));
     const { shape } = FORMS[form].format,
       { merge } = FORMS[form];
     const z = result(b, shape, operation, x, y);
     const value = b.variable(merge === undefined ? z : b.op('i8x16.shuffle', [z, x], merge));
     b.if(eqz(b, isQuick(b, operation, form, x, y, z)), () =>
       b.if(eqz(b, isQuickWithZeros(b, operation, form, x, y, z)), () => {
-        const slow = combined(b, `sse_${operation}${form}`, x, y);
-        reportSimd(b, slow.flags);
-        value.set(slow.value);
+        value.set(byLeaf(b, operation, form, x, y));
       }),
     );
     dst.write(value.get());
   };
 
+function byLeaf<V>(b: Build<V>, operation: QuickOperation, form: SseForm, x: V, y: V): V {
+  const { flags, value } = combined(b, `sse_${operation}${form}`, x, y);
+  reportSimd(b, flags);
+  return value;
+}
 const isChoice = (operation: QuickOperation): boolean => operation === 'min' || operation === 'max';
 /** Whether all lanes that count hold, and MXCSR is as it must be. */
 function holds<V>(b: Build<V>, operation: QuickOperation, form: SseForm, fits: V): V {
@@ -123,6 +127,7 @@ export const relatingQuickly =
     const { shape, leastNormal, magnitude } = FORMS[form].format;
     const x = left.read(),
       y = right.read();
+    if (!b.shortcuts) return b.setStatusFlags(related(b, leaf, quiet, x, y));
     const float = form === 'ss' ? 'f32' : 'f64';
     const low = (v: typeof x): typeof x => b.op(`${shape}.extract_lane`, [v], [0]);
     const relation = (name: string): typeof x => b.op(`${float}.${name}`, [low(x), low(y)]);

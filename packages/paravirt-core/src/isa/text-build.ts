@@ -90,6 +90,7 @@ const shownBig = (n: bigint): string =>
 export class TextBuild implements Build<string> {
   readonly size: 16 | 32;
   readonly addressSize: 16 | 32;
+  readonly shortcuts = false;
   readonly lines: string[] = [];
   /** Status flags that some path reads before it has set them, and that some path sets. */
   readonly flagsRead = new Set<StatusFlag>();

@@ -95,11 +95,11 @@ interface Result<V> extends Number80<V> {
 /** A number, by the quick way where it holds. Nothing has changed yet but `room`. */
 function computed<V>(b: Build<V>, { quick, leaf }: Ways<V>): Result<V> {
   const aside = room(b, 2);
-  if (quick === undefined) {
-    const flags = leaf!(aside);
+  if (leaf !== undefined && (quick === undefined || !b.shortcuts)) {
+    const flags = leaf(aside);
     return { flags, ...numberAt(b, aside) };
   }
-  const known = quick();
+  const known = quick!();
   if (leaf === undefined) return known;
   const flags = b.variable(known.flags),
     significand = b.variable(known.significand),
@@ -272,7 +272,7 @@ export function compare<V>(b: Build<V>, { reads, pops: count, defined, quick, le
       then?.(b.imm(UNORDERED));
     },
     () => {
-      const known = quick?.();
+      const known = b.shortcuts ? quick?.() : undefined;
       let flags: V;
       if (known === undefined) flags = leaf();
       else {
@@ -343,7 +343,7 @@ export function store<V>(b: Build<V>, how: Store<V>): void {
 }
 function converted<V>(b: Build<V>, { quick, convert, read }: Store<V>, from: V): { value: V; flags: V } {
   const aside = room(b, 0);
-  if (quick === undefined) {
+  if (quick === undefined || !b.shortcuts) {
     const flags = convert(aside, from);
     return { flags, value: read(aside) };
   }

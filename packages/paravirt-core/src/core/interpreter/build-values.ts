@@ -10,6 +10,7 @@ export class ValueBuild {
   readonly code: Code;
   readonly size: 16 | 32;
   readonly addressSize: 16 | 32;
+  readonly shortcuts = true;
   /** A service was called: it may have asked to leave after this instruction. */
   mayExit = false;
   protected nest = 0;
