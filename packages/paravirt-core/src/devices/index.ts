@@ -19,6 +19,9 @@ import { rtcCmos } from './rtc-cmos.ts';
 import { uart16550 } from './uart16550.ts';
 import { vga } from './vga.ts';
 import { virtioBlock } from './virtio/block.ts';
+import { virtioConsole } from './virtio/console.ts';
+import { virtioNet } from './virtio/net.ts';
+import { virtioRng } from './virtio/rng.ts';
 
 export const devices = [
   ['acpi-pm', piix4Pm],
@@ -42,4 +45,7 @@ export const devices = [
   ['uart16550', uart16550],
   ['vga', vga],
   ['virtio-block', virtioBlock],
+  ['virtio-console', virtioConsole],
+  ['virtio-net', virtioNet],
+  ['virtio-rng', virtioRng],
 ] as const;

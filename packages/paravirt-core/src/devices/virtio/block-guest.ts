@@ -40,6 +40,7 @@ export class BlockGuest {
     this.rig = new Rig({
       ram: ram ?? new Uint8Array(RAM_BYTES),
       def: virtioBlock,
+      config: {},
       backends: (memory) => [backend(blockBackend, (made = new MemoryDisk({ memory, sectors: 64, ...disk })))],
     });
     this.disk = made!;

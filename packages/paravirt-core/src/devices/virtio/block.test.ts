@@ -273,7 +273,7 @@ describe('virtio-block requests', () => {
   });
 
   it('is an empty disk without a backend', () => {
-    const rig = new Rig({ ram: new Uint8Array(1 << 16), def: virtioBlock });
+    const rig = new Rig({ ram: new Uint8Array(1 << 16), def: virtioBlock, config: {} });
 
     const driver = new GuestDriver(rig, SLOT);
 

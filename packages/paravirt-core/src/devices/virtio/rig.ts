@@ -4,16 +4,16 @@
  */
 import { ManualClock, type Fields } from '@tomei/kit';
 import { Board, type Backend } from '../../machine/board.ts';
-import { type Device, type DeviceDef, type GuestMemory } from '../../machine/device.ts';
+import { type Device, type DeviceDef, type GuestMemory, type Parts } from '../../machine/device.ts';
 
 /** PCI slot of the device. */
 export const SLOT = 3;
 
-export class Rig<F extends Fields = Fields> {
+export class Rig<F extends Fields = Fields, P extends Parts = Parts, C extends object = object> {
   readonly ram: Uint8Array;
   readonly clock = new ManualClock();
   readonly board: Board;
-  readonly device: Device;
+  readonly device: Device<P>;
   /** Ranges that devices reported as written. */
   readonly written: { address: number; length: number }[] = [];
   /** Level of the device's interrupt line. */
@@ -25,7 +25,8 @@ export class Rig<F extends Fields = Fields> {
 
   constructor(options: {
     ram: Uint8Array;
-    def: DeviceDef<object, F>;
+    def: DeviceDef<C, F, P>;
+    config: C;
     backends?: (memory: GuestMemory) => readonly Backend[];
   }) {
     this.ram = options.ram;
@@ -37,7 +38,7 @@ export class Rig<F extends Fields = Fields> {
       ramWritten: (address, length) => this.written.push({ address, length }),
     });
     const backends = options.backends?.(this.board.ram) ?? [];
-    this.device = this.board.add(options.def, {}, { slot: SLOT, backends });
+    this.device = this.board.add(options.def, options.config, { slot: SLOT, backends });
     this.board.lines.listen((_line, level) => {
       if (level && !this.interrupt) this.interrupts++;
       this.interrupt = level;

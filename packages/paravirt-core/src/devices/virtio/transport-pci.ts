@@ -253,7 +253,10 @@ export class VirtioPci {
         structureCapability(CAP_COMMON_CFG, COMMON),
         structureCapability(CAP_NOTIFY_CFG, notify, NOTIFY_MULTIPLIER),
         structureCapability(CAP_ISR_CFG, ISR),
-        structureCapability(CAP_DEVICE_CFG, { offset: DEVICE_OFFSET, length: device.configuration.length }),
+        // Linux refuses a device with an empty structure.
+        ...(device.configuration.length === 0
+          ? []
+          : [structureCapability(CAP_DEVICE_CFG, { offset: DEVICE_OFFSET, length: device.configuration.length })]),
         windowCapability(() => this.state().window, bar),
       ],
     };

@@ -1,0 +1,279 @@
+import { describe, expect, it } from 'vitest';
+import { deviceBattery, seededRandom } from '../../machine/battery.ts';
+import { backend } from '../../machine/board.ts';
+import { makeCable } from '../cable.ts';
+import { checkPacket } from '../e1000/checksum.ts';
+import { nicBackend, type NicBackend } from '../nic-backend.ts';
+import { GuestDriver, NEEDS_RESET, type Buffer } from './guest-driver.ts';
+import { LAYOUTS } from './layouts.ts';
+import {
+  HDR_F_DATA_VALID,
+  HDR_F_NEEDS_CSUM,
+  HEADER_BYTES,
+  RECEIVE_QUEUE,
+  TRANSMIT_QUEUE,
+  VIRTIO_NET_F_CSUM,
+  VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_MAC,
+  VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_STATUS,
+  virtioNet,
+} from './net.ts';
+import { Rig, SLOT } from './rig.ts';
+
+const MAC = Uint8Array.of(0, 0x0c, 0x29, 0xaa, 0xbb, 0xcc);
+const OFFERED = [
+  VIRTIO_NET_F_CSUM,
+  VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_MAC,
+  VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_STATUS,
+];
+const DATA = 0x2_0000;
+
+/** What a card sent, and a way to give it frames. */
+class Wire implements NicBackend {
+  readonly sent: Uint8Array[] = [];
+  linkUp = true;
+  give: (frame: Uint8Array) => boolean = () => false;
+  changed: () => void = () => undefined;
+  send(frame: Uint8Array): void {
+    this.sent.push(frame);
+  }
+  onReceive(handler: (frame: Uint8Array) => boolean): void {
+    this.give = handler;
+  }
+  onLink(handler: () => void): void {
+    this.changed = handler;
+  }
+}
+function guestWith(wire: NicBackend) {
+  const ram = new Uint8Array(1 << 20);
+  const rig = new Rig({ ram, def: virtioNet, config: { mac: MAC }, backends: () => [backend(nicBackend, wire)] });
+  return { rig, driver: new GuestDriver(rig, SLOT) };
+}
+type Guest = ReturnType<typeof guestWith>;
+
+/** Puts a frame with its header at `at` and makes it available. */
+function send(
+  { rig, driver }: Guest,
+  frame: Uint8Array,
+  header: readonly [at: number, value: number][] = [],
+  at = DATA,
+): number {
+  rig.ram.fill(0, at, at + HEADER_BYTES);
+  for (const [offset, value] of header) rig.ram[at + offset] = value;
+  rig.ram.set(frame, at + HEADER_BYTES);
+  return driver.add([{ address: at, length: HEADER_BYTES + frame.length }], undefined, TRANSMIT_QUEUE);
+}
+const frameOf = (length: number, salt = 1): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 13 + salt) & 0xff);
+const room = (address: number, length: number): Buffer => ({ address, length, writable: true });
+
+/** An IPv4 datagram of UDP from a card's driver: the checksum field has the sum of the pseudo header, as the card wants it. */
+function udpFrame(payload: Uint8Array): { frame: Uint8Array; start: number } {
+  const frame = new Uint8Array(14 + 20 + 8 + payload.length);
+  const view = new DataView(frame.buffer);
+  view.setUint16(12, 0x0800);
+  frame.set([0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2], 14);
+  view.setUint16(16, 28 + payload.length);
+  let ip = 0;
+  for (let i = 14; i < 34; i += 2) ip += view.getUint16(i);
+  ip = (ip & 0xffff) + (ip >> 16);
+  view.setUint16(24, ~ip & 0xffff);
+  view.setUint16(38, 8 + payload.length);
+  let pseudo = 17 + 8 + payload.length;
+  for (let i = 26; i < 34; i += 2) pseudo += view.getUint16(i);
+  pseudo = (pseudo & 0xffff) + (pseudo >> 16);
+  view.setUint16(40, pseudo);
+  frame.set(payload, 42);
+  return { frame, start: 34 };
+}
+
+deviceBattery(virtioNet, {
+  config: { mac: MAC },
+  bench() {
+    const wire = new Wire();
+    return { backends: [backend(nicBackend, wire)], output: () => wire.sent.map((frame) => [...frame]) };
+  },
+  disturb(_device, rig) {
+    const driver = new GuestDriver(rig, 2);
+    driver.bringUp([...LAYOUTS[3]![1], ...OFFERED], 16, 0x1000, 2);
+    driver.add([room(DATA + 0x1000, 2048)], undefined, RECEIVE_QUEUE);
+    rig.ram.set(frameOf(100), DATA + HEADER_BYTES);
+    driver.add([{ address: DATA, length: HEADER_BYTES + 100 }], undefined, TRANSMIT_QUEUE);
+    driver.kick(TRANSMIT_QUEUE);
+  },
+});
+
+describe('virtio-net configuration', () => {
+  it('shows address and link', () => {
+    const wire = new Wire();
+    const { rig, driver } = guestWith(wire);
+    driver.bringUp([...LAYOUTS[0]![1], VIRTIO_NET_F_STATUS], 16, 0x1000, 2);
+    const up = driver.read(4, 6, 2);
+
+    wire.linkUp = false;
+    wire.changed();
+
+    expect([0, 1, 2, 3, 4, 5].map((i) => driver.read(4, i, 1))).toEqual([...MAC]);
+    expect([up, driver.read(4, 6, 2)]).toEqual([1, 0]);
+    expect(driver.isr).toBe(2);
+    expect(rig.interrupt).toBe(false);
+  });
+});
+
+describe.each(LAYOUTS)('virtio-net, %s', (_layout, features) => {
+  const started = (more: readonly number[] = OFFERED): Guest & { wire: Wire } => {
+    const wire = new Wire();
+    const guest = guestWith(wire);
+    guest.driver.bringUp([...features, ...more], 16, 0x1000, 2);
+    return { ...guest, wire };
+  };
+
+  it('sends frames, in whatever pieces they are', () => {
+    const guest = started();
+    const frame = frameOf(1514);
+    const whole = send(guest, frame);
+    guest.rig.ram.set(frame, DATA + 0x1000 + HEADER_BYTES);
+    const cut = guest.driver.add(
+      [
+        { address: DATA + 0x1000, length: 5 },
+        { address: DATA + 0x1005, length: 30 },
+        { address: DATA + 0x1023, length: HEADER_BYTES + 1514 - 35 },
+      ],
+      undefined,
+      TRANSMIT_QUEUE,
+    );
+    guest.driver.kick(TRANSMIT_QUEUE);
+
+    expect(guest.wire.sent).toEqual([frame, frame]);
+    expect(guest.driver.collect(TRANSMIT_QUEUE).map(({ id }) => id)).toEqual([whole, cut]);
+  });
+
+  it('completes the checksum that the driver left to it', () => {
+    const guest = started();
+    const { frame, start } = udpFrame(frameOf(77));
+    send(guest, frame, [
+      [0, HDR_F_NEEDS_CSUM],
+      [6, start],
+      [8, 6],
+    ]);
+    guest.driver.kick(TRANSMIT_QUEUE);
+
+    expect(guest.wire.sent.map(checkPacket)).toEqual([{ ip: true, transport: true }]);
+    expect(checkPacket(frame)).toEqual({ ip: true, transport: false });
+  });
+
+  it.each<[string, number, [number, number][]]>([
+    ['shorter than an Ethernet header', 13, []],
+    ['longer than any', 16_289, []],
+    ['that is to be segmented', 100, [[1, 1]]],
+    ['with a checksum beyond its end', 100, [[0, HDR_F_NEEDS_CSUM], [6, 99], [8, 0]]], // prettier-ignore
+  ])('loses a frame %s, and goes on', (_what, length, header) => {
+    const guest = started();
+    send(guest, frameOf(length), header);
+    send(guest, frameOf(60, 2), [], DATA + 0x8000);
+    guest.driver.kick(TRANSMIT_QUEUE);
+
+    expect(guest.wire.sent).toEqual([frameOf(60, 2)]);
+    expect(guest.driver.collect(TRANSMIT_QUEUE)).toHaveLength(2);
+    expect(guest.driver.status & NEEDS_RESET).toBe(0);
+  });
+
+  it('receives into one buffer, and says that the checksum was right', () => {
+    const { rig, driver, wire } = started();
+    const { frame } = udpFrame(frameOf(20));
+    const header: [number, number][] = [[0, HDR_F_NEEDS_CSUM], [6, 34], [8, 6]]; // prettier-ignore
+    send({ rig, driver }, frame, header);
+    driver.kick(TRANSMIT_QUEUE);
+    const ids = [0, 1].map((i) => driver.add([room(DATA + 0x1000 * (i + 1), 2048)]));
+
+    const taken = [wire.give(wire.sent[0]!), wire.give(frame)];
+
+    expect(taken).toEqual([true, true]);
+    expect(driver.collect()).toEqual(ids.map((id) => ({ id, length: HEADER_BYTES + frame.length })));
+    expect([...rig.ram.slice(DATA + 0x1000, DATA + 0x1000 + HEADER_BYTES)]).toEqual([
+      ...[HDR_F_DATA_VALID, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0],
+    ]);
+    expect(rig.ram[DATA + 0x2000]).toBe(0);
+    expect(rig.ram.slice(DATA + 0x2000 + HEADER_BYTES).subarray(0, frame.length)).toEqual(frame);
+    expect(rig.interrupt).toBe(true);
+  });
+
+  it('merges buffers for a long frame, and keeps what is too little for it', () => {
+    const { rig, driver, wire } = started();
+    const frame = frameOf(1000);
+    const ids = [0, 1].map((i) => driver.add([room(DATA + 0x1000 * i, 400)]));
+    const early = wire.give(frame);
+    rig.device.restore(structuredClone(rig.device.save()));
+    ids.push(driver.add([room(DATA + 0x2000, 100), room(DATA + 0x3000, 900)]));
+
+    const late = wire.give(frame);
+
+    expect([early, late]).toEqual([false, true]);
+    expect(driver.collect()).toEqual([400, 400, 212].map((length, i) => ({ id: ids[i], length })));
+    const parts = [
+      rig.ram.slice(DATA, DATA + 400),
+      rig.ram.slice(DATA + 0x1000, DATA + 0x1000 + 400),
+      rig.ram.slice(DATA + 0x2000, DATA + 0x2000 + 100),
+      rig.ram.slice(DATA + 0x3000, DATA + 0x3000 + 112),
+    ];
+    const bytes = Buffer.concat(parts);
+    expect(bytes.readUInt16LE(10)).toBe(3);
+    expect(bytes.subarray(HEADER_BYTES)).toEqual(Buffer.from(frame));
+  });
+
+  it('has no room without buffers, before it is started, and after a reset', () => {
+    const { driver, wire } = started();
+    const without = wire.give(frameOf(60));
+    driver.add([room(DATA, 2048)]);
+
+    driver.status = 0;
+
+    expect([without, wire.give(frameOf(60))]).toEqual([false, false]);
+  });
+
+  it('stops at receive buffers that are too small without merging', () => {
+    const { rig, driver, wire } = started([VIRTIO_NET_F_MAC]);
+    driver.add([room(DATA, 100)]);
+
+    expect([wire.give(frameOf(60)), wire.give(frameOf(1514))]).toEqual([true, false]);
+    driver.add([room(DATA, 100)]);
+    wire.give(frameOf(1514));
+    expect(driver.status & NEEDS_RESET).toBe(NEEDS_RESET);
+    expect(rig.troubles).toHaveLength(1);
+  });
+});
+
+describe('two cards on one cable', () => {
+  it.each(LAYOUTS)('exchange frames of any length in any order of buffers, %s', (_layout, features) => {
+    const random = seededRandom(20_061);
+    const cable = makeCable();
+    const guests = cable.ends.map((end) => guestWith(end));
+    for (const { driver } of guests) driver.bringUp([...features, ...OFFERED], 16, 0x1000, 2);
+    for (let round = 0; round < 200; round++) {
+      const [from, to] = round % 2 === 0 ? [guests[0]!, guests[1]!] : [guests[1]!, guests[0]!];
+      const frame = frameOf(14 + random.next(3000), round);
+      const buffers: [at: number, length: number][] = [];
+      let size = 0;
+      while (size < HEADER_BYTES + frame.length) {
+        const length = 300 + random.next(2000);
+        const at = 0x4_0000 + 0x1000 * buffers.length;
+        to.driver.add([room(at, length)], undefined, RECEIVE_QUEUE);
+        buffers.push([at, length]);
+        size += length;
+      }
+      send(from, frame);
+      from.driver.kick(TRANSMIT_QUEUE);
+      if (random.next(5) === 0) to.rig.device.restore(structuredClone(to.rig.device.save()));
+      cable.deliver();
+
+      const used = to.driver.collect(RECEIVE_QUEUE);
+      const got = Buffer.concat(
+        used.map(({ length }, i) => to.rig.ram.subarray(buffers[i]![0], buffers[i]![0] + length)),
+      );
+      expect(got.subarray(HEADER_BYTES)).toEqual(Buffer.from(frame));
+      expect(from.driver.collect(TRANSMIT_QUEUE)).toHaveLength(1);
+    }
+  });
+});
