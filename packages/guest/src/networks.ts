@@ -1,4 +1,4 @@
-/** The network cards of a guest: what of a `.vmx` becomes an E1000 with a cable to whom. */
+/** The network cards of a guest: what of a `.vmx` becomes which card with a cable to whom. */
 import { readFile } from 'node:fs/promises';
 import type { GuestConfig } from '@tomei/vmx';
 import type { NicShape } from './protocol.ts';
@@ -35,7 +35,7 @@ export async function networkCards(
   const cards = config.networks ?? [];
   if (cards.length === 0) return [];
   const rom = await bootRom(config, roms, (text) => warn(`${vmx}: ${text}`));
-  return cards.flatMap(({ index, address, network, connected, line }, i) => {
+  return cards.flatMap(({ index, device, address, network, connected, line }, i) => {
     const name = `ethernet${index}`,
       here = `${vmx}:${line}: ${name}`;
     if (i >= MOST_CARDS) {
@@ -47,9 +47,9 @@ export async function networkCards(
     if (connected && network !== undefined && !meets)
       warn(`${here} has nobody at the other end: guests of a cluster do not meet on a network yet`);
     return {
-      ...{ name, mac: Uint8Array.from(address.split(':'), (byte) => parseInt(byte, 16)), connected },
+      ...{ name, device, mac: Uint8Array.from(address.split(':'), (byte) => parseInt(byte, 16)), connected },
       ...(network === undefined || !connected || !meets ? {} : { network }),
-      ...(rom === undefined ? {} : { rom }),
+      ...(rom === undefined || device !== 'e1000' ? {} : { rom }),
     };
   });
 }

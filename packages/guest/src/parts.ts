@@ -1,6 +1,6 @@
 /** What a guest is put together from: its source's configuration, kernel and disks, opened and checked. */
 import type { MachineConfig } from '@tomei/paravirt-core';
-import { SERIAL_PORTS, type EngineKind, type GuestConfig } from '@tomei/vmx';
+import { SERIAL_PORTS, type EngineKind, type GuestConfig, type VirtioConfig } from '@tomei/vmx';
 import { findFirmware } from './firmware-files.ts';
 import { networkCards, type GuestNic } from './networks.ts';
 import { openDrives, type GuestDrives } from './drives.ts';
@@ -16,6 +16,7 @@ export interface GuestParts extends GuestDrives {
   /** Which of COM1..COM4 exist. */
   readonly serial: readonly boolean[];
   readonly networks: readonly GuestNic[];
+  readonly virtio: VirtioConfig;
   /** Opens an image of a CD for a drive while the guest runs. Throws `disk.*`. */
   openDisc(slot: string, file: string): Promise<GuestDisk>;
 }
@@ -39,7 +40,7 @@ export async function gatherParts(
   if (serial[0] !== true) warn(`${source.vmx}: serial0 is not present: there will be no console`);
   const openDisc = (slot: string, file: string): Promise<GuestDisk> =>
     source.openCd({ key: slot, fileName: file, path: file, line: 0 });
-  return { machine, ...drives, serial, networks, openDisc };
+  return { machine, ...drives, serial, networks, virtio: config.virtio, openDisc };
 }
 
 async function machineConfig(

@@ -21,7 +21,8 @@ export function plugged(
     if (place.bus === 'floppy') floppies[place.drive] = null;
     if (place.bus === 'ide') ide[place.drive] = { kind: 'cdrom', disc: undefined };
   }
-  const networks = (start.networks ?? []).map(({ mac, rom }, i) => ({
+  const networks = (start.networks ?? []).map(({ device, mac, rom }, i) => ({
+    device,
     mac,
     wire: wires[i]!,
     ...(rom === undefined ? {} : { rom }),

@@ -2,6 +2,7 @@
 import { TomeiError, messageOf } from '@tomei/kit';
 import type { EngineKind } from '@tomei/vmx';
 import type { NicRings } from './network/ring-nic.ts';
+import type { PortRings } from './ports/ring-port.ts';
 import type { DebuggerRings } from './gdb/debug-session.ts';
 import type { Profile } from './perf/profile.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
@@ -20,6 +21,8 @@ export interface SharedParts {
   readonly diskCompletions: SharedArrayBuffer;
   /** Commands as JSON. */
   readonly commands: SharedArrayBuffer;
+  /** Of the ports of the virtio console. */
+  readonly ports?: readonly PortRings[];
   /** Of the network cards. */
   readonly networks?: readonly NicRings[];
   /** Where a debugger may attach. */
@@ -39,12 +42,19 @@ export interface DiskShape {
 }
 /** A network card. */
 export interface NicShape {
+  readonly device: 'e1000' | 'virtio';
   /** Its address, six bytes. */
   readonly mac: Uint8Array;
   /** Whether its cable is plugged in, be it that nobody is at the other end. */
   readonly connected: boolean;
   /** An option ROM from which the firmware boots. */
   readonly rom?: Uint8Array;
+}
+/** Paravirtual devices beside disks and network cards. */
+export interface VirtioShape {
+  readonly rng: boolean;
+  /** Names of the ports of the virtio console; their rings are `shared.ports`, in the same order. */
+  readonly ports: readonly string[];
 }
 /** What the vCPU thread starts with. */
 export interface VcpuStart {
@@ -56,6 +66,8 @@ export interface VcpuStart {
   readonly serial: readonly boolean[];
   /** Network cards; their rings are `shared.networks`, in the same order. */
   readonly networks?: readonly NicShape[];
+  /** Paravirtual devices; none when absent. */
+  readonly virtio?: VirtioShape;
   readonly shared: SharedParts;
   /** A state to go on from; memory holds its pages already. */
   readonly restore?: SavedMachine;

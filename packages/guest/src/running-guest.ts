@@ -40,6 +40,8 @@ import {
   type VcpuMessage,
   type VcpuStart,
 } from './protocol.ts';
+import { PortServers } from './ports/port-servers.ts';
+import { allocatePortRings } from './ports/ring-port.ts';
 import { leave, report, warn } from './report.ts';
 import { SnapshotFile, saveSnapshotFile } from './snapshot-file.ts';
 import { TypedBytes } from './typed-bytes.ts';
@@ -64,6 +66,7 @@ export class RunningGuest implements ConsoleGuest {
   private readonly changes = new Map<number, (isIn: boolean) => void>();
   private readonly server: DiskServer;
   private readonly network: NetworkCards;
+  private readonly ports: PortServers;
   private readonly commands: ByteRing;
   private readonly vcpuBell: Doorbell;
   private readonly ioBell: Doorbell;
@@ -115,6 +118,7 @@ export class RunningGuest implements ConsoleGuest {
       diskRequests: ByteRing.allocate(DISK_RING),
       diskCompletions: ByteRing.allocate(DISK_RING),
       commands: ByteRing.allocate(COMMAND_RING),
+      ports: parts.virtio.ports.map(allocatePortRings),
       networks: networks.map(allocateNicRings),
       ...(gdb === undefined
         ? {}
@@ -133,6 +137,14 @@ export class RunningGuest implements ConsoleGuest {
     ];
     const ends = networks.map((nic, i) => ({ ...nic, rings: shared.networks![i]! }));
     this.network = new NetworkCards(ends, this.vcpuBell);
+    this.ports = new PortServers(
+      parts.virtio.ports.map(({ name, socket }, i) => ({
+        name,
+        ...(socket === undefined ? {} : { socket: socket.path }),
+        rings: shared.ports![i]!,
+      })),
+      this.vcpuBell,
+    );
     this.server = new DiskServer({
       disks,
       reach: new Uint8Array(shared.memory.buffer, plan.ram, plan.ramBytes + plan.stagingBytes),
@@ -167,13 +179,16 @@ export class RunningGuest implements ConsoleGuest {
    */
   async start(snapshot: SnapshotFile | undefined, console: GuestConsole | undefined): Promise<void> {
     this.console = console;
-    const { machine, disks, names, places, empty, serial, networks } = this.parts;
+    const { machine, disks, names, places, empty, serial, networks, virtio } = this.parts;
     if (snapshot !== undefined) {
       refuseOtherMachine(snapshot.state.config, await this.snapshotConfig(), snapshot.path, names);
       await snapshot.readMemory(this.areas);
     }
     // Before the guest can send anything; what is given again meets nobody.
-    if (this.timing.replay === undefined) await this.network.join(warn);
+    if (this.timing.replay === undefined) {
+      await this.network.join(warn);
+      await this.ports.listen(warn);
+    }
     const start: VcpuStart = {
       config: machine,
       disks: disks.map((disk, i) => ({
@@ -184,7 +199,11 @@ export class RunningGuest implements ConsoleGuest {
       })),
       emptyDrives: empty,
       serial,
-      networks: networks.map(({ mac, connected, rom }) => ({ mac, connected, ...(rom === undefined ? {} : { rom }) })),
+      networks: networks.map(({ device, mac, connected, rom }) => ({
+        ...{ device, mac, connected },
+        ...(rom === undefined ? {} : { rom }),
+      })),
+      virtio: { rng: virtio.rng, ports: virtio.ports.map(({ name }) => name) },
       shared: this.shared,
       debuggerFirst: this.debuggerOptions?.first === true,
       ...this.timing,
@@ -228,6 +247,7 @@ export class RunningGuest implements ConsoleGuest {
       this.server.poll();
       this.passSerial();
       const sendsMore = this.network.poll();
+      this.ports.poll();
       this.debugger?.poll();
       await (sendsMore ? setImmediate() : this.ioBell.waitAsync(ticket));
     }
@@ -386,6 +406,7 @@ export class RunningGuest implements ConsoleGuest {
     this.ended = true;
     this.debugger?.close();
     this.network.close();
+    this.ports.close();
     for (const { reject } of this.looks.values()) reject(new TomeiError('guest.ended', 'the guest has ended'));
     this.looks.clear();
     this.ioBell.ring();

@@ -15,6 +15,7 @@ import { DebugSession } from './gdb/debug-session.ts';
 import { decodeCompletion } from './disk-messages.ts';
 import { RingNic } from './network/ring-nic.ts';
 import { plugged } from './plugged.ts';
+import { VirtioEnds, type VirtioInput } from './ports/virtio-ends.ts';
 import type { GuestEnd, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
 import { Player, Recorder, describeMachine } from './record/recording.ts';
 import type { MachineInput } from './record/recording-format.ts';
@@ -99,7 +100,9 @@ const nics = (start.networks ?? []).map(
 );
 const translator = new ThreadTranslator();
 const trouble = tellSome((text) => tell({ kind: 'warning', text }));
-const backends = { serial, trouble, ...plugged(start, disks, nics), hostWait: hostWaitOfThread() };
+const virtio = new VirtioEnds(start, replay !== undefined);
+const plugs = { ...plugged(start, disks, nics), virtio: virtio.backends };
+const backends = { serial, trouble, ...plugs, hostWait: hostWaitOfThread() };
 const machine = new Machine(config, backends, makeClock(), shared.memory, { translator });
 let recorder: Recorder | undefined;
 const debug =
@@ -175,6 +178,7 @@ function takeCompletions(): void {
 function takeInput(): void {
   takeCompletions();
   nics.forEach(takeFrames);
+  if (player === undefined) virtio.take(machine, recordInput);
   typed.forEach((ring, i) => {
     const device = machine.serial[i];
     // Each slice comes by here: nothing is made where nothing came.
@@ -186,6 +190,7 @@ function takeInput(): void {
     held[i] = held[i]!.subarray(taken);
   });
 }
+const recordInput = (input: VirtioInput): void => recorder?.input(input);
 /** Frames that came for a card, as many as a wire would bring: the rest waits, so that a burst does not overrun it. */
 function takeFrames(nic: RingNic, network: number): void {
   for (let taken = 0; taken < FRAME_BYTES_AT_ONCE;) {
@@ -215,6 +220,10 @@ function give(input: MachineInput): boolean {
     case 'frame':
       nics[input.network]?.deliver(input.bytes);
       return input.network < nics.length;
+    case 'random':
+    case 'port':
+    case 'port-change':
+      return virtio.give(machine, input);
     case 'disc':
       return insertDisc(input);
     case 'disk': {
@@ -228,7 +237,7 @@ function give(input: MachineInput): boolean {
 function takeRecorded(from: Player): void {
   for (const input of from.take()) if (!give(input)) throw from.diverged(`it does not take what came (${input.kind})`);
 }
-const lines = [...serial.filter((line) => line !== undefined), ...nics];
+const lines = [...serial.filter((line) => line !== undefined), ...nics, ...virtio.ports];
 /** Passes on what the guest sent by its serial ports and network cards; false when bytes of a port found no room. */
 function passOutput(): boolean {
   let hasPassed = false;
@@ -414,8 +423,8 @@ function idle(ticket: number, until: number | null): void {
 function sleep(ticket: number, until: number | null): void {
   const wait = until === null ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, (until - machine.clock.now()) / 1e6);
   // Bytes that the UART had no room for, and output that found no room, are tried again soon.
-  const soon = held.some((bytes) => bytes.length > 0) || waiting.length > 0;
-  if (wait <= 0 || nics.some((nic) => nic.isWaiting)) return;
+  const soon = held.some((bytes) => bytes.length > 0) || waiting.length > 0 || virtio.isWaiting;
+  if (wait <= 0 || virtio.isDue || nics.some((nic) => nic.isWaiting)) return;
   const from = performance.now();
   vcpuBell.wait(ticket, soon ? Math.min(wait, 1) : wait);
   account.slept(performance.now() - from);

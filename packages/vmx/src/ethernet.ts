@@ -1,11 +1,12 @@
 /** Network cards of a `.vmx`: `ethernet0.*` to `ethernet9.*`. */
 import type { VmxEntry } from './dictionary.ts';
 import type { Problems } from './problem.ts';
+import type { ParavirtMode } from './tomei-keys.ts';
 import type { Values } from './values.ts';
 
-/** VMware's kinds of card. This version has the first alone. */
-const DEVICES = ['e1000', 'e1000e', 'vlance', 'vmxnet', 'vmxnet2', 'vmxnet3', 'flexible'] as const;
-export type NetworkDevice = 'e1000';
+/** VMware's kinds of card, and virtio's. This version has `NetworkDevice`. */
+const DEVICES = ['e1000', 'virtio', 'e1000e', 'vlance', 'vmxnet', 'vmxnet2', 'vmxnet3', 'flexible'] as const;
+export type NetworkDevice = 'e1000' | 'virtio';
 
 export interface NetworkConfig {
   /** 0..9. */
@@ -26,22 +27,31 @@ const GENERATED_PREFIX = [0x00, 0x0c, 0x29] as const;
 /** VMware keeps the addresses of one guest's cards this far apart. */
 const GENERATED_STEP = 10;
 
-/** `guest.name` stands for the guest where it has no UUID. Cards beyond what the machine has room for are its business. */
-export function readNetworks(values: Values, problems: Problems, guest: { readonly name: string }): NetworkConfig[] {
+/**
+ * `guest.name` stands for the guest where it has no UUID. Cards beyond what the machine has room for are its business. A guest that
+ * is to find nothing paravirtual has no virtio cards.
+ */
+export function readNetworks(
+  values: Values,
+  problems: Problems,
+  guest: { readonly name: string; readonly paravirt: ParavirtMode },
+): NetworkConfig[] {
   const cards: NetworkConfig[] = [];
   for (let index = 0; index < NETWORK_CARDS; index++) {
     const name = `ethernet${index}`;
     const present = values.find(`${name}.present`);
     if (present === undefined || values.boolean(`${name}.present`) !== true) continue;
     const device = values.word(`${name}.virtualDev`, DEVICES);
-    if (device !== undefined && device !== 'e1000') {
+    const isVirtio = device === 'virtio' && guest.paravirt !== 'off';
+    if (device !== undefined && device !== 'e1000' && !isVirtio) {
       const entry = values.find(`${name}.virtualDev`) ?? present;
-      problems.warn('vmx.unsupported', entry, `${entry.key} = "${device}": the guest gets an e1000 instead`);
+      const where = device === 'virtio' ? ' with tomei.paravirt = "off"' : '';
+      problems.warn('vmx.unsupported', entry, `${entry.key} = "${device}"${where}: the guest gets an e1000 instead`);
     }
     const network = given(values.text(`${name}.networkName`)) ?? given(vnetOf(values.text(`${name}.vnet`)));
     cards.push({
       index,
-      device: 'e1000',
+      device: isVirtio ? 'virtio' : 'e1000',
       address:
         readAddress(values, problems, name, present) ?? formatAddress(generatedAddress(values, guest.name, index)),
       ...(network === undefined ? {} : { network }),

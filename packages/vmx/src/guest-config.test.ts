@@ -31,6 +31,7 @@ describe('readGuestConfig', () => {
         serialPorts: [],
         engine: 'compiled',
         paravirt: 'kvm',
+        virtio: { rng: false, ports: [] },
         vmi: false,
       },
       warnings: [],
@@ -116,6 +117,7 @@ describe('readGuestConfig', () => {
       },
       engine: 'interpreter',
       paravirt: 'off',
+      virtio: { rng: false, ports: [] },
       vmi: true,
     });
   });

@@ -14,6 +14,7 @@ import { readVnc, type VncConfig } from './remote-display.ts';
 import { readSerialPorts, type SerialConfig } from './serial.ts';
 import { checkTomeiKeys, ENGINES, PARAVIRT_MODES, type EngineKind, type ParavirtMode } from './tomei-keys.ts';
 import { Values } from './values.ts';
+import { readVirtio, type VirtioConfig } from './virtio-keys.ts';
 
 /** A file that a key names: as written, and as an absolute path. */
 export interface FileReference {
@@ -58,6 +59,8 @@ export interface GuestConfig {
   readonly engine: EngineKind;
   /** `tomei.paravirt`; `kvm` when absent. */
   readonly paravirt: ParavirtMode;
+  /** `tomei.rng.*`, `tomei.portN.*`: paravirtual devices that VMware has no keys for. */
+  readonly virtio: VirtioConfig;
   /** `vmi.present`: whether the guest finds the VMI option ROM. */
   readonly vmi: boolean;
   /** `RemoteDisplay.vnc.*`; absent when it is not enabled. */
@@ -91,7 +94,9 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
   const bootOrder = readBootOrder(values, problems);
   const vnc = readVnc(values, problems);
   const displayName = values.text('displayName') ?? basename(vmx.fileName).replace(/\.vmx$/i, '');
-  const networks = readNetworks(values, problems, { name: `${displayName}/${basename(vmx.fileName)}` });
+  const paravirt = values.word('tomei.paravirt', PARAVIRT_MODES) ?? 'kvm';
+  const name = `${displayName}/${basename(vmx.fileName)}`;
+  const networks = readNetworks(values, problems, { name, paravirt });
   const config: GuestConfig = {
     displayName,
     guestOS: values.text('guestOS') ?? 'other',
@@ -100,7 +105,8 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
     disks: readDisks(vmx, values, problems),
     serialPorts: readSerialPorts(values, problems),
     engine: values.word('tomei.engine', ENGINES) ?? 'compiled',
-    paravirt: values.word('tomei.paravirt', PARAVIRT_MODES) ?? 'kvm',
+    paravirt,
+    virtio: readVirtio(values, problems, paravirt),
     vmi: values.boolean('vmi.present') ?? false,
   };
   const cards = networks.length === 0 ? {} : { networks };

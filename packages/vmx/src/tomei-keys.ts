@@ -9,6 +9,13 @@ export type ParavirtMode = (typeof PARAVIRT_MODES)[number];
 export const ENGINES = ['interpreter', 'compiled'] as const;
 export type EngineKind = (typeof ENGINES)[number];
 
+/** Keys of a port of the virtio console. */
+const portKeys = <const N extends number>(n: N) =>
+  ({
+    [`tomei.port${n}.name`]: 'name of a virtio console port: /dev/virtio-ports/NAME in the guest',
+    [`tomei.port${n}.fileName`]: "unix socket at which the host's end of that port listens",
+  }) as const;
+
 /** Every `tomei.*` key, with what it is for. */
 export const TOMEI_KEYS = {
   'tomei.kernel': 'bzImage or multiboot kernel to boot directly',
@@ -16,14 +23,20 @@ export const TOMEI_KEYS = {
   'tomei.cmdline': 'kernel command line for tomei.kernel',
   'tomei.engine': '"compiled" (default) or "interpreter": whether code that runs often is compiled',
   'tomei.paravirt': '"kvm" (default) or "off": what the guest may find of its hypervisor',
+  'tomei.rng.present': 'TRUE: a virtio entropy device (/dev/hwrng), fed by the host',
+  ...portKeys(0),
+  ...portKeys(1),
+  ...portKeys(2),
+  ...portKeys(3),
 } as const;
 
 /** Reports unknown `tomei.*` keys, each with the nearest known one. */
 export function checkTomeiKeys(vmx: VmxFile, problems: Problems): void {
   const known = Object.keys(TOMEI_KEYS);
+  const keys = known.map(vmxKey);
   for (const entry of vmx.entries) {
     const key = vmxKey(entry.key);
-    if (!key.startsWith('tomei.') || known.includes(key)) continue;
+    if (!key.startsWith('tomei.') || keys.includes(key)) continue;
     const nearest = known.reduce((best, k) => (distance(k, key) < distance(best, key) ? k : best));
     problems.error('vmx.unknown-key', entry, `${entry.key} is not a key of Tomei; did you mean ${nearest}?`);
   }

@@ -11,7 +11,8 @@ const HEADER: HeaderFields = {
   serial: [true, false, false, false],
   disks: [{ sectors: 100, readOnly: false, place: 'null' }],
   empty: [],
-  networks: [{ mac: '000c29010203', connected: true }],
+  networks: [{ device: 'virtio', mac: '000c29010203', connected: true }],
+  virtio: ['rng', 'port org.example.agent'],
   checks: 1,
 };
 const EVENTS: readonly RecordedEvent[] = [
@@ -22,6 +23,11 @@ const EVENTS: readonly RecordedEvent[] = [
   { kind: 'disc', drive: 2, work: 5, time: 17 },
   { kind: 'disc', drive: 3, disc: { disk: 255, sectors: 2 ** 33 }, work: 5, time: 17 },
   { kind: 'frame', network: 7, bytes: Uint8Array.from({ length: 60 }, (_, i) => i), work: 5, time: 17 },
+  { kind: 'random', bytes: Uint8Array.of(1, 2, 3), work: 5, time: 17 },
+  { kind: 'port', port: 3, bytes: Uint8Array.of(104), work: 5, time: 17 },
+  { kind: 'port-change', port: 0, open: false, work: 5, time: 17 },
+  { kind: 'port-change', port: 1, open: true, room: 70_000, work: 5, time: 17 },
+  { kind: 'port-change', port: 2, room: 1, work: 5, time: 17 },
   { kind: 'mouse', dx: -5, dy: 70_000, dz: 1, buttons: 7, work: 5, time: 17 },
   {
     kind: 'disk',

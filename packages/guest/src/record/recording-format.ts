@@ -8,9 +8,10 @@
 import { crc32 } from 'node:zlib';
 import { TomeiError, bool, list, nested, pod, u32, whole, type Field, type Infer, type StateOf } from '@tomei/kit';
 import { isFrame } from '../network/frame-stream.ts';
+import type { PortChange } from '../ports/ring-port.ts';
 import type { Disc } from '../protocol.ts';
 
-export const RECORDING_VERSION = 3;
+export const RECORDING_VERSION = 4;
 const MAGIC = new TextEncoder().encode('TOMEIREC');
 const HEAD_BYTES = 16;
 const EVENT_HEAD = 21,
@@ -19,7 +20,9 @@ const MAX_HEADER = 1 << 20;
 /** The most that one disk request reads. */
 const MAX_PAYLOAD = 64 << 20;
 const MAX_DISKS = 64,
-  MAX_NETWORKS = 8;
+  MAX_NETWORKS = 8,
+  MAX_VIRTIO = 16,
+  MAX_PORTS = 4;
 
 const text = (most: number): Field<string> => ({
   initial: () => '',
@@ -37,7 +40,9 @@ const header = pod({
   serial: list(4, bool()),
   disks: list(MAX_DISKS, nested(pod({ sectors: whole(), readOnly: bool(), place: text(100) }))),
   empty: list(MAX_DISKS, text(100)),
-  networks: list(MAX_NETWORKS, nested(pod({ mac: text(12), connected: bool() }))),
+  networks: list(MAX_NETWORKS, nested(pod({ device: text(16), mac: text(12), connected: bool() }))),
+  /** Paravirtual devices beside those. */
+  virtio: list(MAX_VIRTIO, text(100)),
   checks: u32(),
 });
 /** What a machine must be like for a recording to be given to it. */
@@ -53,6 +58,11 @@ export type MachineInput =
   | { readonly kind: 'power-button' }
   /** An Ethernet frame came to a network card. */
   | { readonly kind: 'frame'; readonly network: number; readonly bytes: Uint8Array }
+  /** The host's random bytes that the guest had asked for. */
+  | { readonly kind: 'random'; readonly bytes: Uint8Array }
+  /** Bytes came by a port of the virtio console; and what changed at the host's end of one. */
+  | { readonly kind: 'port'; readonly port: number; readonly bytes: Uint8Array }
+  | ({ readonly kind: 'port-change'; readonly port: number } & PortChange)
   /** A disc was laid into an IDE drive, as the disk of that number; or taken out, without one. */
   | { readonly kind: 'disc'; readonly drive: number; readonly disc?: Disc }
   /** A disk request is done; `data` is what a read brought. */
@@ -76,7 +86,23 @@ export type RecordedEvent = (
   readonly work: number;
   readonly time: number;
 };
-const KINDS = ['serial', 'key', 'mouse', 'disk', 'check', 'end', 'idle', 'power-button', 'frame', 'disc'] as const;
+/** Of `port-change`: 0 closed, 1 open. */
+const OPEN_AS_BEFORE = 2;
+const KINDS = [
+  'serial',
+  'key',
+  'mouse',
+  'disk',
+  'check',
+  'end',
+  'idle',
+  'power-button',
+  'frame',
+  'disc',
+  'random',
+  'port',
+  'port-change',
+] as const;
 
 function payloadOf(event: RecordedEvent): Uint8Array {
   const head = new Uint8Array(16),
@@ -98,6 +124,16 @@ function payloadOf(event: RecordedEvent): Uint8Array {
     case 'frame':
       data.setUint8(0, event.network);
       return joined(head.subarray(0, 1), event.bytes);
+    case 'random':
+      return event.bytes;
+    case 'port':
+      data.setUint8(0, event.port);
+      return joined(head.subarray(0, 1), event.bytes);
+    case 'port-change':
+      data.setUint8(0, event.port);
+      data.setUint8(1, event.open === undefined ? OPEN_AS_BEFORE : Number(event.open));
+      data.setUint32(2, event.room ?? 0, true);
+      return head.slice(0, 6);
     case 'disc':
       data.setUint8(0, event.drive);
       if (event.disc === undefined) return head.slice(0, 1);
@@ -142,6 +178,17 @@ function eventOf(
     case 'frame':
       if (!isFrame(bytes.subarray(1)) || data.getUint8(0) >= MAX_NETWORKS) return undefined;
       return { kind, network: data.getUint8(0), bytes: bytes.subarray(1), ...at };
+    case 'random':
+      return bytes.length === 0 ? undefined : { kind, bytes, ...at };
+    case 'port':
+      if (bytes.length < 2 || data.getUint8(0) >= MAX_PORTS) return undefined;
+      return { kind, port: data.getUint8(0), bytes: bytes.subarray(1), ...at };
+    case 'port-change': {
+      if (bytes.length !== 6 || data.getUint8(0) >= MAX_PORTS || data.getUint8(1) > OPEN_AS_BEFORE) return undefined;
+      const [open, room] = [data.getUint8(1), data.getUint32(2, true)];
+      const change = { ...(open === OPEN_AS_BEFORE ? {} : { open: open === 1 }), ...(room === 0 ? {} : { room }) };
+      return { kind, port: data.getUint8(0), ...change, ...at };
+    }
     case 'disc': {
       const drive = bytes[0];
       if (drive === undefined || drive > 3 || (bytes.length !== 1 && bytes.length !== 10)) return undefined;

@@ -23,7 +23,7 @@ const CHUNK = 1 << 18;
 /** Owner only: a recording holds what was typed, and what disks gave. */
 const MODE = 0o600;
 
-type DescribedStart = Pick<VcpuStart, 'config' | 'disks' | 'emptyDrives' | 'serial' | 'networks'>;
+type DescribedStart = Pick<VcpuStart, 'config' | 'disks' | 'emptyDrives' | 'serial' | 'networks' | 'virtio'>;
 /** What a recording says of its machine. */
 export function describeMachine(start: DescribedStart): HeaderFields {
   const { config } = start,
@@ -51,7 +51,15 @@ export function describeMachine(start: DescribedStart): HeaderFields {
       place: JSON.stringify(place ?? null),
     })),
     empty: (start.emptyDrives ?? []).map((place) => JSON.stringify(place)),
-    networks: networks.map(({ mac, connected }) => ({ mac: Buffer.from(mac).toString('hex'), connected })),
+    networks: networks.map(({ device, mac, connected }) => ({
+      device,
+      mac: Buffer.from(mac).toString('hex'),
+      connected,
+    })),
+    virtio: [
+      ...(start.virtio?.rng === true ? ['rng'] : []),
+      ...(start.virtio?.ports ?? []).map((name) => `port ${name}`),
+    ],
     checks: CHECK_EVERY,
   };
 }

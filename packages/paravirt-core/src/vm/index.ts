@@ -8,6 +8,7 @@ export { MachineProbe, type GuestPlace } from './machine-probe.ts';
 export { Machine, type FirmwareImages, type MachineConfig, type SliceEnd } from './machine.ts';
 export type { ParavirtMode } from '../paravirt/mode.ts';
 export type { MachineBackends, NetworkCard } from './populate-board.ts';
+export type { VirtioBackends } from './plug-virtio.ts';
 export { SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
 export {
   SNAPSHOT_FORMAT_VERSION,
@@ -27,6 +28,8 @@ export {
   type BlockRequest,
   type BlockRequestKind,
 } from '../devices/virtio/block-backend.ts';
+export type { ConsolePort } from '../devices/virtio/console-backend.ts';
+export type { RandomSource } from '../devices/virtio/random-source.ts';
 export { FLOPPY_SIZES } from '../devices/floppy/media.ts';
 export type { IdeDrive } from '../devices/ide/drives.ts';
 export { makeCable, type Cable, type CableOptions } from '../devices/cable.ts';

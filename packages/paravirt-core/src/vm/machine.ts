@@ -371,6 +371,12 @@ export class Machine {
     return this.parts.ide?.parts.insert(drive, disc) ?? false;
   }
 
+  /** Bytes for the guest by a port of its virtio console; how many of them it took. */
+  typeAtPort(port: number, bytes: Uint8Array): number {
+    this.lookAtClock();
+    return this.parts.virtio.console?.parts.typed(port, bytes) ?? 0;
+  }
+
   /** The NMI line: it arrives at LINT1 of the local APIC. */
   nmi(): void {
     const { localPin } = this.parts.localApic.parts;

@@ -23,6 +23,7 @@ import { serialBackend, uart16550, type SerialBackend } from '../devices/uart165
 import { videoMemoryBackend, vga, type VgaParts, type VideoMemory } from '../devices/vga.ts';
 import { virtioBlock } from '../devices/virtio/block.ts';
 import { blockBackend, type BlockBackend } from '../devices/virtio/block-backend.ts';
+import { virtioNet } from '../devices/virtio/net.ts';
 import { PM_BASE, type AcpiBoard } from '../firmware/acpi/dsdt.ts';
 import { firmwareConfiguration } from '../firmware/fw-cfg-items.ts';
 import { backend, type Board } from '../machine/board.ts';
@@ -30,6 +31,7 @@ import type { Device, DeviceOf } from '../machine/device.ts';
 import { kvm } from '../paravirt/kvm.ts';
 import { kvmFeatures } from './hypervisor.ts';
 import type { MachineConfig } from './machine.ts';
+import { plugVirtio, type VirtioBackends, type VirtioParts } from './plug-virtio.ts';
 
 /** The host's ends of what is plugged in. */
 export interface MachineBackends {
@@ -43,6 +45,8 @@ export interface MachineBackends {
   readonly floppies?: readonly (BlockBackend | null | undefined)[];
   /** Network cards, by number; at most eight. */
   readonly networks?: readonly NetworkCard[];
+  /** Paravirtual devices beside disks and network cards. */
+  readonly virtio?: VirtioBackends;
   /** Who hears of what drivers of paravirtual devices did wrong; the guest decides how often. */
   readonly trouble?: (device: string, what: string) => void;
   /** Where firmware's own log goes. */
@@ -53,17 +57,20 @@ export interface MachineBackends {
    */
   readonly hostWait?: () => number | undefined;
 }
-/** An e1000. */
+/** A network card. */
 export interface NetworkCard {
+  /** An e1000 when absent. */
+  readonly device?: 'e1000' | 'virtio';
   /** Six bytes. */
   readonly mac: Uint8Array;
   /** Absent: nothing is plugged in. */
   readonly wire?: NicBackend;
-  /** An option ROM that boots from the network. */
+  /** An option ROM that boots an e1000 from the network. */
   readonly rom?: Uint8Array;
 }
 /** The devices that the machine itself talks to. */
 export interface BoardParts {
+  readonly virtio: VirtioParts;
   readonly serial: readonly (Device | undefined)[];
   readonly keyboard: DeviceOf<typeof ps2>;
   readonly localApic: DeviceOf<typeof lapic>;
@@ -165,17 +172,16 @@ export function populateBoard(
     );
   });
   // The first card where QEMU has it, the others behind the disks.
-  for (const [i, { mac, wire, rom }] of (backends.networks ?? []).entries()) {
-    board.add(
-      e1000,
-      { mac, ...(rom === undefined ? {} : { rom }) },
-      {
-        name: `network${i}`,
-        slot: i === 0 ? SLOT_NETWORK : SLOT_FIRST_DISK + backends.disks.length + i - 1,
-        backends: wire === undefined ? [] : [backend(nicBackend, wire)],
-      },
-    );
+  for (const [i, { device, mac, wire, rom }] of (backends.networks ?? []).entries()) {
+    const place = {
+      name: `network${i}`,
+      slot: i === 0 ? SLOT_NETWORK : SLOT_FIRST_DISK + backends.disks.length + i - 1,
+      backends: wire === undefined ? [] : [backend(nicBackend, wire)],
+    };
+    if (device === 'virtio') board.add(virtioNet, { mac }, place);
+    else board.add(e1000, { mac, ...(rom === undefined ? {} : { rom }) }, place);
   }
+  const virtio = plugVirtio(board, backends.virtio ?? {});
   if (firmware !== undefined) {
     board.add(fwCfg, firmwareConfiguration(acpiBoard(config, backends)));
     const log = backends.firmwareLog;
@@ -185,7 +191,18 @@ export function populateBoard(
       { name: 'firmware-log', backends: log === undefined ? [] : [backend(debugconBackend, log)] },
     );
   }
-  return { serial, keyboard, localApic, fpuErrors, hostBridge, display, power, ide: ideController, kvm: hypervisor };
+  return {
+    serial,
+    keyboard,
+    localApic,
+    fpuErrors,
+    hostBridge,
+    display,
+    power,
+    ide: ideController,
+    kvm: hypervisor,
+    virtio,
+  };
 }
 
 /** The board as firmware tables describe it. */

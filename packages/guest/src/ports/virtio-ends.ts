@@ -1,0 +1,70 @@
+/** The vCPU thread's ends of paravirtual devices beside disks and network cards, and what comes to the guest through them. */
+import type { Machine, VirtioBackends } from '@tomei/paravirt-core';
+import type { VcpuStart } from '../protocol.ts';
+import type { MachineInput } from '../record/recording-format.ts';
+import { HostRandom } from './host-random.ts';
+import { RingPort } from './ring-port.ts';
+
+export type VirtioInput = Extract<MachineInput, { kind: 'random' | 'port' | 'port-change' }>;
+/** Pieces that one look gives a port. */
+const PIECES_AT_ONCE = 4;
+
+export class VirtioEnds {
+  readonly ports: readonly RingPort[];
+  private readonly random: HostRandom | undefined;
+
+  /** `isMute`: what the guest sends reaches nobody. */
+  constructor({ virtio, shared }: Pick<VcpuStart, 'virtio' | 'shared'>, isMute: boolean) {
+    this.ports = (virtio?.ports ?? []).map((name, i) => new RingPort(name, shared.ports![i]!, isMute));
+    this.random = virtio?.rng === true ? new HostRandom() : undefined;
+  }
+
+  /** For the machine. */
+  get backends(): VirtioBackends {
+    return { ports: this.ports, ...(this.random === undefined ? {} : { random: this.random }) };
+  }
+
+  /** Gives the guest what came since the last look, and tells `record` before of what it will take. */
+  take(machine: Machine, record: (input: VirtioInput) => void): void {
+    const bytes = this.random?.take();
+    if (bytes !== undefined) this.pass(machine, { kind: 'random', bytes }, record);
+    this.ports.forEach((port, index) => {
+      const change = port.look();
+      if (change !== undefined) this.pass(machine, { kind: 'port-change', port: index, ...change }, record);
+      for (let i = 0; i < PIECES_AT_ONCE && port.waiting.length > 0; i++) {
+        const { waiting } = port;
+        const taken = machine.typeAtPort(index, waiting);
+        if (taken === 0) break;
+        record({ kind: 'port', port: index, bytes: waiting.subarray(0, taken) });
+        port.took(taken);
+      }
+    });
+  }
+  private pass(machine: Machine, input: VirtioInput, record: (input: VirtioInput) => void): void {
+    record(input);
+    this.give(machine, input);
+  }
+
+  /** Gives the guest what was recorded; false when it does not take it. */
+  give(machine: Machine, input: VirtioInput): boolean {
+    machine.lookAtClock();
+    switch (input.kind) {
+      case 'random':
+        this.random?.deliver(input.bytes);
+        return this.random !== undefined;
+      case 'port':
+        return machine.typeAtPort(input.port, input.bytes) === input.bytes.length;
+      case 'port-change':
+        return this.ports[input.port]?.change(input) ?? false;
+    }
+  }
+
+  /** Whether the guest is to have something now that it has asked for. */
+  get isDue(): boolean {
+    return this.random?.isAsked === true;
+  }
+  /** Whether something waits that the guest had no room for: it is tried again soon. */
+  get isWaiting(): boolean {
+    return this.ports.some((port) => port.waiting.length > 0);
+  }
+}

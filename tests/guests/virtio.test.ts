@@ -1,0 +1,127 @@
+/**
+ * Paravirtual devices under the drivers of Debian's stock kernel: packed rings, random numbers, a named port to a program of the host,
+ * two guests that reach each other by virtio network cards.
+ */
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { StartOptions } from '@tomei/guest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { Console, buildTiny, copyTiny } from './tiny-guest.ts';
+
+/** Boots on a machine that has much else to do. */
+const SLOW = 600_000;
+const RING_PACKED = 34,
+  EVENT_IDX = 29;
+let folder = '';
+let unavailable: string | undefined;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tomei-virtio-'));
+  vi.stubEnv('XDG_RUNTIME_DIR', folder);
+  try {
+    await buildTiny();
+  } catch (error) {
+    unavailable = String(error);
+  }
+}, SLOW);
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function guestOf(name: string, ...lines: readonly string[]): Promise<string> {
+  const { vmx } = await copyTiny(folder, name);
+  const card = ['ethernet0.present = "TRUE"', 'ethernet0.virtualDev = "virtio"', 'ethernet0.networkName = "lan"'];
+  await writeFile(vmx, `${await readFile(vmx, 'latin1')}${[...card, ...lines].join('\n')}\n`, 'latin1');
+  return vmx;
+}
+/** Sends a line and returns what it prints. Marks are made by the shell, so that the echo of the line has none. */
+async function sh(guest: Console, line: string): Promise<string> {
+  guest.send(`${line}; echo END-$((40+2))\n`);
+  return guest.expect(/END-42\r?\n/);
+}
+async function boot(vmx: string, n: number, options: StartOptions = {}): Promise<Console> {
+  const guest = new Console(vmx, options);
+  await guest.expect(/login:/);
+  guest.send('root\n');
+  await guest.expect(/# /);
+  await sh(guest, `dmesg -n 1; ip addr add 10.0.0.${n}/24 dev eth0; ip link set eth0 up`);
+  return guest;
+}
+/** A program of the host at a port. */
+async function programAt(path: string): Promise<{ socket: Socket; heard: () => string }> {
+  const socket = connect(path);
+  let heard = '';
+  socket.on('data', (bytes: Buffer) => void (heard += bytes.toString('latin1')));
+  await once(socket, 'connect');
+  return { socket, heard: () => heard };
+}
+
+test('stock drivers use every device', { timeout: SLOW }, async ({ skip }) => {
+  skip(unavailable !== undefined, unavailable);
+  const path = join(folder, 'agent.sock');
+  const first = await guestOf('first', 'tomei.rng.present = "TRUE"', 'tomei.port0.name = "org.example.agent"', `tomei.port0.fileName = "${path}"`); // prettier-ignore
+  const second = await guestOf('second', 'tomei.rng.present = "TRUE"');
+  const recording = join(folder, 'run.rec');
+  await using a = await boot(first, 1);
+  await using b = await boot(second, 2, { timing: { record: recording } });
+
+  // Linux takes packed rings and event indexes of each.
+  const features = await sh(a, 'cat /sys/bus/virtio/devices/*/features');
+  const words = features.split(/\r?\n/).filter((line) => /^[01]{64}$/.test(line));
+  expect(words).toHaveLength(4);
+  expect(words.map((bits) => [bits[RING_PACKED], bits[EVENT_IDX]])).toEqual(words.map(() => ['1', '1']));
+
+  // Random numbers: as many as asked for, and no two times the same.
+  expect(await sh(a, 'cat /sys/class/misc/hw_random/rng_current')).toMatch(/virtio_rng/);
+  const random = 'dd if=/dev/hwrng bs=32 count=8 2>/dev/null | md5sum';
+  const sums = [await sh(a, random), await sh(a, random)].map((text) => /[0-9a-f]{32}(?=  -)/.exec(text)![0]);
+  expect(sums[0]).not.toBe(sums[1]);
+  expect(sums).not.toContain('348a9791dc41b89796ec3808b5b5262f');
+
+  // A named port, both ways.
+  const { socket, heard } = await programAt(path);
+  const port = '/dev/virtio-ports/org.example.agent';
+  await sh(a, `[ -e ${port} ] || { mkdir -p /dev/virtio-ports; ln -s /dev/vport* ${port}; }`);
+  await sh(a, `md5sum /bin/busybox > ${port}; dd if=/bin/busybox of=${port} bs=64k count=4 2>/dev/null`);
+  await expect.poll(() => heard().length, { timeout: 60_000 }).toBe(4 * 65_536 + 32 + 2 + '/bin/busybox\n'.length);
+  socket.write('words from the host\n');
+  expect(await sh(a, `head -n 1 < ${port}`)).toMatch(/\r?\nwords from the host\r?\n/);
+  socket.destroy();
+
+  // Frames of all sizes, and a stream whose checksums the cards make.
+  expect(await sh(b, 'ping -c 3 -w 60 10.0.0.1')).toMatch(/ 3 packets received/);
+  expect(await sh(a, 'ping -c 2 -w 60 -s 5000 10.0.0.2')).toMatch(/ 2 packets received/);
+  a.send(`nc -l -p 99 | md5sum\n`);
+  const sum = /^([0-9a-f]{32}) /m;
+  const sent = sum.exec(await sh(b, 'md5sum < /bin/busybox; sleep 1; nc -w 20 10.0.0.1 99 < /bin/busybox'))![1];
+  expect((await a.expect(sum)).slice(-33).trim()).toBe(sent);
+
+  // What came from outside is in a recording, random numbers too.
+  await sh(b, random);
+  b.send('poweroff\n');
+  const before = await b.guest.ended;
+  await using again = new Console(second, { timing: { replay: recording } });
+  const after = await again.guest.ended;
+  expect(after.end).toEqual({ ...before.end, replayed: true });
+  expect(after.stats.instructions).toBe(before.stats.instructions);
+  expect(again.output).toBe(b.output);
+
+  // Everything goes on from a snapshot.
+  const snapshot = join(folder, 'first.snapshot');
+  await a.guest.save(snapshot, { stop: true });
+  await a.guest.ended;
+  await using a2 = new Console(first, { restore: snapshot });
+  a2.send('\n');
+  await a2.expect(/# /);
+  await using b2 = await boot(second, 2);
+  expect(await sh(a2, 'ping -c 3 -w 60 10.0.0.2')).toMatch(/ 3 packets received/);
+  expect(await sh(a2, random)).toMatch(/[0-9a-f]{32}  -/);
+  const later = await programAt(path);
+  await sh(a2, `echo still here > ${port}`);
+  await expect.poll(later.heard, { timeout: 60_000 }).toBe('still here\n');
+  later.socket.destroy();
+  expect([...a.warnings, ...b.warnings, ...a2.warnings, ...b2.warnings].filter((text) => /driver|port/.test(text))).toEqual([]);
+});
