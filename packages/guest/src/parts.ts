@@ -40,7 +40,17 @@ export async function gatherParts(
   if (serial[0] !== true) warn(`${source.vmx}: serial0 is not present: there will be no console`);
   const openDisc = (slot: string, file: string): Promise<GuestDisk> =>
     source.openCd({ key: slot, fileName: file, path: file, line: 0 });
-  return { machine, ...drives, serial, networks, virtio: config.virtio, openDisc };
+  return { machine, ...drives, serial, networks, virtio: reachable(source, config.virtio, warn), openDisc };
+}
+
+/** A guest of a pool makes no files on the machine that it happens to run on: nobody is at the other end of its ports. */
+function reachable(source: GuestSource, virtio: VirtioConfig, warn: Warn): VirtioConfig {
+  if (source.isLocal) return virtio;
+  for (const { name, socket } of virtio.ports) {
+    const why = 'ports of guests of a cluster have no sockets; nobody is at the other end';
+    if (socket !== undefined) warn(`${source.vmx}:${socket.line}: ${socket.key} of the port ${name}: ${why}`);
+  }
+  return { ...virtio, ports: virtio.ports.map(({ name }) => ({ name })) };
 }
 
 async function machineConfig(
