@@ -38,8 +38,14 @@ describe('the network cards of a guest', () => {
       ...card(1, 'connectionType = "custom"', 'vnet = "vmnet2"', 'startConnected = "FALSE"'),
     ]);
     expect(found).toEqual([
-      { name: 'ethernet0', mac: Uint8Array.of(0, 0x50, 0x56, 0, 0, 0), connected: true, network: 'lan' },
-      { name: 'ethernet1', mac: Uint8Array.of(0, 0x50, 0x56, 0, 0, 1), connected: false },
+      {
+        name: 'ethernet0',
+        device: 'e1000',
+        mac: Uint8Array.of(0, 0x50, 0x56, 0, 0, 0),
+        connected: true,
+        network: 'lan',
+      },
+      { name: 'ethernet1', device: 'e1000', mac: Uint8Array.of(0, 0x50, 0x56, 0, 0, 1), connected: false },
     ]);
     expect(warnings).toEqual([]);
   });
