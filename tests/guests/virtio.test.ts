@@ -1,6 +1,7 @@
 /**
  * Paravirtual devices under the drivers of Debian's stock kernel: packed rings, random numbers, a named port to a program of the host,
- * two guests that reach each other by virtio network cards.
+ * two guests that reach each other by virtio network cards,
+ * a balloon, a tablet and a keyboard.
  */
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -62,7 +63,7 @@ async function programAt(path: string): Promise<{ socket: Socket; heard: () => s
 test('stock drivers use every device', { timeout: SLOW }, async ({ skip }) => {
   skip(unavailable !== undefined, unavailable);
   const path = join(folder, 'agent.sock');
-  const first = await guestOf('first', 'tomei.rng.present = "TRUE"', 'tomei.port0.name = "org.example.agent"', `tomei.port0.fileName = "${path}"`); // prettier-ignore
+  const first = await guestOf('first', 'tomei.rng.present = "TRUE"', 'tomei.balloon.present = "TRUE"', 'tomei.input.present = "TRUE"', 'tomei.port0.name = "org.example.agent"', `tomei.port0.fileName = "${path}"`); // prettier-ignore
   const second = await guestOf('second', 'tomei.rng.present = "TRUE"');
   const recording = join(folder, 'run.rec');
   await using a = await boot(first, 1);
@@ -71,7 +72,7 @@ test('stock drivers use every device', { timeout: SLOW }, async ({ skip }) => {
   // Linux takes packed rings and event indexes of each.
   const features = await sh(a, 'cat /sys/bus/virtio/devices/*/features');
   const words = features.split(/\r?\n/).filter((line) => /^[01]{64}$/.test(line));
-  expect(words).toHaveLength(4);
+  expect(words).toHaveLength(7);
   expect(words.map((bits) => [bits[RING_PACKED], bits[EVENT_IDX]])).toEqual(words.map(() => ['1', '1']));
 
   // Random numbers: as many as asked for, and no two times the same.
@@ -90,6 +91,38 @@ test('stock drivers use every device', { timeout: SLOW }, async ({ skip }) => {
   socket.write('words from the host\n');
   expect(await sh(a, `head -n 1 < ${port}`)).toMatch(/\r?\nwords from the host\r?\n/);
   socket.destroy();
+
+  // The balloon: statistics, pages that the host wants and gets back, free pages that are zeroed.
+  await a.guest.balloon();
+  const megabytes = 2 ** 20;
+  await expect.poll(async () => (await a.guest.balloon())?.statistics?.totalMemory, { timeout: 60_000 }).toBeGreaterThan(90 * megabytes); // prettier-ignore
+  await a.guest.balloon(4096);
+  await expect.poll(async () => (await a.guest.balloon())?.actualPages, { timeout: 60_000 }).toBe(4096);
+  expect((await a.guest.balloon())!.givenBytes).toBeGreaterThanOrEqual(4096 * 4096);
+  await a.guest.balloon(0);
+  await expect.poll(async () => (await a.guest.balloon())?.actualPages, { timeout: 60_000 }).toBe(0);
+
+  // An absolute pointer and a key, as a program reads them.
+  const devices = await sh(a, 'cat /proc/bus/input/devices');
+  const handlerOf = (name: string): string => new RegExp(`${name}"[^]*?Handlers=.*?(event[0-9]+)`).exec(devices)![1]!;
+  let turn = 0;
+  /** Has the guest print events of a device, of 16 bytes each, and moves until it has them: what comes before a program reads is lost. */
+  const eventsOf = async (name: string, move: () => void): Promise<string> => {
+    const from = a.output.length;
+    a.send(`dd if=/dev/input/${handlerOf(name)} bs=16 count=8 2>/dev/null | xxd -p -c 16; echo READ-$((1+1))\n`);
+    const isDone = (): boolean => {
+      turn ^= 1;
+      move();
+      return a.output.includes('READ-2', from);
+    };
+    await expect.poll(isDone, { timeout: 60_000 }).toBe(true);
+    await a.expect(/READ-2\r?\n/);
+    return a.output.slice(from);
+  };
+  const tablet = await eventsOf('Tomei virtio tablet', () => a.guest.input({ kind: 'pointer', x: 0x1234 + turn, y: 0x5678 - turn, wheel: 0, buttons: 0 })); // prettier-ignore
+  expect(tablet).toMatch(/0300000035120000\r?\n[0-9a-f]{16}0300010077560000\r?\n[0-9a-f]{16}0{16}\r?\n/);
+  const keys = await eventsOf('Tomei virtio keyboard', () => a.guest.input({ kind: 'key', code: 0xe04b, down: turn === 1 })); // prettier-ignore
+  expect(keys).toMatch(/0100690001000000\r?\n[0-9a-f]{16}0{16}\r?\n[0-9a-f]{16}0100690000000000/);
 
   // Frames of all sizes, and a stream whose checksums the cards make.
   expect(await sh(b, 'ping -c 3 -w 60 10.0.0.1')).toMatch(/ 3 packets received/);

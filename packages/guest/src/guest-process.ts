@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { TomeiError } from '@tomei/kit';
+import type { Balloon } from '@tomei/paravirt-core';
 import type { EngineKind } from '@tomei/vmx';
 import {
   errorOf,
@@ -64,6 +65,11 @@ export interface Guest {
    * of it: such a guest will do nothing.
    */
   powerButton(): Promise<boolean>;
+  /**
+   * Asks a guest with a balloon (`tomei.balloon.present`) to have so many pages of 4 KiB in it, where given, and to tell its statistics
+   * anew. The answer is what is known now: what the guest does of it is seen by asking again. Undefined without a balloon.
+   */
+  balloon(pages?: number): Promise<Balloon | undefined>;
   /**
    * Lays the image of a CD into a drive by its name in the `.vmx` (`ide1:0`), or takes out the disc that is there; a guest that has
    * locked its tray is not asked. The file is an absolute path, or a place in the pool. Rejected with `drive.*` or `disk.*`.
@@ -200,6 +206,10 @@ class ChildGuest implements Guest {
   }
   powerButton(): Promise<boolean> {
     return this.ask((id) => ({ kind: 'power-button', id })) as Promise<boolean>;
+  }
+  balloon(pages?: number): Promise<Balloon | undefined> {
+    const more = pages === undefined ? {} : { pages };
+    return this.ask((id) => ({ kind: 'balloon', id, ...more })) as Promise<Balloon | undefined>;
   }
   async save(path: string, { stop = false }: { readonly stop?: boolean } = {}): Promise<void> {
     await this.ask((id) => ({ kind: 'save', id, path, stop }));

@@ -7,7 +7,7 @@ import type { DebuggerRings } from './gdb/debug-session.ts';
 import type { Profile } from './perf/profile.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
 import type { TracePlan, TraceRequest } from './trace/trace-plan.ts';
-import type { DisplayState, MachineConfig, SavedMachine } from '@tomei/paravirt-core';
+import type { Balloon, DisplayState, MachineConfig, SavedMachine } from '@tomei/paravirt-core';
 
 /** Shared memory between the I/O thread and the vCPU thread. Rings are named from the vCPU's side. */
 export interface SharedParts {
@@ -53,6 +53,8 @@ export interface NicShape {
 /** Paravirtual devices beside disks and network cards. */
 export interface VirtioShape {
   readonly rng: boolean;
+  readonly balloon: boolean;
+  readonly input: boolean;
   /** Names of the ports of the virtio console; their rings are `shared.ports`, in the same order. */
   readonly ports: readonly string[];
 }
@@ -87,6 +89,14 @@ export interface VcpuStart {
 export type InputEvent =
   /** Set 1 make code, 0x01..0x7F, plus 0xE000 for extended keys. */
   | { readonly kind: 'key'; readonly code: number; readonly down: boolean }
+  /** Where the pointer is on a tablet, 0 to 32767; buttons as below, and notches of the wheel, up positive. */
+  | {
+      readonly kind: 'pointer';
+      readonly x: number;
+      readonly y: number;
+      readonly wheel: number;
+      readonly buttons: number;
+    }
   /** Right and down are positive; buttons that are down now, bit 0 left, 1 right, 2 middle. */
   | { readonly kind: 'mouse'; readonly dx: number; readonly dy: number; readonly dz: number; readonly buttons: number };
 /** A disc for a CD-ROM drive. */
@@ -102,6 +112,8 @@ export type VcpuCommand =
   | { readonly kind: 'stats'; readonly id: number }
   | { readonly kind: 'pause'; readonly id: number }
   | { readonly kind: 'power-button'; readonly id: number }
+  /** Asks the balloon's driver for statistics, and for so many pages in all; the answer is what is known now. */
+  | { readonly kind: 'balloon'; readonly id: number; readonly pages?: number }
   /** Lay a disc into an IDE drive, or take out the one that is there. */
   | { readonly kind: 'disc'; readonly id: number; readonly drive: number; readonly disc?: Disc }
   | InputEvent
@@ -116,6 +128,8 @@ export type VcpuMessage =
   | { readonly kind: 'paused'; readonly id: number; readonly state: SavedMachine }
   /** The disc is in, or there is no such drive. */
   | { readonly kind: 'disc-changed'; readonly id: number; readonly value: boolean }
+  /** The balloon as it is now; absent when the guest has none. */
+  | { readonly kind: 'balloon'; readonly id: number; readonly balloon?: Balloon }
   /** What was asked for is done. */
   | { readonly kind: 'done'; readonly id: number; readonly value: boolean }
   /** The machine cannot start: it is what it was given. */
@@ -202,6 +216,7 @@ export type GuestRequest =
   | InputEvent
   | { readonly kind: 'screenshot'; readonly id: number }
   | { readonly kind: 'stats'; readonly id: number }
+  | { readonly kind: 'balloon'; readonly id: number; readonly pages?: number }
   /** Presses the power button; the answer is whether the guest asked to hear of it. */
   | { readonly kind: 'power-button'; readonly id: number }
   /** Lays the image of a CD into a drive by its name (`ide1:0`), or takes out the disc that is there. */

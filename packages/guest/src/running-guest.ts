@@ -203,7 +203,7 @@ export class RunningGuest implements ConsoleGuest {
         ...{ device, mac, connected },
         ...(rom === undefined ? {} : { rom }),
       })),
-      virtio: { rng: virtio.rng, ports: virtio.ports.map(({ name }) => name) },
+      virtio: { ...virtio, ports: virtio.ports.map(({ name }) => name) },
       shared: this.shared,
       debuggerFirst: this.debuggerOptions?.first === true,
       ...this.timing,
@@ -277,10 +277,12 @@ export class RunningGuest implements ConsoleGuest {
         return this.typed.push(request.port, request.bytes);
       case 'key':
       case 'mouse':
+      case 'pointer':
         return this.command(request);
       case 'screenshot':
         return void this.answer(request.id, () => this.screenshot());
       case 'stats':
+      case 'balloon':
       case 'power-button':
         return this.command(request);
       case 'save':
@@ -359,6 +361,8 @@ export class RunningGuest implements ConsoleGuest {
         return;
       case 'stats':
         return report({ kind: 'answer', id: message.id, value: message.stats });
+      case 'balloon':
+        return report({ kind: 'answer', id: message.id, value: message.balloon });
       case 'disc-changed':
         this.changes.get(message.id)?.(message.value);
         return void this.changes.delete(message.id);

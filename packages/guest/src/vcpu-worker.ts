@@ -209,7 +209,7 @@ function give(input: MachineInput): boolean {
     case 'serial':
       return machine.serial[input.port]?.parts.input?.(input.bytes) === input.bytes.length;
     case 'key':
-      machine.keyboard.parts.key(input.code, input.down);
+      machine.key(input.code, input.down);
       return true;
     case 'mouse':
       machine.keyboard.parts.mouse(input.dx, input.dy, input.dz, input.buttons);
@@ -220,6 +220,8 @@ function give(input: MachineInput): boolean {
     case 'frame':
       nics[input.network]?.deliver(input.bytes);
       return input.network < nics.length;
+    case 'pointer':
+    case 'balloon':
     case 'random':
     case 'port':
     case 'port-change':
@@ -270,12 +272,23 @@ function answer(command: VcpuCommand): void {
   switch (command.kind) {
     case 'key':
     case 'mouse':
+    case 'pointer':
       // Nobody but the recording types where one is given again.
       if (player !== undefined) return;
       recorder?.input(command);
       return void give(command);
     case 'power-button':
       return tell({ kind: 'done', id: command.id, value: player === undefined && pressPowerButton() });
+    case 'balloon': {
+      const { pages, id } = command;
+      const input: MachineInput = { kind: 'balloon', ...(pages === undefined ? {} : { pages }) };
+      const balloon = machine.balloon?.look();
+      if (player === undefined && balloon !== undefined) {
+        recorder?.input(input);
+        give(input);
+      }
+      return tell({ kind: 'balloon', id, ...(balloon === undefined ? {} : { balloon }) });
+    }
     case 'disc':
       // The number may have been another disc's, whose last requests have to be done.
       takeCompletions();

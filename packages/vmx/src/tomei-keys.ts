@@ -24,6 +24,8 @@ export const TOMEI_KEYS = {
   'tomei.engine': '"compiled" (default) or "interpreter": whether code that runs often is compiled',
   'tomei.paravirt': '"kvm" (default) or "off": what the guest may find of its hypervisor',
   'tomei.rng.present': 'TRUE: a virtio entropy device (/dev/hwrng), fed by the host',
+  'tomei.balloon.present': 'TRUE: a virtio memory balloon; free pages of the guest stay out of snapshots',
+  'tomei.input.present': 'TRUE: a virtio tablet with an absolute pointer, and a virtio keyboard',
   ...portKeys(0),
   ...portKeys(1),
   ...portKeys(2),

@@ -71,6 +71,10 @@ export class ScriptedGuest implements Guest {
   changeDisc(): Promise<void> {
     return Promise.resolve();
   }
+  /** It has none. */
+  balloon(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
   powerButton(): Promise<boolean> {
     this.asked.push('power button');
     return Promise.resolve(true);

@@ -1,27 +1,30 @@
 /** The vCPU thread's ends of paravirtual devices beside disks and network cards, and what comes to the guest through them. */
 import type { Machine, VirtioBackends } from '@tomei/paravirt-core';
-import type { VcpuStart } from '../protocol.ts';
+import type { VcpuStart, VirtioShape } from '../protocol.ts';
 import type { MachineInput } from '../record/recording-format.ts';
 import { HostRandom } from './host-random.ts';
 import { RingPort } from './ring-port.ts';
 
-export type VirtioInput = Extract<MachineInput, { kind: 'random' | 'port' | 'port-change' }>;
+export type VirtioInput = Extract<MachineInput, { kind: 'random' | 'port' | 'port-change' | 'pointer' | 'balloon' }>;
 /** Pieces that one look gives a port. */
 const PIECES_AT_ONCE = 4;
 
 export class VirtioEnds {
   readonly ports: readonly RingPort[];
   private readonly random: HostRandom | undefined;
+  private readonly shape: VirtioShape | undefined;
 
   /** `isMute`: what the guest sends reaches nobody. */
   constructor({ virtio, shared }: Pick<VcpuStart, 'virtio' | 'shared'>, isMute: boolean) {
+    this.shape = virtio;
     this.ports = (virtio?.ports ?? []).map((name, i) => new RingPort(name, shared.ports![i]!, isMute));
     this.random = virtio?.rng === true ? new HostRandom() : undefined;
   }
 
   /** For the machine. */
   get backends(): VirtioBackends {
-    return { ports: this.ports, ...(this.random === undefined ? {} : { random: this.random }) };
+    const { balloon = false, input = false } = this.shape ?? {};
+    return { ports: this.ports, balloon, input, ...(this.random === undefined ? {} : { random: this.random }) };
   }
 
   /** Gives the guest what came since the last look, and tells `record` before of what it will take. */
@@ -54,6 +57,13 @@ export class VirtioEnds {
         return this.random !== undefined;
       case 'port':
         return machine.typeAtPort(input.port, input.bytes) === input.bytes.length;
+      case 'pointer':
+        machine.point(input.x, input.y, input.buttons, input.wheel);
+        return true;
+      case 'balloon':
+        if (input.pages !== undefined) machine.balloon?.want(input.pages);
+        machine.balloon?.ask();
+        return true;
       case 'port-change':
         return this.ports[input.port]?.change(input) ?? false;
     }

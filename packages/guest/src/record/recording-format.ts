@@ -54,6 +54,15 @@ export type MachineInput =
   | { readonly kind: 'serial'; readonly port: number; readonly bytes: Uint8Array }
   | { readonly kind: 'key'; readonly code: number; readonly down: boolean }
   | { readonly kind: 'mouse'; readonly dx: number; readonly dy: number; readonly dz: number; readonly buttons: number }
+  | {
+      readonly kind: 'pointer';
+      readonly x: number;
+      readonly y: number;
+      readonly wheel: number;
+      readonly buttons: number;
+    }
+  /** The balloon was asked for statistics, and for so many pages. */
+  | { readonly kind: 'balloon'; readonly pages?: number }
   /** The power button was pressed. */
   | { readonly kind: 'power-button' }
   /** An Ethernet frame came to a network card. */
@@ -102,6 +111,8 @@ const KINDS = [
   'random',
   'port',
   'port-change',
+  'pointer',
+  'balloon',
 ] as const;
 
 function payloadOf(event: RecordedEvent): Uint8Array {
@@ -124,6 +135,15 @@ function payloadOf(event: RecordedEvent): Uint8Array {
     case 'frame':
       data.setUint8(0, event.network);
       return joined(head.subarray(0, 1), event.bytes);
+    case 'pointer':
+      data.setInt32(0, event.x, true);
+      data.setInt32(4, event.y, true);
+      data.setInt32(8, event.wheel, true);
+      data.setUint8(12, event.buttons);
+      return head.slice(0, 13);
+    case 'balloon':
+      data.setUint32(0, event.pages ?? 0, true);
+      return head.slice(0, event.pages === undefined ? 0 : 4);
     case 'random':
       return event.bytes;
     case 'port':
@@ -178,6 +198,15 @@ function eventOf(
     case 'frame':
       if (!isFrame(bytes.subarray(1)) || data.getUint8(0) >= MAX_NETWORKS) return undefined;
       return { kind, network: data.getUint8(0), bytes: bytes.subarray(1), ...at };
+    case 'pointer':
+      if (bytes.length !== 13) return undefined;
+      return {
+        ...{ kind, x: data.getInt32(0, true), y: data.getInt32(4, true), wheel: data.getInt32(8, true) },
+        ...{ buttons: data.getUint8(12), ...at },
+      };
+    case 'balloon':
+      if (bytes.length !== 0 && bytes.length !== 4) return undefined;
+      return { kind, ...(bytes.length === 0 ? {} : { pages: data.getUint32(0, true) }), ...at };
     case 'random':
       return bytes.length === 0 ? undefined : { kind, bytes, ...at };
     case 'port':

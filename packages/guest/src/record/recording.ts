@@ -57,7 +57,7 @@ export function describeMachine(start: DescribedStart): HeaderFields {
       connected,
     })),
     virtio: [
-      ...(start.virtio?.rng === true ? ['rng'] : []),
+      ...(['rng', 'balloon', 'input'] as const).filter((device) => start.virtio?.[device] === true),
       ...(start.virtio?.ports ?? []).map((name) => `port ${name}`),
     ],
     checks: CHECK_EVERY,

@@ -18,8 +18,10 @@ import { ps2 } from './ps2.ts';
 import { rtcCmos } from './rtc-cmos.ts';
 import { uart16550 } from './uart16550.ts';
 import { vga } from './vga.ts';
+import { virtioBalloon } from './virtio/balloon.ts';
 import { virtioBlock } from './virtio/block.ts';
 import { virtioConsole } from './virtio/console.ts';
+import { virtioInput } from './virtio/input.ts';
 import { virtioNet } from './virtio/net.ts';
 import { virtioRng } from './virtio/rng.ts';
 
@@ -44,8 +46,10 @@ export const devices = [
   ['rtc-cmos', rtcCmos],
   ['uart16550', uart16550],
   ['vga', vga],
+  ['virtio-balloon', virtioBalloon],
   ['virtio-block', virtioBlock],
   ['virtio-console', virtioConsole],
+  ['virtio-input', virtioInput],
   ['virtio-net', virtioNet],
   ['virtio-rng', virtioRng],
 ] as const;

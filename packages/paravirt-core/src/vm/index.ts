@@ -28,6 +28,7 @@ export {
   type BlockRequest,
   type BlockRequestKind,
 } from '../devices/virtio/block-backend.ts';
+export type { Balloon } from '../devices/virtio/balloon.ts';
 export type { ConsolePort } from '../devices/virtio/console-backend.ts';
 export type { RandomSource } from '../devices/virtio/random-source.ts';
 export { FLOPPY_SIZES } from '../devices/floppy/media.ts';

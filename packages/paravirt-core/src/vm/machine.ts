@@ -13,6 +13,7 @@ import type { DisplayView } from '../display/display-state.ts';
 import { createLeaves } from '../numerics/leaves.ts';
 import type { BootDevice } from '../devices/rtc-setup.ts';
 import type { BlockBackend } from '../devices/virtio/block-backend.ts';
+import { linuxKey } from '../devices/virtio/linux-keys.ts';
 import type { AcpiBoard } from '../firmware/acpi/dsdt.ts';
 import { acpiInMemory } from '../firmware/acpi/tables.ts';
 import type { BootFile } from '../firmware/boot-file.ts';
@@ -29,6 +30,7 @@ import { DeviceMeter } from './device-meter.ts';
 import { FirmwareMemory } from './firmware-memory.ts';
 import { hypervisorOf, kvmFeatures } from './hypervisor.ts';
 import { acpiBoard, populateBoard, type BoardParts, type MachineBackends } from './populate-board.ts';
+import type { VirtioParts } from './plug-virtio.ts';
 import { parseSavedMachine, SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
 import { restoreProcessor, saveProcessor } from './processor-state.ts';
 import { StolenTime } from './stolen-time.ts';
@@ -375,6 +377,23 @@ export class Machine {
   typeAtPort(port: number, bytes: Uint8Array): number {
     this.lookAtClock();
     return this.parts.virtio.console?.parts.typed(port, bytes) ?? 0;
+  }
+
+  /** The memory balloon, for a guest that has one. Call `lookAtClock` before. */
+  get balloon(): NonNullable<VirtioParts['balloon']>['parts'] | undefined {
+    return this.parts.virtio.balloon?.parts;
+  }
+  /** A key by its make code of set 1, plus E000h for extended keys: of the virtio keyboard when the guest has a driver for it. */
+  key(code: number, down: boolean): void {
+    this.lookAtClock();
+    const key = linuxKey(code);
+    if (key !== undefined && this.parts.virtio.keys?.parts.key(key, down) === true) return;
+    this.keyboard.parts.key(code, down);
+  }
+  /** Where the pointer is, 0 to 32767 in both directions, for a guest with a tablet. */
+  point(x: number, y: number, buttons: number, wheel: number): void {
+    this.lookAtClock();
+    this.parts.virtio.tablet?.parts.point(x, y, buttons, wheel);
   }
 
   /** The NMI line: it arrives at LINT1 of the local APIC. */

@@ -1,6 +1,8 @@
 /** The paravirtual devices of a machine beside disks and network cards, on the highest slots of the PCI bus. */
+import { virtioBalloon } from '../devices/virtio/balloon.ts';
 import { consoleEnd, type ConsolePort } from '../devices/virtio/console-backend.ts';
 import { virtioConsole } from '../devices/virtio/console.ts';
+import { virtioInput } from '../devices/virtio/input.ts';
 import { randomSource, type RandomSource } from '../devices/virtio/random-source.ts';
 import { virtioRng } from '../devices/virtio/rng.ts';
 import { backend, type Board } from '../machine/board.ts';
@@ -11,19 +13,37 @@ export interface VirtioBackends {
   readonly random?: RandomSource;
   /** Ports of the console; none leaves it out. */
   readonly ports?: readonly ConsolePort[];
+  readonly balloon?: boolean;
+  /** A tablet and a keyboard. */
+  readonly input?: boolean;
 }
 export interface VirtioParts {
   readonly console: DeviceOf<typeof virtioConsole> | undefined;
+  readonly balloon: DeviceOf<typeof virtioBalloon> | undefined;
+  readonly tablet: DeviceOf<typeof virtioInput> | undefined;
+  readonly keys: DeviceOf<typeof virtioInput> | undefined;
 }
 
 const SLOT_CONSOLE = 31;
 const SLOT_RNG = 30;
+const SLOT_BALLOON = 29;
+const SLOT_TABLET = 28;
+const SLOT_KEYBOARD = 27;
 
-export function plugVirtio(board: Board, { random, ports = [] }: VirtioBackends): VirtioParts {
+export function plugVirtio(board: Board, { random, ports = [], balloon, input }: VirtioBackends): VirtioParts {
   const console =
     ports.length === 0
       ? undefined
       : board.add(virtioConsole, {}, { slot: SLOT_CONSOLE, backends: [backend(consoleEnd, { ports })] });
   if (random !== undefined) board.add(virtioRng, {}, { slot: SLOT_RNG, backends: [backend(randomSource, random)] });
-  return { console };
+  return {
+    console,
+    balloon: balloon === true ? board.add(virtioBalloon, {}, { slot: SLOT_BALLOON }) : undefined,
+    tablet:
+      input === true ? board.add(virtioInput, { role: 'tablet' }, { name: 'tablet', slot: SLOT_TABLET }) : undefined,
+    keys:
+      input === true
+        ? board.add(virtioInput, { role: 'keyboard' }, { name: 'keyboard', slot: SLOT_KEYBOARD })
+        : undefined,
+  };
 }
