@@ -25,6 +25,8 @@ export interface DeliveryParts {
 }
 
 export class Delivery {
+  /** Delivers between flat segments and returns 1, or has done nothing (`Engine.deliver`). */
+  flat: (vector: number, flags: number, errorCode: number, isSoftware: number) => number = () => 0;
   private readonly cpu: Cpu;
   private readonly mmu: Mmu;
   private readonly segments: Segmentation;
@@ -49,6 +51,7 @@ export class Delivery {
   deliver(vector: number, kind: EventKind, errorCode: number): void {
     const { cpu, mmu, segments } = this;
     if ((cpu.get('cr0') & CR0.PE) === 0) return this.deliverReal(vector);
+    if (this.flat(vector, pushedFlags(cpu, kind), errorCode, kind === 'software' ? 1 : 0) !== 0) return;
     segments.external = kind === 'software' ? 0 : 1;
     const error = (vector * 8 + 2) | segments.external;
     if (vector * 8 + 7 > cpu.get('idtLimit')) cpu.raise(EXCEPTION.GP, error);
@@ -77,7 +80,7 @@ export class Delivery {
     const inner = (code.attributes & ATTRIBUTE.conforming) === 0 && dpl < cpl;
     // Out of virtual-8086 mode there is one way, to ring 0.
     if (fromVirtual && (!inner || dpl !== 0)) segments.fail(EXCEPTION.GP, selector);
-    const flags = (cpu.eflags | (kind === 'fault' ? EFLAGS.RF : 0)) >>> 0;
+    const flags = pushedFlags(cpu, kind);
     let stack: Stack;
     let ss: Descriptor | undefined;
     if (inner) {
@@ -114,3 +117,5 @@ export class Delivery {
     cpu.set('systemFlags', cpu.get('systemFlags') & ~(EFLAGS.TF | EFLAGS.IF | EFLAGS.AC | EFLAGS.RF));
   }
 }
+
+const pushedFlags = (cpu: Cpu, kind: EventKind): number => (cpu.eflags | (kind === 'fault' ? EFLAGS.RF : 0)) >>> 0;

@@ -139,6 +139,7 @@ export class Processor {
       { leaves } = options;
     this.engine =
       options.engine?.({ cpu, mmu, code, services, leaves }) ?? instantiateInterpreter(compiled, cpu, services, leaves);
+    if (this.engine.deliver !== undefined) this.transfers.delivery.flat = this.engine.deliver;
     this.cpu.onModeChange = () => {
       this.code.flush();
       this.debug.refresh();

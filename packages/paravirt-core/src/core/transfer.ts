@@ -25,7 +25,7 @@ export class Transfers {
   private readonly cpu: Cpu;
   private readonly segments: Segmentation;
   private readonly codes: CodeSegments;
-  private readonly delivery: Delivery;
+  readonly delivery: Delivery;
 
   constructor(cpu: Cpu, mmu: Mmu, segments: Segmentation) {
     this.cpu = cpu;

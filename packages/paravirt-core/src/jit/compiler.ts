@@ -204,6 +204,7 @@ class RegionCompiler {
     const env: Record<string, unknown> = {
       memory: cpu.memory,
       look: (linear: number, how: number) => mmu.look(linear, how),
+      loadSegment: this.interpreter.loadSegment,
       chain: this.interpreter.chain,
       handled: this.interpreter.handled,
       handlers: this.interpreter.handlers,
@@ -269,6 +270,7 @@ export function compilingEngine(parts: EngineParts, options: CompilingOptions = 
   );
   compiler.start(interpreter);
   return {
+    deliver: interpreter.deliver,
     run: (entry, budget) => {
       compiler.begin();
       return interpreter.run(entry, budget);

@@ -47,6 +47,8 @@ export interface RegionFrame extends UnitsFrame {
   readonly windows: Windows;
   /** Function index of `Mmu.look`. */
   readonly look: number;
+  /** Function index of what loads segment registers (flat-services.ts). */
+  readonly loadSegment: number;
   /** A local that lives as long as what is known in this block does. */
   takeEntry(): number;
   registerUsed(index: number, written: boolean): void;
@@ -325,6 +327,7 @@ export class RegionBuild extends UnitBuild {
   }
   override service(name: string, ...args: Value[]): Value {
     if (name === 'selector') return super.service(name, ...args);
+    if (name === 'loadSegment') return this.loadSegment(args[0]!, args[1]!);
     if (LAST.has(name)) {
       // The instruction is done; what was asked for happens between it and the next one.
       this.code.call(this.imports.service(name, 0)).drop();
@@ -334,6 +337,17 @@ export class RegionBuild extends UnitBuild {
     // A path of its own is left; an instruction that always needs the core ends the region.
     if (this.nest === 0 || this.effects) throw UNSUPPORTED;
     this.region.bail(this.nest);
+    return this.imm(0);
+  }
+  /** Segments over which windows lie stay flat, or it is left to the interpreter. */
+  private loadSegment(index: Value, selector: Value): Value {
+    if (this.effects || index.constant === SS) throw UNSUPPORTED;
+    this.push(index);
+    this.push(selector);
+    this.code.call(this.region.loadSegment).op('i32.eqz').if();
+    this.region.bail(this.nest + 1);
+    this.code.end();
+    this.effects = true;
     return this.imm(0);
   }
   override poll(): void {

@@ -1,5 +1,6 @@
 /** Regions to WebAssembly functions (left) -> REGION, several in one module. */
 import { ImportList, importName, meaning, type ServiceImport } from '../core/interpreter/generate.ts';
+import { FLAT_SERVICES } from '../core/interpreter/flat-services.ts';
 import { HANDLED_SIGNATURE } from '../core/interpreter/leaving.ts';
 import { REGION } from '../core/interpreter/record.ts';
 import { Locals, type Frame, type Value } from '../core/interpreter/value.ts';
@@ -23,7 +24,7 @@ export interface Target {
 }
 export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What must be given as `env.<name>`, besides memory, `env.look`, `env.chain` and `env.handled`. */
+  /** What must be given as `env.<name>`, besides memory, `env.look`, `env.chain`, `env.handled` and `env.loadSegment`. */
   readonly imports: readonly ServiceImport[];
   /** Bytes of each region's code. */
   readonly sizes: readonly number[];
@@ -36,7 +37,8 @@ const HANDLER = 'i:i',
 const LOOK = 0,
   CHAIN = 1,
   HANDLED = 2,
-  FIXED_IMPORTS = 3;
+  LOAD_SEGMENT = 3,
+  FIXED_IMPORTS = 4;
 
 /** A module with one function for each region, exported as '0', '1' and so on. */
 export function translate(regions: readonly Region[], target: Target): Translation {
@@ -47,6 +49,7 @@ export function translate(regions: readonly Region[], target: Target): Translati
   module.importFunction('look', 'ii:i');
   module.importFunction('chain', 'ii:i');
   module.importFunction('handled', HANDLED_SIGNATURE);
+  module.importFunction('loadSegment', FLAT_SERVICES.loadSegment);
   for (const each of imports.list) module.importFunction(importName(each), `${each.parameters}:i`);
   module.importTable('handlers');
   functions.forEach(({ locals, code }, i) => module.function(HANDLER, locals, code, String(i)));
@@ -94,6 +97,7 @@ class RegionWriter implements RegionFrame {
   readonly fpu: FpuStack;
   readonly xmm: XmmRegisters;
   readonly look = LOOK;
+  readonly loadSegment = LOAD_SEGMENT;
   private readonly region: Region;
   private readonly mode: number;
   private readonly structure: Structure;

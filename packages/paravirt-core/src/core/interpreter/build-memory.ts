@@ -50,6 +50,17 @@ export class MemoryBuild extends FlagsBuild {
   }
   service(name: string, ...args: Value[]): Value {
     if (name === 'selector') return this.selector(args[0]!);
+    const flat = this.imports.flat(name);
+    if (flat !== undefined) {
+      for (const arg of args) this.push(arg);
+      this.code.call(flat);
+      this.if(this.op('i32.eqz', [this.pop('i')]), () => void this.callService(name, args));
+      this.mayExit = true;
+      return this.imm(0);
+    }
+    return this.callService(name, args);
+  }
+  private callService(name: string, args: readonly Value[]): Value {
     for (const arg of args) this.push(arg);
     this.code.call(this.imports.service(name, args.length));
     const result = this.pop('i');

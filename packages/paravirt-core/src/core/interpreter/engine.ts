@@ -28,6 +28,8 @@ export function compileInterpreter(table: FormTable): Compiled {
 export interface Engine {
   /** Runs from cpu.eip, or from a scratch record, for about `budget` instructions; returns a RUN code. */
   run(entry: number, budget: number): number;
+  /** Delivers an event between flat segments, as flat-services.ts has it; 0 when it has done nothing. */
+  deliver?(vector: number, flags: number, errorCode: number, isSoftware: number): number;
 }
 
 /** What compiled code shares with the interpreter (jit/). */
@@ -40,10 +42,13 @@ export interface Regions {
   hot(record: number): number;
 }
 export interface Interpreter extends Engine {
+  readonly deliver: NonNullable<Engine['deliver']>;
   /** (target, left) -> REGION: the way from one region to another. */
   readonly chain: (target: number, left: number) => number;
   /** (left, eip, length, status) -> REGION: the way back behind a handler (leaving.ts). */
   readonly handled: (left: number, eip: number, length: number, status: number) => number;
+  /** (register, selector) -> 1: loaded; 0: the core has to do it. */
+  readonly loadSegment: (index: number, selector: number) => number;
   /** Handlers behind a call: (record) -> STATUS. */
   readonly handlers: WebAssembly.Table;
 }
@@ -94,6 +99,8 @@ export function instantiateInterpreter(
   const { exports } = new WebAssembly.Instance(module, { env });
   return {
     run: exports['run'] as Engine['run'],
+    deliver: exports['deliver'] as NonNullable<Engine['deliver']>,
+    loadSegment: exports['loadSegment'] as Interpreter['loadSegment'],
     chain: exports['chain'] as Interpreter['chain'],
     handled: exports['handled'] as Interpreter['handled'],
     handlers: exports['handlers'] as WebAssembly.Table,

@@ -12,6 +12,7 @@ import type { Form } from '../../isa/model.ts';
 import { OFFSET, SEGMENT, segmentOffset } from '../layout.ts';
 import { chainFunction, codeTlbEntry, type Indices } from './chain.ts';
 import { HandlerBuild } from './emit.ts';
+import { FLAT_SERVICES, flatFunctions, type FlatService } from './flat-services.ts';
 import { HANDLED_SIGNATURE, handledFunction } from './leaving.ts';
 import { Locals, type Frame, type Imports, type Value } from './value.ts';
 import { PSEUDO, PSEUDO_COUNT, RECORD, RECORD_BYTES, RECORD_SHIFT, REGION, RUN, STATUS } from './record.ts';
@@ -49,6 +50,8 @@ export function meaning(build: HandlerBuild, form: Form): void {
 /** Collects what code calls, as it is first called. Indices count from `first`: a module's other imports come before. */
 export class ImportList implements Imports {
   readonly list: ServiceImport[] = [];
+  /** Functions of flat-services.ts, by name. */
+  readonly flats = new Map<string, number>();
   private readonly first: number;
   private readonly index = new Map<string, number>();
 
@@ -69,6 +72,9 @@ export class ImportList implements Imports {
   }
   leaf(name: string, parameters: string): number {
     return this.find('leaf', name, parameters);
+  }
+  flat(name: string): number | undefined {
+    return this.flats.get(name);
   }
 }
 
@@ -99,6 +105,10 @@ function emitAll(
   const cpuGlobal = module.importGlobal('cpu'),
     hotLandings = module.importGlobal('hotLandings');
   const regions = module.importTable('regions');
+  for (const [name, { locals, code }] of Object.entries(flatFunctions(cpuGlobal))) {
+    const index = define ? module.function(FLAT_SERVICES[name as FlatService], locals, code, name) : 0;
+    imports.flats.set(name, index);
+  }
   const functions = outline.map((form) => outlineHandler(form, imports, module, cpuGlobal, define));
   const handlers = define ? module.table(functions, 'handlers') : 0;
   const handlerType = module.type('i:i');

@@ -15,6 +15,8 @@ export interface Imports {
   service(name: string, parameters: number): number;
   /** By name and types of the parameters, one letter each; the result is an i32. */
   leaf(name: string, parameters: string): number;
+  /** The function that does what the service of that name does where that is plain work, and returns 1; 0 when it has done nothing. */
+  flat(name: string): number | undefined;
 }
 
 /** Where the state that all handlers share lies, and how control leaves a handler. */
