@@ -49,7 +49,7 @@ export class CodeCache implements CodeWatcher {
   private readonly cpu: Cpu;
   private readonly mmu: Mmu;
   private readonly decoder: Decoder;
-  private readonly plan: CodeCachePlan;
+  readonly plan: CodeCachePlan;
   private readonly writer: RecordWriter;
   private readonly i32: Int32Array;
   private readonly pages = new Map<number, CodePage>();

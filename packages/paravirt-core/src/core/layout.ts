@@ -117,6 +117,16 @@ export const STATE_END = JUMP.cache;
 /** The cache of jumps between compiled code, by EIP: entries of {EIP, number and mode, place in the table of regions, 0}. */
 export const JUMP_ENTRIES = 4096;
 export const JUMP_BYTES = JUMP_ENTRIES * 16;
+/**
+ * Where indirect jumps of compiled code went of late: by the guest-physical address of the jump, some EIPs in no order. Several jumps may
+ * share a place.
+ */
+export const JUMP_TARGETS = 16;
+const JUMP_SITES = 1024,
+  SITE_BYTES = JUMP_TARGETS * 4;
+export const JUMP_SITES_BYTES = JUMP_SITES * SITE_BYTES;
+export const jumpSite = (physical: number): number =>
+  (Math.imul(physical, 0x9e37_79b1) >>> (32 - Math.log2(JUMP_SITES))) * SITE_BYTES;
 /** Where the scratch records of single steps and page-crossing instructions lie in the block. */
 export const SCRATCH_RECORDS = 3072;
 /** Where the record of an instruction lies after which the run is left. */

@@ -1,5 +1,5 @@
 /** Where everything lies in the one linear memory of a guest. */
-import { CODE_TLB_BYTES, CPU_BLOCK, JUMP_BYTES, TLB_BYTES, cpuBlock } from './layout.ts';
+import { CODE_TLB_BYTES, CPU_BLOCK, JUMP_BYTES, JUMP_SITES_BYTES, TLB_BYTES, cpuBlock } from './layout.ts';
 import { PAGE_MAP_BYTES } from './code-cache.ts';
 
 const WASM_PAGE = 65536;
@@ -16,6 +16,8 @@ export interface CodeCachePlan {
   readonly codeTlb: number;
   /** The cache of jumps. */
   readonly jumps: number;
+  /** Where indirect jumps went (`jumpSite`). */
+  readonly jumpSites: number;
   /** One page map that is always zero: pages whose code is decoded anew each time. */
   readonly emptyMap: number;
   readonly maps: number;
@@ -54,6 +56,7 @@ export function planMemory(options: { processors: number; ramBytes: number; vide
     code: {
       codeTlb: take(CODE_TLB_BYTES),
       jumps: take(JUMP_BYTES),
+      jumpSites: take(JUMP_SITES_BYTES),
       emptyMap: take(PAGE_MAP_BYTES),
       maps: take(MAP_COUNT * PAGE_MAP_BYTES),
       mapCount: MAP_COUNT,

@@ -166,8 +166,11 @@ export function createServices({
       cpu.set('nmi', nmi & NMI.pending);
       if (nmi === (NMI.pending | NMI.blocked)) cpu.set('exit', 1);
       transfers.returnInterrupt(size);
-      // The processor looks at RF, which holds for the next instruction alone.
-      if ((cpu.get('systemFlags') & EFLAGS.RF) !== 0) cpu.set('exit', 1);
+      // RF holds for the next instruction alone, and says something where that has a breakpoint or is interrupted before it begins.
+      const system = cpu.get('systemFlags');
+      if ((system & EFLAGS.RF) === 0) return;
+      if (debug.watchesCode) cpu.set('exit', 1);
+      else if (cpu.get('exit') === 0) cpu.set('systemFlags', system & ~EFLAGS.RF);
     },
     softwareInterrupt: (vector, how) => transfers.softwareInterrupt(vector, INTERRUPT_FORMS[how] ?? 'n'),
     changeInterruptFlag: (on) => transfers.virtual.changeInterruptFlag(on !== 0),

@@ -105,6 +105,7 @@ class RegionCompiler {
       memory,
       cpuBase,
       tlb: cpu.get('tlb'),
+      jumpSites: code.plan.jumpSites,
       frames: mmu.frames,
       directory: code.directory,
       firstHandler,

@@ -17,6 +17,8 @@ export interface CodeSource {
   landings(physical: number): number;
   /** Offsets in a guest-physical page on which control has landed, the most frequent first. */
   landed(physical: number): readonly number[];
+  /** Where the indirect jump or call at a guest-physical address went of late: linear addresses, the likeliest first. */
+  jumped(physical: number): readonly number[];
   /** Where a branch has landed less often, the region does not follow it. */
   readonly fewestLandings: number;
   /** Whether compiled code begins at a guest-physical address, or has been asked for there. */
@@ -94,6 +96,9 @@ function tableOf({ memory }: Instruction): number | undefined {
 }
 const isLoad = ({ form }: Instruction): boolean => form.row.encoding === '8B /r' && form.size === 32;
 const isIndirectJump = ({ form }: Instruction): boolean => form.row.encoding === 'FF /4' && form.size === 32;
+const isIndirectCall = ({ form }: Instruction): boolean => form.row.encoding === 'FF /2' && form.size === 32;
+/** Jumps and calls whose targets are worth to be noted, for a wider region that knows them. */
+export const isIndirect = (insn: Instruction): boolean => isIndirectJump(insn) || isIndirectCall(insn);
 const isCall = (insn: Instruction): boolean => insn.form.row.mnemonic === 'call';
 const isReturn = (insn: Instruction): boolean => insn.form.row.mnemonic === 'ret';
 /** Conditional ones go on behind themselves too. */
@@ -173,6 +178,16 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource,
     leaders.add(place);
     wanted.push(place);
   };
+  /** Where an indirect jump or call went, as far as control has landed there often enough. */
+  function learned(at: Place): readonly Place[] {
+    const page = pageAt(at)!;
+    const found = source
+      .jumped(page.physical + (at & 0xfff))
+      .map((linear) => linear - origin)
+      .slice(0, MOST_GUESSES);
+    for (const place of found) visit(place, 0);
+    return found;
+  }
   /** Places close to an indirect jump that control lands on: threaded code jumps about among them. */
   function neighbours(at: Place): readonly Place[] {
     const page = pageAt(at)!,
@@ -214,7 +229,10 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource,
         break;
       }
       if (to !== undefined) visit(to, source.fewestLandings);
-      if (isCall(instruction) && to !== undefined && leaders.has(to) && returns.length < MOST_RETURNS) {
+      if (isIndirectCall(instruction)) guesses.set(at, learned(at));
+      const isFollowed =
+        to === undefined ? (guesses.get(at)?.some((place) => leaders.has(place)) ?? false) : leaders.has(to);
+      if (isCall(instruction) && isFollowed && returns.length < MOST_RETURNS) {
         if (!returns.includes(behind)) returns.push(behind);
         visit(behind, 0);
       }
@@ -223,7 +241,10 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource,
       if (isIndirectJump(instruction)) {
         // JMP through a table, or through a register that was loaded from one: a guess, which the code compares.
         const from = instruction.memory === null ? loaded.get(instruction.rm) : table;
-        guesses.set(at, from === undefined ? neighbours(at) : tableTargets(from));
+        const known = from === undefined ? learned(at) : tableTargets(from);
+        guesses.set(at, known.length > 0 || from !== undefined ? known : neighbours(at));
+        // What is noted of a narrow one's jumps serves a wide one.
+        mayWiden ||= width === 'narrow' && from === undefined;
       }
       if (!fallsThrough(instruction)) break;
       if (to !== undefined) {

@@ -4,14 +4,14 @@ import { FLAT_SERVICES } from '../core/interpreter/flat-services.ts';
 import { HANDLED_SIGNATURE } from '../core/interpreter/leaving.ts';
 import { REGION } from '../core/interpreter/record.ts';
 import { Locals, type Frame, type Value } from '../core/interpreter/value.ts';
-import { COMPILED, OFFSET, TLB } from '../core/layout.ts';
+import { COMPILED, JUMP_TARGETS, OFFSET, TLB, jumpSite } from '../core/layout.ts';
 import type { Form } from '../isa/model.ts';
 import { Code, ModuleBuilder } from '../wasm/module.ts';
 import { FieldLocals } from './fields.ts';
 import { FpuStack } from './fpu-stack.ts';
 import { PendingFlags } from './pending-flags.ts';
 import { CONDITIONAL_FLAGS, RegionBuild, UNSUPPORTED, type RegionFrame } from './region-build.ts';
-import { neverGoesOn, pageOf, type Block, type Place, type Placed, type Region } from './region.ts';
+import { isIndirect, neverGoesOn, pageOf, type Block, type Place, type Placed, type Region } from './region.ts';
 import { DISPATCHER, structureOf, type Node, type Structure } from './structure.ts';
 import { Windows } from './windows.ts';
 import { XmmRegisters } from './xmm-registers.ts';
@@ -21,6 +21,8 @@ export interface Target {
   readonly cpuBase: number;
   readonly tlb: number;
   readonly mode: number;
+  /** Where targets of indirect jumps are noted (`jumpSite`). */
+  readonly jumpSites: number;
 }
 export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -100,6 +102,7 @@ class RegionWriter implements RegionFrame {
   readonly loadSegment = LOAD_SEGMENT;
   private readonly region: Region;
   private readonly mode: number;
+  private readonly jumpSites: number;
   private readonly structure: Structure;
   private readonly imports: ImportList;
   private readonly locals = new Locals(1);
@@ -132,6 +135,7 @@ class RegionWriter implements RegionFrame {
   constructor(region: Region, target: Target, imports: ImportList) {
     this.region = region;
     this.mode = target.mode;
+    this.jumpSites = target.jumpSites;
     this.imports = imports;
     this.structure = structureOf(region.entry, (place) => region.blocks.get(place)!.successors);
     this.onlyFrom = onlyPredecessors(region, this.structure.dispatched);
@@ -414,6 +418,7 @@ class RegionWriter implements RegionFrame {
     if (to !== undefined) {
       if (this.onlyFrom.get(to) !== this.block.at) this.edge(nest, to);
     } else {
+      this.noteTarget();
       for (const place of this.block.guesses) {
         code.get(this.eip).get(this.pageEip).i32(place).op('i32.add').op('i32.eq').if();
         this.edge(nest + 1, place);
@@ -421,6 +426,20 @@ class RegionWriter implements RegionFrame {
       }
     }
     code.br(nest + this.depthOf((label) => label.kind === 'exit'));
+  }
+  /** Notes where an indirect jump goes, among its last ones: which of them is replaced is as good as random. */
+  private noteTarget(): void {
+    const { at, instruction } = this.current,
+      { region, code } = this;
+    if (!region.mayWiden || !isIndirect(instruction)) return;
+    code
+      .get(this.left)
+      .i32(JUMP_TARGETS - 1)
+      .op('i32.and')
+      .i32(2)
+      .op('i32.shl')
+      .get(this.eip);
+    code.memory('i32.store', this.jumpSites + jumpSite(region.pages.get(pageOf(at))!.physical + (at & 0xfff)));
   }
   /** Pushes whether `eip` lies in this page of the region, as it was compiled, and may be executed there. */
   private isPage(n: number): Code {

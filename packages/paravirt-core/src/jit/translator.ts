@@ -2,7 +2,7 @@
 import { MessageChannel, Worker, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import type { ServiceImport } from '../core/interpreter/generate.ts';
 import type { Decoder } from '../isa/decode.ts';
-import { COMPILED, TLB } from '../core/layout.ts';
+import { COMPILED, JUMP_TARGETS, TLB, jumpSite } from '../core/layout.ts';
 import { PSEUDO, RECORD } from '../core/interpreter/record.ts';
 import { findRegion, type CodePage, type Region, type Width } from './region.ts';
 import { translate } from './translate.ts';
@@ -43,6 +43,8 @@ export interface TranslationPlace {
   readonly memory: WebAssembly.Memory;
   readonly cpuBase: number;
   readonly tlb: number;
+  /** See `Target`. */
+  readonly jumpSites: number;
   /** See `CodeSource`. */
   readonly fewestLandings: number;
   /** How often control has to land somewhere until compiled code is asked for. */
@@ -142,6 +144,13 @@ function regionOf(request: TranslationRequest, place: TranslationPlace, decoder:
         return found.sort((a, b) => b.landings - a.landings).map(({ offset }) => offset);
       },
       landings: landingsOf,
+      jumped: (physical) => {
+        const first = (place.jumpSites + jumpSite(physical)) >> 2,
+          times = new Map<number, number>();
+        for (const target of u32.slice(first, first + JUMP_TARGETS))
+          if (target !== 0) times.set(target, (times.get(target) ?? 0) + 1);
+        return [...times].sort(([, a], [, b]) => b - a).map(([target]) => target);
+      },
       isEntry: (physical) => landingsOf(physical) >= place.hotLandings,
     },
     request.width,
@@ -157,7 +166,7 @@ export function translateRequests(
   const found = requests.map((request) => ({ id: request.id, region: regionOf(request, place, decoder) }));
   const { bytes, imports, sizes } = translate(
     found.flatMap(({ region }) => (region === undefined ? [] : [region])),
-    { cpuBase: place.cpuBase, tlb: place.tlb, mode: requests[0]!.mode },
+    { cpuBase: place.cpuBase, tlb: place.tlb, jumpSites: place.jumpSites, mode: requests[0]!.mode },
   );
   // Those that have a function come first, in its order.
   const ready = found

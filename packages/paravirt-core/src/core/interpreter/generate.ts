@@ -117,8 +117,7 @@ function emitAll(
   if (define) {
     module.function('ii:i', run.locals, run.code, 'run');
     const chain = chainFunction(indices);
-    module.function('ii:i', chain.locals, chain.code, 'chain');
-    const handled = handledFunction(indices);
+    const handled = handledFunction(indices, module.function('ii:i', chain.locals, chain.code, 'chain'));
     module.function(HANDLED_SIGNATURE, handled.locals, handled.code, 'handled');
   }
   return { handlerOf, inlineCount: inline.length };

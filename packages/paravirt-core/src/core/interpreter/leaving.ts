@@ -7,8 +7,11 @@ import { Locals } from './value.ts';
 
 export const HANDLED_SIGNATURE = 'iiii:i';
 
-/** (left, eip, length, status) -> REGION: a handler was called for the instruction at `eip`, and something is to be looked at. */
-export function handledFunction({ cpuGlobal }: Indices): { locals: Locals['types']; code: Code } {
+/**
+ * (left, eip, length, status) -> REGION: a handler was called for the instruction at `eip`, and something is to be looked at. Where only
+ * control or the mode has changed, goes on in compiled code if there is some.
+ */
+export function handledFunction({ cpuGlobal }: Indices, chain: number): { locals: Locals['types']; code: Code } {
   const [left, eip, length, status] = [0, 1, 2, 3];
   const locals = new Locals(4);
   const cpu = locals.fixed('i');
@@ -25,6 +28,8 @@ export function handledFunction({ cpuGlobal }: Indices): { locals: Locals['types
   code.get(left).i32(1).op('i32.sub').set(left);
   code.get(cpu).memory('i32.load', OFFSET.eip).get(eip).get(length).op('i32.add');
   code.get(status).i32(STATUS.jump).op('i32.eq').select().set(eip);
-  store().i32(REGION.next);
+  code.get(cpu).memory('i32.load', OFFSET.exit).if();
+  store().i32(REGION.next).return().end();
+  code.get(eip).get(left).returnCall(chain);
   return { locals: locals.types, code };
 }
