@@ -12,6 +12,11 @@ const FLAT_LOW = 0xffff,
   FLAT_STACK = { mask: 0xffcf_9fff | 0, value: 0x00cf_9300 };
 const READABLE = 0x200;
 
+export interface FlatFunction {
+  readonly locals: Locals['types'];
+  readonly code: Code;
+}
+
 /** A function that gives up, with 0, before it has changed anything, or does all of its work and gives 1. */
 export class FlatBuild {
   readonly code = new Code();
@@ -38,7 +43,7 @@ export class FlatBuild {
   refuse(): void {
     this.code.if().i32(0).return().end();
   }
-  done(): { locals: Locals['types']; code: Code } {
+  done(): FlatFunction {
     this.code.i32(1);
     return { locals: this.locals.types, code: this.code };
   }
@@ -74,10 +79,34 @@ export class FlatBuild {
       .i32(4096 - bytes)
       .op('i32.gt_u');
     this.refuse();
-    this.field('tlb').get(linear).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and').op('i32.add');
-    code.memory('i32.load').tee(host).i32(right).op('i32.and').op('i32.eqz');
+    this.entry(linear).tee(host).i32(right).op('i32.and').op('i32.eqz');
     this.refuse();
     code.get(host).i32(-4096).op('i32.and').get(linear).op('i32.add').set(host);
+  }
+  /** `reach` of one byte, by a right that lies in a local: in linear memory, from there to the end of its page. */
+  reachFrom(linear: number, right: number, host: number): void {
+    const { code } = this;
+    code.get(linear).i32(WHOLE_BOUND).op('i32.ge_u');
+    this.refuse();
+    this.entry(linear).tee(host).get(right).op('i32.and').op('i32.eqz');
+    this.refuse();
+    code.get(host).i32(-4096).op('i32.and').get(linear).op('i32.add').set(host);
+  }
+  /** Pushes the TLB's entry of a linear address. */
+  private entry(linear: number): Code {
+    this.field('tlb').get(linear).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and').op('i32.add');
+    return this.code.memory('i32.load');
+  }
+  /** Gives up unless the segment register at the address in a local begins at 0 and may be read up to 4 GiB. */
+  isWhole(segmentAt: number): void {
+    const { code } = this;
+    code.get(segmentAt).memory('i32.load', SEGMENT.base).i32(0).op('i32.ne');
+    code.get(segmentAt).memory('i32.load', SEGMENT.readBound).i32(WHOLE_BOUND).op('i32.ne').op('i32.or');
+    this.refuse();
+  }
+  /** Puts the smaller of two locals, as unsigned numbers, into the first. */
+  lower(a: number, b: number): void {
+    this.code.get(a).get(b).get(a).get(b).op('i32.lt_u').select().set(a);
   }
   /** Reads the descriptor in the GDT that the selector in a local names; gives up for null and for the LDT. */
   descriptor(selector: number, low: number, high: number): void {

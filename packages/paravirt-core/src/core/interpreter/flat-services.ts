@@ -5,10 +5,9 @@
  * and returns 0: the core does it then.
  */
 import { CS, DS, ECX, EDX, EFLAGS, ES, ESP, FS, GS, SS } from '../../isa/build.ts';
-import type { Code } from '../../wasm/module.ts';
 import { OFFSET, SEGMENT, TLB, TR, segmentOffset } from '../layout.ts';
-import { FlatBuild, readableOf } from './flat-build.ts';
-import type { Locals } from './value.ts';
+import { FlatBuild, readableOf, type FlatFunction } from './flat-build.ts';
+import { bulkMove, bulkStore } from './flat-strings.ts';
 
 /** Signatures, by the name of the service. `deliver` is what Delivery calls, the others what handlers do. */
 export const FLAT_SERVICES = {
@@ -16,13 +15,11 @@ export const FLAT_SERVICES = {
   enterSystem: ':i',
   exitSystem: ':i',
   returnInterrupt: 'i:i',
+  bulkMove: 'ii:i',
+  bulkStore: 'i:i',
   deliver: 'iiii:i',
 } as const;
 export type FlatService = keyof typeof FLAT_SERVICES;
-interface FlatFunction {
-  readonly locals: Locals['types'];
-  readonly code: Code;
-}
 
 const gpr = (index: number): number => OFFSET.gpr + index * 8;
 const DPL_SHIFT = 13,
@@ -385,5 +382,7 @@ export const flatFunctions = (cpuGlobal: number): Readonly<Record<FlatService, F
   enterSystem: enterSystem(cpuGlobal),
   exitSystem: exitSystem(cpuGlobal),
   returnInterrupt: returnInterrupt(cpuGlobal),
+  bulkMove: bulkMove(cpuGlobal),
+  bulkStore: bulkStore(cpuGlobal),
   deliver: deliver(cpuGlobal),
 });
