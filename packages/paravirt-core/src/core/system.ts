@@ -27,6 +27,8 @@ export class SystemRegisters {
   readonly msrs: ModelSpecificRegisters;
   readonly counters: PerformanceCounters;
   private readonly hypervisor: Hypervisor | undefined;
+  private readonly wide = new BigInt64Array(1);
+  private readonly halves = new Int32Array(this.wide.buffer);
   /** CR4 bits that are there. */
   private readonly cr4Bits: number;
 
@@ -114,8 +116,10 @@ export class SystemRegisters {
     this.setPair(cpu.bus.timestamp() + cpu.timestampOffset);
   }
   private setPair(value: bigint): void {
-    this.cpu.setRegister(EAX, Number(value & 0xffffffffn) | 0);
-    this.cpu.setRegister(EDX, Number((value >> 32n) & 0xffffffffn) | 0);
+    // Through memory: operators of BigInt make a new one each.
+    this.wide[0] = value;
+    this.cpu.setRegister(EAX, this.halves[0]!);
+    this.cpu.setRegister(EDX, this.halves[1]!);
   }
   /** RDPMC. */
   readCounter(): void {
