@@ -209,6 +209,7 @@ class RegionCompiler {
       chain: this.interpreter.chain,
       handled: this.interpreter.handled,
       handlers: this.interpreter.handlers,
+      regions: this.table,
     };
     for (const each of imports) env[importName(each)] = this.imported(each);
     return new WebAssembly.Instance(module, { env }).exports;

@@ -1,5 +1,6 @@
 /** Regions to WebAssembly functions (left) -> REGION, several in one module. */
 import { ImportList, importName, meaning, type ServiceImport } from '../core/interpreter/generate.ts';
+import { jumpEntry, knownJump } from '../core/interpreter/chain.ts';
 import { FLAT_SERVICES } from '../core/interpreter/flat-services.ts';
 import { HANDLED_SIGNATURE } from '../core/interpreter/leaving.ts';
 import { REGION } from '../core/interpreter/record.ts';
@@ -34,7 +35,8 @@ export interface Translation {
 
 /** The type of handlers and of regions: the first of a module. */
 const HANDLER = 'i:i',
-  HANDLER_TYPE = 0;
+  HANDLER_TYPE = 0,
+  REGIONS = 1;
 /** The functions that every module imports first. */
 const LOOK = 0,
   CHAIN = 1,
@@ -54,6 +56,7 @@ export function translate(regions: readonly Region[], target: Target): Translati
   module.importFunction('loadSegment', FLAT_SERVICES.loadSegment);
   for (const each of imports.list) module.importFunction(importName(each), `${each.parameters}:i`);
   module.importTable('handlers');
+  module.importTable('regions');
   functions.forEach(({ locals, code }, i) => module.function(HANDLER, locals, code, String(i)));
   return { bytes: module.bytes(), imports: imports.list, sizes: functions.map(({ code }) => code.length) };
 }
@@ -195,12 +198,24 @@ class RegionWriter implements RegionFrame {
       this.fields.store(whole, frame.cpu);
     };
     writeBack();
-    whole.get(this.eip).get(this.left).returnCall(CHAIN).end();
+    this.goOn(whole);
+    whole.end();
     writeBack();
     whole.get(frame.cpu).get(this.eip).memory('i32.store', OFFSET.eip);
     whole.get(frame.cpu).get(this.left).memory('i32.store', OFFSET.instructionsLeft);
     whole.get(this.status);
     return { locals: locals.types, code: whole };
+  }
+
+  /** The way to the region at EIP: known to the cache of jumps, or to be found. */
+  private goOn(code: Code): void {
+    const { eip: target, left, mode, next: jump, how: key } = this,
+      { cpu } = this.frame;
+    code.get(left).i32(0).op('i32.gt_s').if();
+    jumpEntry(code, cpu, target, jump);
+    knownJump(code, { cpu, target, left, jump, key, mode, handlerType: HANDLER_TYPE, regions: REGIONS });
+    code.end();
+    code.get(target).get(left).returnCall(CHAIN);
   }
 
   // --- structure

@@ -36,15 +36,7 @@ export function chainFunction(indices: Indices): { locals: Locals['types']; code
   code.globalGet(cpuGlobal).set(cpu).block();
   code.get(left).i32(0).op('i32.le_s').brIf(0);
   jumpEntry(code, cpu, target, jump);
-  code.block();
-  code.get(left).i32(COUNTED).op('i32.rem_u').op('i32.eqz').brIf(0);
-  code.get(jump).memory('i32.load', 0).get(target).op('i32.ne').brIf(0);
-  code.get(jump).memory('i32.load', 4).get(cpu).memory('i32.load', OFFSET.compiledMode).op('i32.sub').tee(key);
-  code.get(cpu).memory('i32.load', JUMP.local).op('i32.ne');
-  code.get(key).get(cpu).memory('i32.load', JUMP.global).op('i32.ne').op('i32.and').brIf(0);
-  code.get(cpu).get(target).i32(-4096).op('i32.and').memory('i32.store', OFFSET.pageEip);
-  code.get(left).get(jump).memory('i32.load', 8).returnCallIndirect(handlerType, regions);
-  code.end();
+  knownJump(code, { cpu, target, left, jump, key, handlerType, regions });
   codeTlbEntry(code, cpu, target, map);
   code.get(map).memory('i32.load', 0);
   code.get(target).i32(-4096).op('i32.and').get(cpu).memory('i32.load', OFFSET.codeKey).op('i32.or');
@@ -69,8 +61,39 @@ export function chainFunction(indices: Indices): { locals: Locals['types']; code
   code.i32(REGION.next);
   return { locals: locals.types, code };
 }
+/**
+ * Goes on in compiled code by the cache of jumps, if that knows the way and the jump is not one to be counted; `jump` is the address of the
+ * EIP's entry. `mode` is what `compiledMode` is known to be.
+ */
+export function knownJump(
+  code: Code,
+  at: {
+    readonly cpu: number;
+    readonly target: number;
+    readonly left: number;
+    readonly jump: number;
+    readonly key: number;
+    readonly handlerType: number;
+    readonly regions: number;
+    readonly mode?: number;
+  },
+): void {
+  const { cpu, target, left, jump, key, handlerType, regions, mode } = at;
+  code.block();
+  code.get(left).i32(COUNTED).op('i32.rem_u').op('i32.eqz').brIf(0);
+  code.get(jump).memory('i32.load', 0).get(target).op('i32.ne').brIf(0);
+  code.get(jump).memory('i32.load', 4);
+  if (mode === undefined) code.get(cpu).memory('i32.load', OFFSET.compiledMode);
+  else code.i32(mode);
+  code.op('i32.sub').tee(key);
+  code.get(cpu).memory('i32.load', JUMP.local).op('i32.ne');
+  code.get(key).get(cpu).memory('i32.load', JUMP.global).op('i32.ne').op('i32.and').brIf(0);
+  code.get(cpu).get(target).i32(-4096).op('i32.and').memory('i32.store', OFFSET.pageEip);
+  code.get(left).get(jump).memory('i32.load', 8).returnCallIndirect(handlerType, regions);
+  code.end();
+}
 /** Puts the address of an EIP's entry in the cache of jumps into `to`. */
-function jumpEntry(code: Code, cpu: number, target: number, to: number): void {
+export function jumpEntry(code: Code, cpu: number, target: number, to: number): void {
   code.get(cpu).memory('i32.load', JUMP.cache).get(target).get(target).i32(10).op('i32.shr_u').op('i32.xor');
   code
     .i32(JUMP_ENTRIES - 1)
