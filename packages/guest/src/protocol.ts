@@ -7,7 +7,7 @@ import type { DebuggerRings } from './gdb/debug-session.ts';
 import type { Profile } from './perf/profile.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
 import type { TracePlan, TraceRequest } from './trace/trace-plan.ts';
-import type { Balloon, DisplayState, MachineConfig, SavedMachine } from '@tomei/paravirt-core';
+import type { Balloon, DisplayState, MachineConfig, PointerEvent, SavedMachine } from '@tomei/paravirt-core';
 
 /** Shared memory between the I/O thread and the vCPU thread. Rings are named from the vCPU's side. */
 export interface SharedParts {
@@ -97,8 +97,7 @@ export type InputEvent =
       readonly wheel: number;
       readonly buttons: number;
     }
-  /** Right and down are positive; buttons that are down now, bit 0 left, 1 right, 2 middle. */
-  | { readonly kind: 'mouse'; readonly dx: number; readonly dy: number; readonly dz: number; readonly buttons: number };
+  | ({ readonly kind: 'mouse' } & PointerEvent);
 /** A disc for a CD-ROM drive. */
 export interface Disc {
   /** By which disk requests name it. */

@@ -212,7 +212,7 @@ function give(input: MachineInput): boolean {
       machine.key(input.code, input.down);
       return true;
     case 'mouse':
-      machine.keyboard.parts.mouse(input.dx, input.dy, input.dz, input.buttons);
+      machine.pointer(input);
       return true;
     case 'power-button':
       machine.powerButton();

@@ -307,7 +307,12 @@ describe('input', () => {
       { code: 0x1e, down: true },
       { code: 0xe048, down: true },
     ]);
-    expect(scene.moves).toEqual([{ dx: 2, dy: -1, dz: 0, buttons: 1 }]);
+    // Both lie outside of the picture: at its lower right end.
+    const at = { x: 65_535, y: 65_535 };
+    expect(scene.moves).toEqual([
+      { dx: 0, dy: 0, dz: 0, buttons: 0, at },
+      { dx: 2, dy: -1, dz: 0, buttons: 1, at },
+    ]);
   });
 
   test('is let go of when the viewer goes', () => {

@@ -124,7 +124,14 @@ export class RfbSession implements ViewerSession {
         this.emitKeys(this.keyboard.scanCode(message.xtCode, message.keysym, message.down));
         return;
       case 'pointer':
-        this.emitPointer(this.pointer.moveTo(message.x, message.y, message.buttons, painter.isPointerRelative));
+        this.emitPointer(
+          this.pointer.moveTo(
+            message.x,
+            message.y,
+            message.buttons,
+            painter.isPointerRelative ? undefined : painter.knownSize,
+          ),
+        );
         return;
       case 'cut-text':
         if (!this.options.viewOnly) this.options.on.cutText?.(message.text);

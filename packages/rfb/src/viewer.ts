@@ -7,7 +7,7 @@ export interface KeyPress {
   readonly down: boolean;
 }
 
-/** Relative movement as the guest's PS/2 mouse has it. */
+/** Relative movement as the guest's PS/2 mouse has it, and where the pointer is where the viewer says that. */
 export interface PointerMove {
   /** Dots; right is positive. */
   readonly dx: number;
@@ -17,6 +17,8 @@ export interface PointerMove {
   readonly dz: number;
   /** Down now: bit 0 left, 1 right, 2 middle. */
   readonly buttons: number;
+  /** Where it is on the picture, 0 to 65535 from left to right and from top to bottom. */
+  readonly at?: { readonly x: number; readonly y: number };
 }
 
 /** See `ViewerEvents.sent`. */

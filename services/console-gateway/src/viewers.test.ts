@@ -86,6 +86,8 @@ describe('a viewer over WebSocket', () => {
       { code: 0x1d, down: true },
       { code: 0x1d, down: false },
     ]);
+    const [first, second] = guest.pointers.flatMap(({ at }) => at ?? []);
+    expect([second!.x > first!.x, second!.y < first!.y]).toEqual([true, true]);
   });
 
   test('that only watches has no keys and no mouse', async () => {

@@ -79,6 +79,14 @@ export interface PointerInput {
   readonly dz: number;
   /** Down now: bit 0 left, 1 right, 2 middle. */
   readonly buttons: number;
+  /** Where it is on the picture; absent when only its movement is known. */
+  readonly at?: PointerPlace;
+}
+
+export interface PointerPlace {
+  /** 0 is left and top, 65535 the other end. */
+  readonly x: number;
+  readonly y: number;
 }
 
 export interface SerialBytes {
@@ -515,8 +523,10 @@ const descriptor: object = {
                 dy: { type: 'sint32', id: 2 },
                 dz: { type: 'sint32', id: 3 },
                 buttons: { type: 'uint32', id: 4 },
+                at: { type: 'PointerPlace', id: 5 },
               },
             },
+            PointerPlace: { fields: { x: { type: 'uint32', id: 1 }, y: { type: 'uint32', id: 2 } } },
             SerialBytes: { fields: { port: { type: 'uint32', id: 1 }, data: { type: 'bytes', id: 2 } } },
             FrameAck: { fields: { frame: { type: 'uint32', id: 1 } } },
             ConsoleOutput: {
@@ -878,6 +888,7 @@ export const messages = {
   ConsoleHello: codec<ConsoleHello>('tomei.v1.ConsoleHello'),
   KeyInput: codec<KeyInput>('tomei.v1.KeyInput'),
   PointerInput: codec<PointerInput>('tomei.v1.PointerInput'),
+  PointerPlace: codec<PointerPlace>('tomei.v1.PointerPlace'),
   SerialBytes: codec<SerialBytes>('tomei.v1.SerialBytes'),
   FrameAck: codec<FrameAck>('tomei.v1.FrameAck'),
   ConsoleOutput: codec<ConsoleOutput>('tomei.v1.ConsoleOutput'),

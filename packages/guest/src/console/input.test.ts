@@ -23,12 +23,16 @@ describe('what a caller sends', () => {
   it('passes a mouse on, as far as one can go', () => {
     const pointer = { dx: -32_767, dy: 32_767, dz: -1, buttons: 7 };
     expect(pointerEvent(pointer)).toEqual({ kind: 'mouse', ...pointer });
+    const placed = { ...still, at: { x: 0, y: 65_535 } };
+    expect(pointerEvent(placed)).toEqual({ kind: 'mouse', ...placed });
   });
   it.each([
     [{ ...still, dx: 32_768 }, 'pointer.dx'],
     [{ ...still, dy: -(2 ** 31) }, 'pointer.dy'],
     [{ ...still, dz: 2 ** 31 - 1 }, 'pointer.dz'],
     [{ ...still, buttons: 8 }, 'pointer.buttons'],
+    [{ ...still, at: { x: 65_536, y: 0 } }, 'pointer.at.x'],
+    [{ ...still, at: { x: 0, y: 0xffff_ffff } }, 'pointer.at.y'],
   ])('refuses %o', (pointer, field) => {
     expect(refused(() => pointerEvent(pointer))).toBe(`console.bad-input ${field}`);
   });

@@ -9,6 +9,8 @@ const LAST_CODE = 0x7f;
 /** More than any screen: a mouse sends nine bits at a time. */
 const FARTHEST = 32_767;
 const BUTTONS = 0b111;
+/** The right and the lower end of a picture. */
+const FAR_END = 65_535;
 export const MOST_SERIAL_BYTES = 1 << 20;
 
 const refuse = (field: string, what: string): never => {
@@ -20,11 +22,15 @@ export function keyEvent({ code, down }: KeyInput): InputEvent {
   if (make < 1 || make > LAST_CODE) refuse('key.code', `is ${code}: use 1 to 127, plus 57344 for extended keys`);
   return { kind: 'key', code, down };
 }
-export function pointerEvent({ dx, dy, dz, buttons }: PointerInput): InputEvent {
+export function pointerEvent({ dx, dy, dz, buttons, at }: PointerInput): InputEvent {
   for (const [axis, distance] of Object.entries({ dx, dy, dz }))
     if (Math.abs(distance) > FARTHEST) refuse(`pointer.${axis}`, `is ${distance}: use at most ${FARTHEST} either way`);
   if (buttons > BUTTONS) refuse('pointer.buttons', `is ${buttons}: there are three, bits 0 to 2`);
-  return { kind: 'mouse', dx, dy, dz, buttons };
+  if (at === undefined) return { kind: 'mouse', dx, dy, dz, buttons };
+  const { x, y } = at;
+  for (const [axis, place] of Object.entries({ x, y }))
+    if (place > FAR_END) refuse(`pointer.at.${axis}`, `is ${place}: use 0 to ${FAR_END}`);
+  return { kind: 'mouse', dx, dy, dz, buttons, at: { x, y } };
 }
 export function serialBytes({ port, data }: SerialBytes, ports: readonly number[]): SerialBytes {
   if (!ports.includes(port)) refuse('serial.port', `is ${port}: the guest has ${ports.join(', ') || 'none'}`);

@@ -32,6 +32,7 @@ const EVENTS: readonly RecordedEvent[] = [
   { kind: 'port-change', port: 1, open: true, room: 70_000, work: 5, time: 17 },
   { kind: 'port-change', port: 2, room: 1, work: 5, time: 17 },
   { kind: 'mouse', dx: -5, dy: 70_000, dz: 1, buttons: 7, work: 5, time: 17 },
+  { kind: 'mouse', dx: 0, dy: 0, dz: 0, buttons: 0, at: { x: 65_535, y: 258 }, work: 5, time: 17 },
   {
     kind: 'disk',
     disk: 3,

@@ -9,6 +9,7 @@ import { crc32 } from 'node:zlib';
 import { TomeiError, bool, list, nested, pod, u32, whole, type Field, type Infer, type StateOf } from '@tomei/kit';
 import { isFrame } from '../network/frame-stream.ts';
 import type { PortChange } from '../ports/ring-port.ts';
+import type { PointerEvent } from '@tomei/paravirt-core';
 import type { Disc } from '../protocol.ts';
 
 export const RECORDING_VERSION = 4;
@@ -53,7 +54,7 @@ export type HeaderFields = Infer<(typeof header)['fields']>;
 export type MachineInput =
   | { readonly kind: 'serial'; readonly port: number; readonly bytes: Uint8Array }
   | { readonly kind: 'key'; readonly code: number; readonly down: boolean }
-  | { readonly kind: 'mouse'; readonly dx: number; readonly dy: number; readonly dz: number; readonly buttons: number }
+  | ({ readonly kind: 'mouse' } & PointerEvent)
   | {
       readonly kind: 'pointer';
       readonly x: number;
@@ -131,7 +132,8 @@ function payloadOf(event: RecordedEvent): Uint8Array {
       data.setInt32(4, event.dy, true);
       data.setInt32(8, event.dz, true);
       data.setUint8(12, event.buttons);
-      return head.slice(0, 13);
+      if (event.at === undefined) return head.slice(0, 13);
+      return joined(head.subarray(0, 13), placeBytes(event.at));
     case 'frame':
       data.setUint8(0, event.network);
       return joined(head.subarray(0, 1), event.bytes);
@@ -190,10 +192,11 @@ function eventOf(
       if (bytes.length !== 3) return undefined;
       return { kind, code: data.getUint16(0, true), down: data.getUint8(2) !== 0, ...at };
     case 'mouse':
-      if (bytes.length !== 13) return undefined;
+      if (bytes.length !== 13 && bytes.length !== 17) return undefined;
       return {
         ...{ kind, dx: data.getInt32(0, true), dy: data.getInt32(4, true), dz: data.getInt32(8, true) },
         ...{ buttons: data.getUint8(12), ...at },
+        ...(bytes.length === 13 ? {} : { at: { x: data.getUint16(13, true), y: data.getUint16(15, true) } }),
       };
     case 'frame':
       if (!isFrame(bytes.subarray(1)) || data.getUint8(0) >= MAX_NETWORKS) return undefined;
@@ -240,6 +243,12 @@ function eventOf(
       if (bytes.length < 4) return undefined;
       return { kind, hash: data.getUint32(0, true), why: new TextDecoder().decode(bytes.subarray(4)), ...at };
   }
+}
+function placeBytes({ x, y }: { readonly x: number; readonly y: number }): Uint8Array {
+  const place = new DataView(new ArrayBuffer(4));
+  place.setUint16(0, x, true);
+  place.setUint16(2, y, true);
+  return new Uint8Array(place.buffer);
 }
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
   const both = new Uint8Array(a.length + b.length);

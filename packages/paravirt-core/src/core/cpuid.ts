@@ -47,7 +47,7 @@ export type Feature = keyof typeof EDX | keyof typeof ECX | keyof typeof EXTENDE
 const ABSENT: readonly Feature[] = [];
 
 /** The time stamp counter counts nanoseconds of the machine's clock. */
-const TIMESTAMP_HZ = 1_000_000_000;
+export const TIMESTAMP_HZ = 1_000_000_000;
 const LAST_BASIC = 0x15;
 const LAST_EXTENDED = 0x8000_0008;
 /** With IA32_MISC_ENABLE's limit set, old systems are told of no more than these. */

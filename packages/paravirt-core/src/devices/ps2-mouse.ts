@@ -130,6 +130,14 @@ export function moveMouse(m: Mouse, dx: number, dy: number, dz: number, buttons:
   report(m);
 }
 
+/**
+ * Sends a packet that says nothing new, so that a driver is woken which hears of movement elsewhere. None when the mouse sends none by
+ * itself, or one is under way already.
+ */
+export function wakeDriver(m: Mouse): void {
+  if (m.enabled && !m.remote && !m.wrap && m.packets.length === 0) m.packets.push(...packet(m));
+}
+
 function setDefaults(m: Mouse): void {
   Object.assign(m, { ...mouseState.initial(), replies: m.replies, id: m.id, buttons: m.buttons, lastSent: m.lastSent });
 }

@@ -6,7 +6,7 @@
 import { bool, bytes, fifo, nested, pod, u8 } from '@tomei/kit';
 import { backendKind, defineDevice, typed, type PortClaim } from '../machine/device.ts';
 import { commandKeyboard, keyboardState, pressKey, takeFromKeyboard } from './ps2-keyboard.ts';
-import { commandMouse, mouseState, moveMouse, takeFromMouse } from './ps2-mouse.ts';
+import { commandMouse, mouseState, moveMouse, takeFromMouse, wakeDriver } from './ps2-mouse.ts';
 import { translate } from './scan-codes.ts';
 
 /** The lights of the keyboard: bit 0 scroll lock, 1 num lock, 2 caps lock. */
@@ -301,6 +301,11 @@ export const ps2 = defineDevice({
       /** See `moveMouse`: right, down and wheel towards the user are positive; `buttons` are those down now (`BUTTON_*`). */
       mouse(dx: number, dy: number, dz: number, buttons: number): void {
         moveMouse(state.mouse, dx, dy, dz, buttons);
+        pump();
+      },
+      /** The driver of the mouse is to look elsewhere, where it is told of movement. */
+      wakeMouseDriver(): void {
+        wakeDriver(state.mouse);
         pump();
       },
       /** The lights that the guest has switched on. */

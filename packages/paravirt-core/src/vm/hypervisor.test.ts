@@ -6,6 +6,7 @@ import { eoiAssist } from '../devices/eoi-assist.ts';
 import { ioapic, IOAPIC_BASE } from '../devices/ioapic.ts';
 import * as R from '../devices/lapic-registers.ts';
 import { lapic } from '../devices/lapic.ts';
+import { GUEST_FAULT } from '../core/cpu.ts';
 import { Board, backend } from '../machine/board.ts';
 import { seededRandom } from '../machine/battery.ts';
 import { ALL_FEATURES, HYPERCALL, MSR } from '../paravirt/kvm-interface.ts';
@@ -271,5 +272,110 @@ describe('an interrupt that a hypercall sends', () => {
     expect(parts.hypercall({ number: HYPERCALL.SEND_IPI, arguments: [1, 0, 0, 0x44], cpl: 0 })).toBe(1);
 
     expect([board.interruptRequested, board.acknowledge(), ram[0x100]]).toEqual([true, 0x44, 1]);
+  });
+});
+
+describe('a guest that means ill', () => {
+  it('gets #GP or what it asked for, at every register, call and port, and changes its own memory alone (seeds 1 to 10)', () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const guest = machine(exit),
+        { next } = seededRandom(seed),
+        { processor, board, memory, plan } = guest;
+      const { cpu, system } = processor;
+      const beyond = new Uint8Array(memory.buffer, plan.ram + plan.ramBytes, 4096).fill(0x5a);
+      const edges = [0, 4, 0x101, plan.ramBytes - 33, plan.ramBytes - 4, plan.ramBytes - 1, plan.ramBytes, 2 ** 32 - 1];
+      const word = (): number => (next(3) === 0 ? next(2 ** 32) : edges[next(edges.length)]!);
+      const numbers = [...Object.values(MSR), 0x10, 0x4b56_4d02, 0x4b56_4d07];
+      for (let step = 0; step < 3000; step++) {
+        for (const n of [EAX, ECX, EDX, EBX, 6, 7]) cpu.setRegister(n, word());
+        try {
+          switch (next(4)) {
+            case 0:
+              cpu.setRegister(ECX, numbers[next(numbers.length)]!);
+              if (next(3) === 0) cpu.setRegister(EDX, 0);
+              system.writeMsr();
+              break;
+            case 1:
+              cpu.setRegister(ECX, numbers[next(numbers.length)]!);
+              system.readMsr();
+              break;
+            case 2:
+              cpu.setRegister(EAX, next(12));
+              system.callHypervisor();
+              break;
+            default:
+              cpu.setRegister(EAX, 0x564d_5868);
+              cpu.setRegister(ECX, [39, 40, 41, next(70)][next(4)]!);
+              if (next(2) === 0) cpu.setRegister(EBX, next(8));
+              expect(board.portRead(0x5658, 4)).toBeLessThan(2 ** 32);
+          }
+        } catch (thrown) {
+          if (thrown !== GUEST_FAULT) throw thrown;
+          expect(cpu.get('faultVector')).toBe(13);
+        }
+        if (board.interruptRequested) board.acknowledge();
+      }
+      expect(
+        beyond.every((byte) => byte === 0x5a),
+        `seed ${seed}`,
+      ).toBe(true);
+    }
+  });
+});
+
+describe("VMware's backdoor", () => {
+  const MAGIC = 0x564d_5868,
+    ENABLE = 0x4541_4552,
+    ABSOLUTE = 0x5342_4152;
+  /** MOV EAX,magic ; MOV ECX,command ; MOV EDX,5658h ; MOV EBX,argument ; IN EAX,DX */
+  const call = (command: number, argument = 0): number[] => [
+    ...[...mov(EAX, MAGIC), ...mov(ECX, command), ...mov(EDX, 0x5658), ...mov(EBX, argument), 0xed],
+  ];
+  it('changes registers of compiled code as of any', () => {
+    // MOV ESI,20000 ; XOR EDI,EDI ; again: GETMEMSIZE ; ADD EDI,EAX ; GETVERSION ; SUB EDI,EAX ; ADD EDI,ECX ; DEC ESI ; JNZ again
+    const loop = [...call(20), 0x01, 0xc7, ...call(10), 0x29, 0xc7, 0x01, 0xcf, 0x4e];
+    const code = [...mov(6, 20_000), 0x31, 0xff, ...loop, 0x75, 256 - loop.length - 2, ...exit];
+    const guest = machine(code, { clock: new HostClock() });
+
+    expect(finish(guest)).toBe('exit');
+
+    expect([register(guest, 7), register(guest, EBX)]).toEqual([20_000 * (8 - 6 + 2), MAGIC]);
+    expect(guest.compilation?.regions).toBeGreaterThan(0);
+  });
+  it('is not there in a plain PC', () => {
+    const guest = machine([...call(10), ...store(DATA), ...exit], { paravirt: 'off' });
+    finish(guest);
+    expect([guest.board.ram.read32(DATA), register(guest, EBX)]).toEqual([0xffff_ffff, 0]);
+  });
+  it('has the pointer where its driver listens, and wakes it by the mouse', () => {
+    const guest = machine([...call(41, ENABLE), ...call(39, 1), ...call(41, ABSOLUTE), 0xeb, 0xfe]);
+    const { board } = guest;
+    // The mouse reports: D4h, then F4h to it, and its ACK is read.
+    for (const [port, value] of [
+      [0x64, 0xa8],
+      [0x64, 0xd4],
+      [0x60, 0xf4],
+    ] as const)
+      board.portWrite(port, 1, value);
+    expect(board.portRead(0x60, 1)).toBe(0xfa);
+    const move = { dx: 0, dy: 0, dz: 0, buttons: 0, at: { x: 100, y: 200 } };
+    guest.pointer(move);
+    expect(board.portRead(0x64, 1) & 1).toBe(0);
+
+    guest.runSlice(1000);
+    guest.pointer(move);
+    guest.pointer({ ...move, at: { x: 101, y: 201 } });
+
+    // One packet of no movement; where the pointer is lies in the queue.
+    expect([
+      board.portRead(0x64, 1) & 0x21,
+      board.portRead(0x60, 1),
+      board.portRead(0x60, 1),
+      board.portRead(0x60, 1),
+    ]).toEqual([0x21, 8, 0, 0]);
+    expect(board.portRead(0x64, 1) & 1).toBe(0);
+    expect(board.device('vmware-backdoor')!.save().state).toMatchObject({
+      pointer: { mode: 'absolute', queue: [0, 101, 201, 0] },
+    });
   });
 });

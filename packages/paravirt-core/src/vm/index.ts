@@ -6,6 +6,7 @@ export type { DebuggerStop, Watch } from '../core/debug-registers.ts';
 export { DeviceMeter } from './device-meter.ts';
 export { MachineProbe, type GuestPlace } from './machine-probe.ts';
 export { Machine, type FirmwareImages, type MachineConfig, type SliceEnd } from './machine.ts';
+export type { PointerEvent } from '../paravirt/absolute-pointer.ts';
 export type { ParavirtMode } from '../paravirt/mode.ts';
 export type { MachineBackends, NetworkCard } from './populate-board.ts';
 export type { VirtioBackends } from './plug-virtio.ts';

@@ -24,6 +24,7 @@ import { Board } from '../machine/board.ts';
 import type { Device, MachineSignal } from '../machine/device.ts';
 import { DEFAULT_PIRQ_LINES, pirqOf } from '../machine/pci-routing.ts';
 import type { VideoMapping } from '../machine/pci-bus.ts';
+import type { PointerEvent } from '../paravirt/absolute-pointer.ts';
 import type { ParavirtMode } from '../paravirt/mode.ts';
 import { HeldClock, type MachineClock } from './clocks.ts';
 import { DeviceMeter } from './device-meter.ts';
@@ -181,9 +182,13 @@ export class Machine {
     });
 
     this.described = acpiBoard(config, backends);
+    const { cpu } = this.processor;
     this.parts = populateBoard(board, config, backends, {
-      bytes: new Uint8Array(this.memory.buffer, this.plan.videoMemory, config.videoMemoryBytes),
-      size: config.videoMemoryBytes,
+      video: {
+        bytes: new Uint8Array(this.memory.buffer, this.plan.videoMemory, config.videoMemoryBytes),
+        size: config.videoMemoryBytes,
+      },
+      registers: { get: (index) => cpu.getRegister(index), set: (index, value) => cpu.setRegister(index, value) },
     });
     const { kvm } = this.parts,
       { hostWait } = backends;
@@ -394,6 +399,15 @@ export class Machine {
   point(x: number, y: number, buttons: number, wheel: number): void {
     this.lookAtClock();
     this.parts.virtio.tablet?.parts.point(x, y, buttons, wheel);
+  }
+  /**
+   * Somebody moves the pointer, presses a button, turns the wheel: the guest hears of it by VMware's absolute pointer when its driver
+   * listens there, by the PS/2 mouse otherwise. Call between slices.
+   */
+  pointer(event: PointerEvent): void {
+    const { backdoor, keyboard } = this.parts;
+    if (backdoor?.parts.pointer(event) === true) keyboard.parts.wakeMouseDriver();
+    else keyboard.parts.mouse(event.dx, event.dy, event.dz, event.buttons);
   }
 
   /** The NMI line: it arrives at LINT1 of the local APIC. */

@@ -1,4 +1,5 @@
 /** Which devices a machine has, and in which places: a PC of Intel's 440FX with a PIIX. */
+import { TIMESTAMP_HZ } from '../core/cpuid.ts';
 import { piix4Pm } from '../devices/acpi-pm.ts';
 import { coprocessorError } from '../devices/coprocessor-error.ts';
 import { eoiAssist } from '../devices/eoi-assist.ts';
@@ -29,6 +30,7 @@ import { firmwareConfiguration } from '../firmware/fw-cfg-items.ts';
 import { backend, type Board } from '../machine/board.ts';
 import type { Device, DeviceOf } from '../machine/device.ts';
 import { kvm } from '../paravirt/kvm.ts';
+import { generalRegisters, vmwareBackdoor, type GeneralRegisters } from '../paravirt/vmware-backdoor.ts';
 import { kvmFeatures } from './hypervisor.ts';
 import type { MachineConfig } from './machine.ts';
 import { plugVirtio, type VirtioBackends, type VirtioParts } from './plug-virtio.ts';
@@ -81,9 +83,13 @@ export interface BoardParts {
   readonly ide: DeviceOf<typeof piixIde> | undefined;
   /** Absent where the guest finds no hypervisor. */
   readonly kvm: DeviceOf<typeof kvm> | undefined;
+  /** Absent in a plain PC. */
+  readonly backdoor: DeviceOf<typeof vmwareBackdoor> | undefined;
 }
 
 const PROCESSORS = 1;
+/** The local APIC's timer counts nanoseconds. */
+const APIC_HZ = 1e9;
 const COM_PORTS = [
   [0x3f8, 4],
   [0x2f8, 3],
@@ -106,7 +112,7 @@ export function populateBoard(
   board: Board,
   config: MachineConfig,
   backends: MachineBackends,
-  video: VideoMemory,
+  { video, registers }: { readonly video: VideoMemory; readonly registers: GeneralRegisters },
 ): BoardParts {
   board.add(pic8259, {});
   const features = kvmFeatures(config);
@@ -191,17 +197,17 @@ export function populateBoard(
       { name: 'firmware-log', backends: log === undefined ? [] : [backend(debugconBackend, log)] },
     );
   }
+  const backdoor =
+    config.paravirt === 'kvm'
+      ? board.add(
+          vmwareBackdoor,
+          { ramBytes: config.ramBytes, epoch: config.epoch, timestampHz: TIMESTAMP_HZ, busHz: APIC_HZ },
+          { backends: [backend(generalRegisters, registers)] },
+        )
+      : undefined;
   return {
-    serial,
-    keyboard,
-    localApic,
-    fpuErrors,
-    hostBridge,
-    display,
-    power,
-    ide: ideController,
-    kvm: hypervisor,
-    virtio,
+    ...{ serial, keyboard, localApic, fpuErrors, hostBridge, display, power },
+    ...{ ide: ideController, kvm: hypervisor, virtio, backdoor },
   };
 }
 
