@@ -1,4 +1,7 @@
-/** Debian's stock kernel with `tomei.paravirt` either way: what it says of its hypervisor, and its clock, which goes on where it was saved. */
+/**
+ * Debian's stock kernel with `tomei.paravirt` either way: what it says of its hypervisor, its clock, which goes on where it was saved, and
+ * its pointer, which is where a person's is.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +42,11 @@ async function run(console: Console, command: string): Promise<string> {
   await console.expect(PROMPT);
   return text.slice(text.indexOf(BEGIN) + BEGIN.length, text.lastIndexOf('END-42'));
 }
+/** The input device that has places, as the kernel's driver of VMware's pointer makes it. */
+const FIND_POINTER =
+  'for e in /sys/class/input/event*; do grep -q VMMouse $e/device/name && ! grep -q "^0$" $e/device/capabilities/abs && D=/dev/input/${e##*/}; done';
+/** Events (linux/input.h): two words of time, type, code, value. */
+const SHOW_EVENTS = `hexdump -v -e '1/4 "%u " 1/4 "%u " 1/2 "%u " 1/2 "%u " 1/4 "%u" "\\n"' /tmp/events`;
 const secondsOf = (uptime: string): number => Number(/^[0-9.]+/m.exec(uptime)![0]);
 
 test('finds KVM by default, and its clock goes on in another process', { timeout: SLOW }, async ({ skip }) => {
@@ -77,6 +85,31 @@ test('finds KVM by default, and its clock goes on in another process', { timeout
   expect(Math.abs(date! - rtc!)).toBeLessThanOrEqual(3_000);
 });
 
+test('has its pointer where a person has theirs', { timeout: SLOW }, async ({ skip }) => {
+  skip(unavailable !== undefined, unavailable);
+  const { vmx } = await copyTiny(folder, 'pointer');
+  await using console = new Console(vmx);
+  const boot = await logIn(console);
+  expect(boot).toMatch(/input: .*VMware VMMouse as/);
+  // What comes before somebody has opened the device is for nobody.
+  await run(console, `${FIND_POINTER}; cat $D > /tmp/events & true`);
+  await run(console, 'until ls -l /proc/$!/fd | grep -q $D; do sleep 0.1; done');
+
+  const still = { kind: 'mouse', dx: 0, dy: 0, dz: 0 } as const;
+  console.guest.input({ ...still, buttons: 0, at: { x: 100, y: 200 } });
+  console.guest.input({ ...still, buttons: 1, at: { x: 30_000, y: 40_000 } });
+  console.guest.input({ ...still, buttons: 0, at: { x: 65_535, y: 65_535 } });
+
+  await run(console, 'while [ $(wc -c < /tmp/events) -lt 176 ]; do sleep 0.1; done');
+  const [X, Y, LEFT, DONE] = ['3 0', '3 1', '1 272', '0 0 0'];
+  const events = (await run(console, SHOW_EVENTS)).trim().split('\n');
+  expect(events.map((event) => event.split(' ').slice(2).join(' '))).toEqual([
+    ...[`${X} 100`, `${Y} 200`, DONE],
+    ...[`${X} 30000`, `${Y} 40000`, `${LEFT} 1`, DONE],
+    ...[`${X} 65535`, `${Y} 65535`, `${LEFT} 0`, DONE],
+  ]);
+});
+
 test('finds a plain PC with "off"', { timeout: SLOW }, async ({ skip }) => {
   skip(unavailable !== undefined, unavailable);
   const { vmx } = await copyTiny(folder, 'off', { settings: ['tomei.paravirt = "off"'] });
@@ -84,7 +117,7 @@ test('finds a plain PC with "off"', { timeout: SLOW }, async ({ skip }) => {
 
   const boot = await logIn(console);
 
-  expect(boot).not.toMatch(/hypervisor|kvm|paravirtualized kernel on KVM/i);
+  expect(boot).not.toMatch(/hypervisor|kvm|paravirtualized kernel on KVM|VMMouse/i);
   expect(await run(console, `cat ${CLOCK}/available_clocksource`)).not.toContain('kvm');
   expect((await console.guest.stats()).exits.hypervisor).toBe(0);
 });
