@@ -8,7 +8,18 @@ import type { Width } from '../machine/device.ts';
 import { GuestDriver } from './virtio/guest-driver.ts';
 
 /** Places of the devices that have a driver here. */
-export const SLOTS = { isa: 1, video: 2, virtio: 3, network: 4 } as const;
+export const SLOTS = {
+  isa: 1,
+  video: 2,
+  virtio: 3,
+  network: 4,
+  balloon: 5,
+  console: 6,
+  input: 7,
+  virtioNet: 8,
+  rng: 9,
+} as const;
+const VIRTIO_SLOTS = [SLOTS.balloon, SLOTS.console, SLOTS.input, SLOTS.virtioNet, SLOTS.rng];
 const IDE_FUNCTION = 1;
 const BUS_MASTER = 0xc200;
 const NETWORK_BASE = 0xe710_0000;
@@ -153,6 +164,24 @@ function virtio(bench: Bench): void {
   driver.kick();
 }
 
+/** Chains of any kind for one of the other virtio devices. */
+function virtioOther(bench: Bench): void {
+  const { random } = bench;
+  const slot = pick(bench, VIRTIO_SLOTS);
+  configure(bench, slot, 0, 0x10, 4, VIRTIO_BASE + slot * 0x1_0000);
+  configure(bench, slot, 0, 4, 2, 6);
+  const driver = new GuestDriver(bench, slot);
+  driver.status = 0;
+  if (driver.status !== 0 || !driver.negotiate([32])) return;
+  driver.queue(16, somewhere(bench, 2048));
+  driver.start();
+  for (let i = 1 + random.next(6); i > 0; i--) {
+    const address = chance(bench, 20) ? random.next(2 ** 32) : somewhere(bench, 4096);
+    driver.add([{ address, length: random.next(4096), writable: chance(bench, 2) }]);
+  }
+  driver.kick();
+}
+
 /** A floppy command with its channel of the DMA controller. */
 function floppy(bench: Bench): void {
   const { board, random } = bench;
@@ -205,7 +234,7 @@ function timers(bench: Bench): void {
   write(0xfed0_0010, 1 + random.next(3));
 }
 
-const DRIVERS = [network, network, ide, ide, virtio, floppy, timers];
+const DRIVERS = [network, network, ide, ide, virtio, virtioOther, floppy, timers];
 
 /** One of the drivers does its work. */
 export const drive = (bench: Bench): void => pick(bench, DRIVERS)(bench);

@@ -16,7 +16,9 @@ import { keyboardBackend } from './ps2.ts';
 import { serialBackend } from './uart16550.ts';
 import { videoMemoryBackend } from './vga.ts';
 import { blockBackend, type BlockBackend } from './virtio/block-backend.ts';
+import { consoleEnd } from './virtio/console-backend.ts';
 import { MemoryDisk } from './virtio/memory-disk.ts';
+import { randomSource } from './virtio/random-source.ts';
 
 const RAM_BYTES = 2 << 20;
 const VIDEO_BYTES = 8 << 20;
@@ -59,6 +61,8 @@ export class Chaos {
   private readonly fixed: readonly (readonly [base: number, count: number])[];
   private readonly parts: ReadonlyMap<string, Parts>;
   private bring: (frame: Uint8Array) => boolean = () => false;
+  private bringVirtio: (frame: Uint8Array) => boolean = () => false;
+  private give: (bytes: Uint8Array) => void = () => undefined;
   private moved = 0;
   private resets = false;
 
@@ -116,6 +120,16 @@ export class Chaos {
         return [backend(videoMemoryBackend, { bytes: this.video, size: VIDEO_BYTES })];
       case 'virtio-block':
         return [backend(blockBackend, this.disk())];
+      case 'virtio-console': {
+        const port = { name: 'port', isOpen: true, room: 4_096, write: () => undefined, onChange: () => undefined };
+        return [backend(consoleEnd, { ports: [port] })];
+      }
+      case 'virtio-net': {
+        const onReceive = (handler: (frame: Uint8Array) => boolean): void => void (this.bringVirtio = handler);
+        return [backend(nicBackend, { linkUp: true, send: () => undefined, onReceive })];
+      }
+      case 'virtio-rng':
+        return [backend(randomSource, { request: () => undefined, onBytes: (give) => void (this.give = give) })];
       default:
         return [];
     }
@@ -215,7 +229,7 @@ export class Chaos {
   private configAccess(random: Random): unknown {
     // Mostly the slots that are taken.
     const devfn =
-      random.next(10) === 0 ? random.next(256) : random.next(8) * 8 + (random.next(3) === 0 ? random.next(4) : 0);
+      random.next(10) === 0 ? random.next(256) : random.next(10) * 8 + (random.next(3) === 0 ? random.next(4) : 0);
     const offset = random.next(3) === 0 ? 4 + random.next(60) : random.next(256);
     this.board.portWrite(0xcf8, 4, 0x8000_0000 + devfn * 256 + (offset & 0xfc));
     const width = WIDTHS[random.next(3)]!;
@@ -241,7 +255,11 @@ export class Chaos {
   /** The host's side: keys, frames, input, the power button. */
   private touch(random: Random): unknown {
     const bytes = Uint8Array.from({ length: 1 + random.next(8) }, () => random.next(256));
-    switch (random.next(5)) {
+    switch (random.next(7)) {
+      case 5:
+        return this.give(bytes);
+      case 6:
+        return this.bringVirtio(new Uint8Array(14 + random.next(9_000)).fill(random.next(256)));
       case 0:
         return this.parts.get('uart16550')?.input?.(bytes);
       case 1:
@@ -272,6 +290,11 @@ const PLACES: Readonly<Record<string, { slot: number; function?: number }>> = {
   vga: { slot: SLOTS.video },
   'virtio-block': { slot: SLOTS.virtio },
   e1000: { slot: SLOTS.network },
+  'virtio-balloon': { slot: SLOTS.balloon },
+  'virtio-console': { slot: SLOTS.console },
+  'virtio-input': { slot: SLOTS.input },
+  'virtio-net': { slot: SLOTS.virtioNet },
+  'virtio-rng': { slot: SLOTS.rng },
 };
 /** What differs from the usual configuration. */
 const CONFIGURATIONS: Readonly<Record<string, object>> = {
