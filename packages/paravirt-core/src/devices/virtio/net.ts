@@ -124,11 +124,10 @@ class Net {
 
   settle(): void {
     this.transport.settle();
-    if (!this.transport.running()) this.state.buffers = [];
-    else if (!arePossible(this.state.buffers, this.host.memory)) {
-      this.state.buffers = [];
-      this.receiving.fail('request');
-    }
+    // A card that has stopped keeps what it holds until its reset, restored or not.
+    if (arePossible(this.state.buffers, this.host.memory)) return;
+    this.state.buffers = [];
+    if (this.transport.running()) this.receiving.fail('request');
   }
 
   private get receiving(): Virtqueue {
