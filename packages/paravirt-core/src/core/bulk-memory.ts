@@ -12,8 +12,8 @@ export interface BulkMemory {
 }
 
 /** MEMORY.COPY and MEMORY.FILL (WebAssembly core specification 2.0, 5.4.6). */
-const MEMORY_COPY = [0xfc, 0x0a, 0, 0];
-const MEMORY_FILL = [0xfc, 0x0b, 0];
+export const MEMORY_COPY = [0xfc, 0x0a, 0, 0];
+export const MEMORY_FILL = [0xfc, 0x0b, 0];
 
 export function bulkMemory(memory: WebAssembly.Memory): BulkMemory {
   const module = new ModuleBuilder();

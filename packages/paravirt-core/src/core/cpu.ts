@@ -345,8 +345,8 @@ export class Cpu {
   }
 }
 
-/** `boundOf` a segment of 4 GiB. */
-const WHOLE_BOUND = (0xffff_ffff - 14) | 0;
+/** `readBound` and `writeBound` of a segment of 4 GiB. */
+export const WHOLE_BOUND = (0xffff_ffff - 14) | 0;
 export const STATUS_MASK = 0x8d5;
 const EFLAGS_IMPLEMENTED =
   EFLAGS.TF |

@@ -306,6 +306,16 @@ export const dataSegment = (extra = 0): number =>
 /** A little-endian 32-bit number as bytes. */
 export const le32 = (n: number): number[] => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, (n >>> 24) & 0xff];
 
+/** Numbers below a bound, the same for the same seed (Mulberry32). */
+export function numbers(seed: number): (below: number) => number {
+  return (below) => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  };
+}
+
 /** Tests of the core execute no floating point: a leaf that is called says so. */
 function noLeaves(): Readonly<Record<string, Leaf>> {
   const { imports } = compileInterpreter(decoder().table).generated;

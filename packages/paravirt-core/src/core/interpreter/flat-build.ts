@@ -1,17 +1,17 @@
 /** What functions between flat segments (flat-services.ts) are written with: fields, linear memory through the TLB, descriptors. */
 import { CS, SS } from '../../isa/build.ts';
 import { Code } from '../../wasm/module.ts';
+import { CR0, WHOLE_BOUND } from '../cpu.ts';
 import { COMPILED, CODE_KEY, OFFSET, SEGMENT, SEGMENT_BYTES, TLB, segmentOffset, type FieldName } from '../layout.ts';
 import { Locals } from './value.ts';
 
-/** `readBound` and `writeBound` of 4 GiB. */
-const WHOLE_BOUND = (0xffff_ffff - 14) | 0;
 /** Bits of the stack's and the code's descriptor that say what they are: base 0, 4 GiB, 32-bit, present, accessed. */
 const FLAT_LOW = 0xffff,
   FLAT_CODE = { mask: 0xffcf_9dff | 0, value: 0x00cf_9900 },
   FLAT_STACK = { mask: 0xffcf_9fff | 0, value: 0x00cf_9300 };
 const READABLE = 0x200;
 
+/** A function's locals behind its parameters, and its code; the signature is in FLAT_SERVICES. */
 export interface FlatFunction {
   readonly locals: Locals['types'];
   readonly code: Code;
@@ -145,7 +145,7 @@ export class FlatBuild {
   isFlat(): void {
     this.field('compiledMode').op('i32.eqz');
     this.refuse();
-    this.field('cr0').i32(1).op('i32.and').op('i32.eqz');
+    this.field('cr0').i32(CR0.PE).op('i32.and').op('i32.eqz');
     this.refuse();
   }
 

@@ -2,17 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { DS, ECX, EDX, EFLAGS, ES, ESP, FS, GS } from '../../isa/build.ts';
 import { OFFSET, type FieldName } from '../layout.ts';
-import { AT, FLAT, SELECTOR, TestProcessor, le32 } from '../test-processor.ts';
-
-/** Mulberry32. */
-function numbers(seed: number): (below: number) => number {
-  return (below) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
+import { AT, FLAT, SELECTOR, TestProcessor, le32, numbers } from '../test-processor.ts';
 
 const VECTOR = 0x50,
   BASE = 0x6000,

@@ -1,20 +1,11 @@
 /** Repeated moves and stores in WebAssembly end as those do that go element by element. */
 import { expect, it } from 'vitest';
 import { DS, EAX, ECX, EDI, EFLAGS, ESI, FS } from '../../isa/build.ts';
-import { AT, FLAT, PTE, SELECTOR, TestProcessor } from '../test-processor.ts';
+import { AT, FLAT, PTE, SELECTOR, TestProcessor, numbers } from '../test-processor.ts';
 
 const DATA = 0x2_0000,
   BYTES = 0x8000;
 
-/** Mulberry32. */
-function numbers(seed: number): (below: number) => number {
-  return (below) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 const PROGRAMS = [
   [0xf3, 0xa4],
   [0xf3, 0x66, 0xa5],

@@ -4,12 +4,10 @@
  * and `bulkStore` (services.ts).
  */
 import { EAX, ECX, EDI, EFLAGS, ESI } from '../../isa/build.ts';
+import { MEMORY_COPY, MEMORY_FILL } from '../bulk-memory.ts';
 import { OFFSET } from '../layout.ts';
 import { FlatBuild, type FlatFunction } from './flat-build.ts';
 
-/** MEMORY.COPY and MEMORY.FILL (WebAssembly core specification 2.0, 5.4.6). */
-const MEMORY_COPY = [0xfc, 0x0a, 0, 0],
-  MEMORY_FILL = [0xfc, 0x0b, 0];
 const gpr = (index: number): number => OFFSET.gpr + index * 8;
 
 /** What both have: where they write, how many repetitions there is room for. */

@@ -173,14 +173,9 @@ class BalloonDevice {
   /** Pages that the driver takes back: nothing to do, they are RAM as they always were. */
   private deflate(): boolean {
     const queue = this.transport.queues[DEFLATE_QUEUE]!;
-    let budget = queue.state.size;
-    for (; budget > 0; budget--) {
-      const chain = queue.pop();
-      if (chain === undefined) break;
-      queue.push(chain, 0);
-    }
+    const isMore = queue.giveBack();
     this.transport.signal(queue);
-    return budget === 0;
+    return isMore;
   }
 
   /** Zeroes what a queue names, a bounded piece at a call. */

@@ -183,14 +183,9 @@ class Input {
   /** Lights of the keyboard: nobody looks at them. */
   private takeStatus(): boolean {
     const queue = this.transport.queues[STATUS_QUEUE]!;
-    let budget = queue.state.size;
-    for (; budget > 0; budget--) {
-      const chain = queue.pop();
-      if (chain === undefined) break;
-      queue.push(chain, 0);
-    }
+    const isMore = queue.giveBack();
     this.transport.signal(queue);
-    return budget === 0;
+    return isMore;
   }
 
   /** `struct virtio_input_config` as it stands: what `select` and `subsel` choose. */

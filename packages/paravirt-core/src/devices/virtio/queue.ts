@@ -53,6 +53,16 @@ export class Virtqueue {
     return this.isUsable ? this.ring().pop() : undefined;
   }
 
+  /** Gives back chains whose contents say nothing, at most as many as can be outstanding; whether there may be more. */
+  giveBack(): boolean {
+    for (let budget = this.state.size; budget > 0; budget--) {
+      const chain = this.pop();
+      if (chain === undefined) return false;
+      this.push(chain, 0);
+    }
+    return true;
+  }
+
   /**
    * Gives a chain back. `written` counts the bytes written without a gap from the start of its first writable segment.
    */
