@@ -90,7 +90,7 @@ export const virtioBalloon = defineDevice({
     return {
       pci: balloon.transport.pci,
       plugged: (slot) => balloon.transport.plugged(slot),
-      settle: () => balloon.settle(),
+      settle: () => balloon.transport.settle(),
       /** Asks the driver for so many pages of 4 KiB in all. */
       want: (pages: number): void => balloon.want(pages),
       /** Asks it for new statistics. */
@@ -124,17 +124,9 @@ class BalloonDevice {
         notified: (queue) => this.notified(queue),
         reset: () => this.forget(),
         draining: () => false,
+        isPossible: () => arePossible([...this.state.zeroing.flat(), ...this.state.statisticsBuffer], host.memory),
       },
     });
-  }
-
-  settle(): void {
-    this.transport.settle();
-    if (!this.transport.running()) return this.forget();
-    const held = [...this.state.zeroing.flat(), ...this.state.statisticsBuffer];
-    if (arePossible(held, this.host.memory)) return;
-    this.forget();
-    this.transport.queues[INFLATE_QUEUE]!.fail('request');
   }
 
   want(pages: number): void {

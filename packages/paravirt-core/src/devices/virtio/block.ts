@@ -135,6 +135,10 @@ class Block {
         notified: (index) => this.takeChains(index),
         reset: () => this.forget(),
         draining: () => this.owed.size > this.awaited.size,
+        isPossible: () => this.state.inFlight.every((request) => this.isPossible(request)),
+        resume: () => {
+          for (const request of [...this.state.inFlight]) this.submit(request);
+        },
       },
     });
     this.backend?.onComplete((id, ok) => this.completed(id, ok));
@@ -147,10 +151,6 @@ class Block {
   settle(): void {
     this.awaited.clear();
     this.transport.settle();
-    const requests = this.state.inFlight;
-    if (!this.transport.running()) this.forget();
-    else if (requests.every((request) => this.isPossible(request))) for (const r of [...requests]) this.submit(r);
-    else this.refuse();
   }
 
   private isPossible(request: InFlight): boolean {
@@ -162,12 +162,6 @@ class Block {
   private forget(): void {
     this.state.inFlight = [];
     this.awaited.clear();
-  }
-
-  /** A restored state holds what this device cannot have had in flight. */
-  private refuse(): void {
-    this.forget();
-    this.transport.queues[0]!.fail('request');
   }
 
   private takeChains(index: number): boolean {

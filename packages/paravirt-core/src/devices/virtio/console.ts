@@ -82,7 +82,7 @@ export const virtioConsole = defineDevice({
     return {
       pci: console.transport.pci,
       plugged: (slot) => console.transport.plugged(slot),
-      settle: () => console.settle(),
+      settle: () => console.transport.settle(),
       /** Bytes for the guest by a port; how many of them were taken. */
       typed: (port: number, bytes: Uint8Array): number => console.receive(port, bytes),
     };
@@ -116,26 +116,17 @@ class Console {
         notified: (queue) => this.notified(queue),
         reset: () => this.forget(),
         draining: () => false,
+        isPossible: () =>
+          this.state.ports.every(({ sending }) => arePossible(sending, host.memory)) &&
+          this.state.control.every(({ port }) => port < CONSOLE_PORTS),
+        resume: () =>
+          this.ends.forEach((_, port) => {
+            this.changed(port);
+          }),
       },
     });
     this.ends.forEach((end, port) => {
       end.onChange(() => this.changed(port));
-    });
-  }
-
-  settle(): void {
-    this.transport.settle();
-    const { ports } = this.state;
-    if (!this.transport.running()) return this.forget();
-    const isPossible =
-      ports.every(({ sending }) => arePossible(sending, this.host.memory)) &&
-      this.state.control.every(({ port }) => port < CONSOLE_PORTS);
-    if (!isPossible) {
-      this.forget();
-      this.transport.queues[transmitQueueOf(0)]!.fail('request');
-    }
-    this.ends.forEach((_, port) => {
-      this.changed(port);
     });
   }
 

@@ -67,7 +67,7 @@ export const virtioInput = defineDevice({
     return {
       pci: input.transport.pci,
       plugged: (slot) => input.transport.plugged(slot),
-      settle: () => input.settle(),
+      settle: () => input.transport.settle(),
       /**
        * The pointer is at x, y (0 to `POINTER_MAX`), with these buttons down (bit 0 left, 1 right, 2 middle), and the wheel turned by so
        * many notches, up positive.
@@ -116,11 +116,6 @@ class Input {
         draining: () => false,
       },
     });
-  }
-
-  settle(): void {
-    this.transport.settle();
-    if (!this.transport.running()) this.forget();
   }
 
   point(x: number, y: number, buttons: number, wheel: number): void {

@@ -73,7 +73,7 @@ export const virtioNet = defineDevice({
     return {
       pci: net.transport.pci,
       plugged: (slot) => net.transport.plugged(slot),
-      settle: () => net.settle(),
+      settle: () => net.transport.settle(),
     };
   },
 });
@@ -116,18 +116,11 @@ class Net {
         notified: (queue) => queue === TRANSMIT_QUEUE && this.transmit(),
         reset: () => void (this.state.buffers = []),
         draining: () => false,
+        isPossible: () => arePossible(this.state.buffers, host.memory),
       },
     });
     this.wire?.onReceive((frame) => this.receive(frame));
     this.wire?.onLink?.(() => this.transport.configurationChanged());
-  }
-
-  settle(): void {
-    this.transport.settle();
-    // A card that has stopped keeps what it holds until its reset, restored or not.
-    if (arePossible(this.state.buffers, this.host.memory)) return;
-    this.state.buffers = [];
-    if (this.transport.running()) this.receiving.fail('request');
   }
 
   private get receiving(): Virtqueue {

@@ -38,7 +38,7 @@ export const virtioRng = defineDevice({
     return {
       pci: rng.transport.pci,
       plugged: (slot) => rng.transport.plugged(slot),
-      settle: () => rng.settle(),
+      settle: () => rng.transport.settle(),
     };
   },
 });
@@ -68,21 +68,11 @@ class Rng {
         },
         reset: () => void (this.state.waiting = []),
         draining: () => false,
+        isPossible: () => arePossible(this.state.waiting, host.memory),
+        resume: () => this.ask(),
       },
     });
     this.source?.onBytes((bytes) => this.fill(bytes));
-  }
-
-  /** After reset and restore: asks again for what the old machine asked for. */
-  settle(): void {
-    this.transport.settle();
-    const { waiting } = this.state;
-    if (!this.transport.running()) this.state.waiting = [];
-    else if (arePossible(waiting, this.host.memory)) this.ask();
-    else {
-      this.state.waiting = [];
-      this.queue.fail('request');
-    }
   }
 
   private get queue(): Virtqueue {

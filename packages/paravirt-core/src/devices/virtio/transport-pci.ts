@@ -69,8 +69,8 @@ const NOTIFY_OFFSET = 0x800;
 const NOTIFY_MULTIPLIER = 4;
 
 /**
- * One kind of virtio device as the transport sees it. Methods are called only while the device runs, `reset` and
- * `draining` always.
+ * One kind of virtio device as the transport sees it. Methods are called only while the device runs, `reset`,
+ * `draining` and `isPossible` always.
  */
 export interface VirtioFunction {
   /** Virtio device type (section 5), e.g. 2 for block. */
@@ -92,6 +92,10 @@ export interface VirtioFunction {
    * complete.
    */
   draining(): boolean;
+  /** Whether the device can have come to hold what its state holds: a snapshot is untrusted. Absent: it holds no memory. */
+  isPossible?(): boolean;
+  /** After the restore of a device that runs: asks the host side again for what it was asked for before. */
+  resume?(): void;
 }
 
 export class VirtioPci {
@@ -130,12 +134,19 @@ export class VirtioPci {
     this.slot = slot;
   }
 
-  /** After reset and restore: drives the interrupt line, and sees to queues that were stopped with chains left. */
+  /**
+   * After reset and restore: drives the interrupt line, sees to queues that were stopped with chains left, and to what the
+   * device holds. A device that has stopped keeps that until its reset, restored or not.
+   */
   settle(): void {
     this.driveInterrupt();
     const { resumeAt } = this.state();
     if (resumeAt === null) this.again.cancel();
     else this.again.set(resumeAt);
+    if (this.device.isPossible?.() === false) {
+      this.device.reset();
+      if (this.running()) this.queues[0]!.fail('request');
+    } else if (this.running()) this.device.resume?.();
   }
 
   /** Whether a feature was offered, accepted by the driver, and negotiation has ended. */
