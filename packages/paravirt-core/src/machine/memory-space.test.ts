@@ -38,7 +38,7 @@ describe('MemorySpace', () => {
       () => changes++,
     );
 
-    space.claim('bar', registers(0xe000_0000, 0x1000, 1), true).release();
+    space.claim('bar', registers(0xe000_0000, 0x1000, 1), 0).release();
     space.write(0xe000_0000, 4, 1);
     expect(changes).toBe(2);
     expect(seen).toEqual(['write e0000000 4']);
@@ -63,7 +63,7 @@ describe('MemorySpace', () => {
       const claims = Array.from({ length: 1 + random.next(8) }, (_, i) =>
         registers(random.next(64), 1 + random.next(32), i + 1, 1),
       );
-      const held = claims.map((claim) => space.claim(`c${claim.base}`, claim, true));
+      const held = claims.map((claim) => space.claim(`c${claim.base}`, claim, 0));
       const gone = random.next(claims.length);
       held[gone]!.release();
       const left = claims.filter((_, i) => i !== gone);

@@ -9,7 +9,8 @@ import { OPEN_BUS, type Claimed, type UnclaimedAccess } from './port-space.ts';
 interface Holder {
   readonly owner: string;
   readonly claim: MemoryClaim;
-  readonly movable: boolean;
+  /** See `claim`. */
+  readonly movable: number | undefined;
 }
 /** A stretch `base .. end - 1` that one holder answers. */
 interface Segment {
@@ -42,11 +43,11 @@ export class MemorySpace {
   }
 
   /**
-   * Puts `claim` into force for `owner`. Where a movable claim (a PCI BAR) overlaps another, the fixed claim answers, then
-   * the older one; one that is `first` answers before all.
+   * Puts `claim` into force for `owner`; with a number it is `movable` by the guest (a PCI BAR). Where a movable claim overlaps
+   * another, the fixed claim answers, then the lower number, then the older one; one that is `first` answers before all.
    * @throws TomeiError `memory.out-of-range`, or `memory.claimed` when two fixed claims overlap.
    */
-  claim(owner: string, claim: MemoryClaim, movable = false): Claimed {
+  claim(owner: string, claim: MemoryClaim, movable?: number): Claimed {
     const { base, size } = claim;
     if (
       !Number.isSafeInteger(base) ||
@@ -57,9 +58,12 @@ export class MemorySpace {
     ) {
       throw new TomeiError('memory.out-of-range', `${owner}: addresses ${base} + ${size} do not lie within 52 bits`);
     }
-    const clash = movable
-      ? undefined
-      : this.holders.find((h) => !h.movable && base < h.claim.base + h.claim.size && h.claim.base < base + size);
+    const clash =
+      movable !== undefined
+        ? undefined
+        : this.holders.find(
+            (h) => h.movable === undefined && base < h.claim.base + h.claim.size && h.claim.base < base + size,
+          );
     if (clash !== undefined) {
       throw new TomeiError(
         'memory.claimed',
@@ -143,7 +147,8 @@ export class MemorySpace {
 
   /** Cuts the claims into disjoint segments at every boundary; a machine has a few dozen claims and moves them rarely. */
   private rebuild(): void {
-    const rank = ({ claim, movable }: Holder): number => (claim.first === true ? 0 : movable ? 2 : 1);
+    const rank = ({ claim, movable }: Holder): number =>
+      claim.first === true ? 0 : movable === undefined ? 1 : 2 + movable;
     const byRank = this.holders.filter(({ claim }) => claim.size > 0).sort((a, b) => rank(a) - rank(b));
     const cuts = [...new Set(byRank.flatMap((h) => [h.claim.base, h.claim.base + h.claim.size]))].sort((a, b) => a - b);
     const segments: Segment[] = [];

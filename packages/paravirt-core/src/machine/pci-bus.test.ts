@@ -129,6 +129,23 @@ describe('PciBus', () => {
     expect(video.map((m) => m.base)).toEqual([0xe000_0000, 0xf100_0000, undefined]);
   });
 
+  it('has the function of the lower slot answer where two lie at one address, after a restore too', () => {
+    const other = (offset: number): number => 0x9900 + offset;
+    const low = { slot: 2 };
+    const high = { slot: 3, fn: { bars: [{ space: 'memory', size: 0x4000, read: other, write: () => undefined }, { space: 'io', size: 0x20, read: other, write: () => undefined }] } } as const; // prettier-ignore
+    const { board, write } = build(low, high);
+    for (const slot of [3, 2]) {
+      write(slot, 0x10, 0xf000_0000);
+      write(slot, 0x14, 0xd000);
+    }
+    const seen = ({ board: b }: { board: Board }): number[] => [b.memoryRead(0xf000_0004, 4), b.portRead(0xd004, 2)];
+    const again = build(low, high);
+    again.board.restore(structuredClone(board.save()));
+
+    expect(seen({ board })).toEqual(seen(again));
+    expect(seen(again)[0]).not.toBe(0x9904);
+  });
+
   it('shows an expansion ROM where the guest puts it, while the register and the command register enable it', () => {
     const rom = { bytes: Uint8Array.of(0x55, 0xaa, 3, 0xe9, ...new Uint8Array(0x900)) };
     const { board, read, write } = build({ slot: 2, fn: { rom } }, { slot: 3 });

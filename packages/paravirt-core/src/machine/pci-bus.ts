@@ -27,6 +27,8 @@ export const CONFIG_DATA = 0xcfc;
 const ADDRESS_ENABLE = 0x8000_0000;
 /** Reserved bits 30:24 and the two lowest read as zero. */
 const ADDRESS_WRITABLE = 0x80ff_fffc;
+/** More than the indexes of what one function decodes. */
+const FUNCTION_WINDOWS = 16;
 
 /** Where video memory of a function lies now; `base` is undefined while the guest has it switched off. */
 export interface VideoMapping {
@@ -212,12 +214,14 @@ export class PciBus {
     const video: VideoMapping[] = [];
     for (const { index, bar, base } of space.windows()) {
       const { size } = bar;
+      // By place, not by age: which of two functions at one address answers is the same after a restore.
+      const order = plugged.devfn * FUNCTION_WINDOWS + index;
       if (bar.videoMemory !== undefined) {
         video.push({ owner, bar: index, base, size, offset: bar.videoMemory.offset });
       } else if (bar.space === 'io') {
-        plugged.claims.push(this.options.ports.claim(owner, registers(bar, { base, count: size }), true));
+        plugged.claims.push(this.options.ports.claim(owner, registers(bar, { base, count: size }), order));
       } else {
-        plugged.claims.push(this.options.memory.claim(owner, registers(bar, { base, size }), true));
+        plugged.claims.push(this.options.memory.claim(owner, registers(bar, { base, size }), order));
       }
     }
     this.tellVideo(plugged, video);

@@ -84,8 +84,8 @@ describe('PortSpace', () => {
 
   it('lets fixed claims shadow movable ones, and gives the ports back on release', () => {
     const space = new PortSpace();
-    const older = space.claim('older', registers(0x1000, 16, 0x10).claim, true);
-    space.claim('newer', registers(0x1008, 16, 0x40).claim, true);
+    const older = space.claim('older', registers(0x1000, 16, 0x10).claim, 0);
+    space.claim('newer', registers(0x1008, 16, 0x40).claim, 1);
     space.claim('fixed', registers(0x1004, 1, 0x70).claim);
 
     expect([space.read(0x1004, 1), space.read(0x1008, 1), space.read(0x1010, 1)]).toEqual([0x70, 0x18, 0x48]);

@@ -16,7 +16,8 @@ export interface Claimed {
 interface Holder {
   readonly owner: string;
   readonly claim: PortClaim;
-  readonly movable: boolean;
+  /** See `claim`. */
+  readonly movable: number | undefined;
 }
 
 const PORTS = 0x1_0000;
@@ -33,17 +34,17 @@ export class PortSpace {
   }
 
   /**
-   * Puts `claim` into force for `owner`. Where a movable claim (a PCI BAR that the guest places) overlaps another, the fixed
-   * claim answers, then the older one.
+   * Puts `claim` into force for `owner`; with a number it is `movable` by the guest (a PCI BAR). Where a movable claim overlaps
+   * another, the fixed claim answers, then the lower number.
    * @throws TomeiError `port.out-of-range`, or `port.claimed` when two fixed claims overlap.
    */
-  claim(owner: string, claim: PortClaim, movable = false): Claimed {
+  claim(owner: string, claim: PortClaim, movable?: number): Claimed {
     const { base, count } = claim;
     if (!Number.isInteger(base) || !Number.isInteger(count) || base < 0 || count < 1 || base + count > PORTS) {
       throw new TomeiError('port.out-of-range', `${owner}: ports ${base} + ${count} do not lie within 0..0xffff`);
     }
     if (claim.exactly !== undefined) return this.claimWhole(owner, claim);
-    if (!movable) this.refuseOverlap(owner, claim);
+    if (movable === undefined) this.refuseOverlap(owner, claim);
 
     let index = this.holders.indexOf(undefined, 1);
     if (index < 0) index = this.holders.length;
@@ -131,7 +132,7 @@ export class PortSpace {
 
   private refuseOverlap(owner: string, { base, count }: PortClaim): void {
     for (const other of this.holders) {
-      if (other === undefined || other.movable) continue;
+      if (other === undefined || other.movable !== undefined) continue;
       if (base < other.claim.base + other.claim.count && other.claim.base < base + count) {
         throw new TomeiError(
           'port.claimed',
@@ -142,17 +143,16 @@ export class PortSpace {
     }
   }
 
-  /** Recomputes who holds a range: fixed claims first, then movable ones by age. */
+  /** Recomputes who holds a range: fixed claims first, then movable ones by number. */
   private fill(base: number, count: number): void {
     this.table.fill(0, base, base + count);
-    for (const movable of [true, false]) {
-      for (let i = this.holders.length - 1; i > 0; i--) {
-        const holder = this.holders[i];
-        if (holder === undefined || holder.movable !== movable) continue;
-        const from = Math.max(base, holder.claim.base);
-        const to = Math.min(base + count, holder.claim.base + holder.claim.count);
-        if (from < to) this.table.fill(i, from, to);
-      }
-    }
+    const rank = ({ movable = -1 }: Holder): number => movable;
+    const within = [...this.holders.entries()].filter((entry): entry is [number, Holder] => {
+      const [, holder] = entry;
+      return holder !== undefined && holder.claim.base < base + count && base < holder.claim.base + holder.claim.count;
+    });
+    // Those that answer come last, over the others.
+    for (const [i, { claim }] of within.sort(([, a], [, b]) => rank(b) - rank(a)))
+      this.table.fill(i, Math.max(base, claim.base), Math.min(base + count, claim.base + claim.count));
   }
 }
