@@ -13,4 +13,13 @@ export type { Profile, ProfiledStack } from './perf/profile.ts';
 export { functionOf, readSymbols, type Symbols } from './trace/symbols.ts';
 export { fetchPoolFile, openRemoteDisk } from './pool.ts';
 export type { RemoteDisk, RemoteDiskOptions } from './remote/remote-disk.ts';
-export { EXIT_CAUSES, TIME_USES, type ExitCause, type GuestStats, type TimeUse } from './stats/guest-stats.ts';
+export {
+  EXIT_CAUSES,
+  TIME_USES,
+  VIRTUALIZATION_WORK,
+  overheadOf,
+  type ExitCause,
+  type GuestStats,
+  type TimeUse,
+  type VirtualizationWork,
+} from './stats/guest-stats.ts';

@@ -166,7 +166,12 @@ describe('the vCPU thread', () => {
       stats.pageWalks,
     ]);
     expect(exits.slice).toBeGreaterThan(0);
-    const inSlices = time.interpreted + time.compiled + time.translating + time.devices;
+    const { virtualization } = stats,
+      work = Object.values(virtualization).reduce((sum, ms) => sum + ms, 0);
+    expect(virtualization.port).toBeGreaterThan(0);
+    expect(work).toBeCloseTo(time.devices + time.system);
+    expect(stats.overhead).toBeCloseTo(work / (time.interpreted + time.compiled + time.translating));
+    const inSlices = time.interpreted + time.compiled + time.translating + time.devices + time.system;
     expect(inSlices).toBeGreaterThanOrEqual(stats.guestMs * 0.999);
     expect(time.idle).toBe(stats.haltedMs);
   });

@@ -21,6 +21,7 @@ import { Player, Recorder, describeMachine } from './record/recording.ts';
 import type { MachineInput } from './record/recording-format.ts';
 import { RingDisk, RingSerial } from './ring-ends.ts';
 import { Profiler } from './perf/profiler.ts';
+import { collectStats } from './stats/collect-stats.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
 import { hostWaitOfThread } from './stats/host-wait.ts';
 import { TimeAccount } from './stats/time-account.ts';
@@ -42,9 +43,6 @@ const NOTHING = new Uint8Array(0);
 const DISK_PATIENCE_MS = 10_000;
 /** The most that a guest is held which polls for a disk: its timers come no later than that. */
 const POLLING_SLEEP_MS = 0.2;
-/** Vectors below are exceptions, and one is the NMI. */
-const FIRST_INTERRUPT = 32,
-  NMI = 2;
 const STOPPED: GuestEnd = { why: 'stopped', status: 0 };
 
 const start = workerData as VcpuStart;
@@ -128,42 +126,8 @@ const profiler =
       })
     : undefined;
 
-function stats(): GuestStats {
-  const { processor, devices, compilation, hypercalls } = machine,
-    { guestMs, idleMs, halts, slices } = account;
-  const delivered = [...processor.delivered.entries()].filter(([, n]) => n > 0),
-    total = (events: typeof delivered): number => events.reduce((sum, [, n]) => sum + n, 0),
-    exceptions = total(delivered.filter(([vector]) => vector < FIRST_INTERRUPT && vector !== NMI));
-  return {
-    instructions: processor.instructions,
-    guestMs,
-    cpuMs: threadMs() - startedAt,
-    haltedMs: idleMs,
-    time: account.use({ devices: devices.milliseconds, translating: compilation?.ownMs ?? 0 }),
-    exits: {
-      port: devices.ports,
-      'device-memory': devices.memory,
-      hypervisor: (hypercalls?.msr ?? 0) + (hypercalls?.hypercall ?? 0),
-      'tlb-miss': processor.mmu.walks,
-      exception: exceptions,
-      interrupt: total(delivered) - exceptions,
-      halt: halts,
-      slice: slices,
-    },
-    decoded: processor.code.counts.decoded,
-    codeInvalidations: processor.code.counts.invalidations,
-    codeFlushes: processor.code.counts.flushes,
-    pageWalks: processor.mmu.walks,
-    ...(compilation === undefined ? {} : { compiled: { ...compilation } }),
-    events: Object.fromEntries(delivered),
-    ...(nics.length === 0 ? {} : { frames: frameCounts() }),
-  };
-}
-
-function frameCounts(): NonNullable<GuestStats['frames']> {
-  const total = (of: 'sent' | 'received' | 'lost'): number => nics.reduce((sum, { counts }) => sum + counts[of], 0);
-  return { sent: total('sent'), received: total('received'), lost: total('lost') };
-}
+const stats = (): GuestStats =>
+  collectStats({ machine, account, cpuMs: threadMs() - startedAt, frames: nics.map(({ counts }) => counts) });
 
 function takeCompletions(): void {
   machine.lookAtClock();

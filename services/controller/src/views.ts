@@ -54,7 +54,14 @@ export function runnerView({ id, heartbeat, heardMs, state }: SeenRunner): Runne
   };
 }
 
-const NO_EXITS = { port: 0, deviceMemory: 0, hypervisor: 0, tlbMiss: 0, exception: 0, interrupt: 0, halt: 0, slice: 0 };
+const NO_EXITS = {
+  ...{ port: 0, deviceMemory: 0, hypervisor: 0, privileged: 0, tlbMiss: 0 },
+  ...{ exception: 0, interrupt: 0, halt: 0, slice: 0 },
+};
+const NO_TRANSLATIONS = {
+  ...{ flushesWhole: 0, flushesNonGlobal: 0, flushesPage: 0 },
+  ...{ announced: 0, announcedBatches: 0, marked: 0 },
+};
 /** Undefined where the runner knows no figures of the run yet. */
 export function statsView({ id, name, observed }: Guest, { runnerId, report }: SeenRun): StatsView | undefined {
   const { stats, run } = report;
@@ -72,9 +79,12 @@ export function statsView({ id, name, observed }: Guest, { runnerId, report }: S
       compiled: stats.compiledMs,
       translating: stats.translatingMs,
       devices: stats.devicesMs,
+      system: stats.systemMs,
       idle: stats.haltedMs,
     },
     exits: stats.exits ?? NO_EXITS,
+    overhead: stats.overhead ?? null,
+    translations: stats.translations ?? NO_TRANSLATIONS,
     regions: stats.regions,
     compiledBytes: stats.compiledBytes,
   };

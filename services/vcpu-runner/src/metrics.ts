@@ -1,8 +1,12 @@
 /** What a runner counts. */
 import type { Metrics } from '@tomei/service';
-import { EXIT_CAUSES, TIME_USES, type GuestStats } from '@tomei/guest';
+import { EXIT_CAUSES, TIME_USES, VIRTUALIZATION_WORK, type GuestStats } from '@tomei/guest';
 import type { GuestRun } from './guest-run.ts';
 import { regionsInUse } from './run-stats.ts';
+
+/** Labels of `TranslationCounts`. */
+const FLUSHES = ['whole', 'nonGlobal', 'page'] as const;
+const PAGE_TABLE_WRITES = ['announced', 'batches', 'marked'] as const;
 
 /** Reads a guest's counters of two looks as instructions a second of the processor's own time. */
 export function mipsBetween(
@@ -18,7 +22,10 @@ export class RunnerMetrics {
   private readonly ends;
   private readonly perGuest;
   private readonly timeUse;
+  private readonly virtualization;
   private readonly exits;
+  private readonly flushes;
+  private readonly pageTables;
   private readonly before = new Map<string, { instructions: number; cpuMs: number }>();
 
   constructor(metrics: Metrics) {
@@ -43,6 +50,11 @@ export class RunnerMetrics {
       cpu: metrics.gauge({ name: 'tomei_guest_cpu_seconds', help: "Host time of the guest's processor.", labelNames }),
       halted: metrics.gauge({ name: 'tomei_guest_halted_seconds', help: 'Time that the guest slept.', labelNames }),
       tlbMisses: metrics.gauge({ name: 'tomei_guest_tlb_misses', help: 'Page walks of this run.', labelNames }),
+      overhead: metrics.gauge({
+        name: 'tomei_guest_overhead_ratio',
+        help: 'Virtualization work (devices, system) of this run by guest code (interpreted, compiled, translating).',
+        labelNames,
+      }),
       regions: metrics.gauge({ name: 'tomei_guest_regions', help: 'Compiled regions in use.', labelNames }),
       compiledBytes: metrics.gauge({
         name: 'tomei_guest_compiled_bytes',
@@ -64,6 +76,21 @@ export class RunnerMetrics {
       name: 'tomei_guest_exits',
       help: "Times that the guest's code was left in this run, by cause.",
       labelNames: [...labelNames, 'cause'],
+    });
+    this.virtualization = metrics.gauge({
+      name: 'tomei_guest_virtualization_seconds',
+      help: "Host time of the guest's processor in this run that went into virtualization, by kind of work.",
+      labelNames: [...labelNames, 'work'],
+    });
+    this.flushes = metrics.gauge({
+      name: 'tomei_guest_tlb_flushes',
+      help: 'Flushes of the TLB in this run, by what was forgotten.',
+      labelNames: [...labelNames, 'scope'],
+    });
+    this.pageTables = metrics.gauge({
+      name: 'tomei_guest_page_table_writes',
+      help: 'Page-table entries that the guest told of as written, its batches of them, and bits that page walks set, in this run.',
+      labelNames: [...labelNames, 'kind'],
     });
   }
   ended(phase: string): void {
@@ -90,6 +117,9 @@ export class RunnerMetrics {
     for (const gauge of Object.values(this.perGuest)) gauge.remove(label);
     for (const use of TIME_USES) this.timeUse.remove({ ...label, use });
     for (const cause of EXIT_CAUSES) this.exits.remove({ ...label, cause });
+    for (const work of VIRTUALIZATION_WORK) this.virtualization.remove({ ...label, work });
+    for (const scope of FLUSHES) this.flushes.remove({ ...label, scope });
+    for (const kind of PAGE_TABLE_WRITES) this.pageTables.remove({ ...label, kind });
   }
   private observeGuest(id: string, stats: GuestStats): void {
     const { perGuest } = this,
@@ -101,11 +131,18 @@ export class RunnerMetrics {
     perGuest.cpu.set(label, cpuMs / 1000);
     perGuest.halted.set(label, haltedMs / 1000);
     perGuest.tlbMisses.set(label, stats.pageWalks);
+    perGuest.overhead.set(label, stats.overhead ?? 0);
     perGuest.regions.set(label, regionsInUse(compiled));
     perGuest.compiledBytes.set(label, compiled?.bytes ?? 0);
     perGuest.translatingBeside.set(label, (compiled?.translatingMs ?? 0) / 1000);
     for (const use of TIME_USES) this.timeUse.set({ ...label, use }, stats.time[use] / 1000);
     for (const cause of EXIT_CAUSES) this.exits.set({ ...label, cause }, stats.exits[cause]);
+    for (const work of VIRTUALIZATION_WORK)
+      this.virtualization.set({ ...label, work }, stats.virtualization[work] / 1000);
+    const { flushes, announced, marked } = stats.translations,
+      writes = { announced: announced.entries, batches: announced.batches, marked };
+    for (const scope of FLUSHES) this.flushes.set({ ...label, scope }, flushes[scope]);
+    for (const kind of PAGE_TABLE_WRITES) this.pageTables.set({ ...label, kind }, writes[kind]);
     this.before.set(id, { instructions, cpuMs });
   }
 }

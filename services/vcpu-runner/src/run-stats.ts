@@ -2,8 +2,9 @@
 import type { RunStats } from '@tomei/contracts';
 import type { GuestStats } from '@tomei/guest';
 
-export function runStats({ instructions, cpuMs, time, exits, compiled }: GuestStats): RunStats {
+export function runStats({ instructions, cpuMs, time, exits, compiled, translations, overhead }: GuestStats): RunStats {
   const { 'device-memory': deviceMemory, 'tlb-miss': tlbMiss, ...others } = exits;
+  const { flushes, announced, marked } = translations;
   return {
     instructions,
     cpuMs: Math.round(cpuMs),
@@ -12,9 +13,19 @@ export function runStats({ instructions, cpuMs, time, exits, compiled }: GuestSt
     compiledMs: Math.round(time.compiled),
     translatingMs: Math.round(time.translating),
     devicesMs: Math.round(time.devices),
+    systemMs: Math.round(time.system),
+    ...(overhead === undefined ? {} : { overhead }),
     exits: { ...others, deviceMemory, tlbMiss },
     regions: regionsInUse(compiled),
     compiledBytes: compiled?.bytes ?? 0,
+    translations: {
+      flushesWhole: flushes.whole,
+      flushesNonGlobal: flushes.nonGlobal,
+      flushesPage: flushes.page,
+      announced: announced.entries,
+      announcedBatches: announced.batches,
+      marked,
+    },
   };
 }
 /** Those that have been compiled and not forgotten since. */

@@ -421,11 +421,23 @@ describe('the runner', () => {
     expect(text).toMatch(/tomei_guest_instructions\{guest_id="g-1".*\} 1000/);
     expect(text).toMatch(/tomei_guest_time_seconds\{guest_id="g-1",use="compiled".*\} 0\.005/);
     expect(text).toMatch(/tomei_guest_exits\{guest_id="g-1",cause="device-memory".*\} 3/);
+    expect(text).toMatch(/tomei_guest_virtualization_seconds\{guest_id="g-1",work="hypervisor".*\} 0\.00025/);
+    expect(text).toMatch(/tomei_guest_overhead_ratio\{guest_id="g-1".*\} 0\.5/);
+    expect(text).toMatch(/tomei_guest_tlb_flushes\{guest_id="g-1",scope="nonGlobal".*\} 20/);
+    expect(text).toMatch(/tomei_guest_page_table_writes\{guest_id="g-1",kind="announced".*\} 40/);
     expect(text).toMatch(/tomei_guest_regions\{guest_id="g-1".*\} 5/);
     expect(text).toMatch(/tomei_guest_translating_thread_seconds\{guest_id="g-1".*\} 0\.25/);
     expect(rig.heartbeats.at(-1)!.runs[0]!.stats).toEqual({
       ...{ instructions: 1000, cpuMs: 5, haltedMs: 1, interpretedMs: 2, compiledMs: 5, translatingMs: 1, devicesMs: 2 },
-      exits: { port: 4, deviceMemory: 3, hypervisor: 8, tlbMiss: 2, exception: 1, interrupt: 5, halt: 6, slice: 7 },
+      ...{ systemMs: 2, overhead: 0.5 },
+      exits: {
+        ...{ port: 4, deviceMemory: 3, hypervisor: 8, privileged: 9, tlbMiss: 2 },
+        ...{ exception: 1, interrupt: 5, halt: 6, slice: 7 },
+      },
+      translations: {
+        ...{ flushesWhole: 1, flushesNonGlobal: 20, flushesPage: 300 },
+        ...{ announced: 40, announcedBatches: 5, marked: 6 },
+      },
       ...{ regions: 5, compiledBytes: 4096 },
     });
 

@@ -43,9 +43,13 @@ const stats = z.object({
     compiled: z.number(),
     translating: z.number(),
     devices: z.number(),
+    // A server of before has none.
+    system: z.number().default(0),
     idle: z.number(),
   }),
   exits: z.record(z.string(), z.number()),
+  overhead: z.number().nullable().default(null),
+  translations: z.record(z.string(), z.number()).default({}),
   regions: z.number(),
   compiledBytes: z.number(),
 });

@@ -21,7 +21,7 @@ export function addTopCommand(program: Command): void {
     .option('--interval <seconds>', `seconds between two looks, at least ${LEAST_SECONDS}`, seconds, DEFAULT_SECONDS)
     .addOption(
       new Option('--sort <column>', 'the largest of it first; names by the alphabet')
-        .choices(['name', 'busy', 'mips', 'tlb', 'exits', 'regions'] satisfies SortKey[])
+        .choices(['name', 'busy', 'mips', 'overhead', 'tlb', 'exits', 'regions'] satisfies SortKey[])
         .default('busy'),
     )
     .addHelpText(
@@ -30,12 +30,13 @@ export function addTopCommand(program: Command): void {
 Columns, each over the last interval:
   BUSY      share of the time that the guest's processor was not halted
   MIPS      million instructions a second of host processor time
-  INTERP    share of the time in the interpreter, COMPILED in compiled code, TRANSL taking compiled code into use,
-  DEVICES   in devices and waiting for them
-  TLB/S     page walks a second; EXITS/S: times that the guest's code was left, --json has them by cause
+  INTERP    share of the time in the interpreter, COMP in compiled code, TRANSL taking compiled code into use,
+  DEV       in devices and waiting for them, SYS in privileged instructions, hypercalls and interrupts
+  OVERH     DEV and SYS by INTERP, COMP and TRANSL: virtualization work by guest code
+  TLB/S     page walks a second, FLUSH/S: flushes of the TLB, of one page or all; EXITS/S: times that the guest's code was left, --json has them by cause
   REGIONS   compiled regions in use; CODE: bytes of WebAssembly that were compiled since the guest started
 
-Keys: n name, b busy, m MIPS, t TLB, x exits, r regions; the same key again turns the order round. q and Ctrl-C leave.
+Keys: n name, b busy, m MIPS, o overhead, t TLB, x exits, r regions; the same key again turns the order round. q and Ctrl-C leave.
 With --json each look is one line of JSON; with --once and --json it is printed once.
 
 Examples:

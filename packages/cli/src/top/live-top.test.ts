@@ -8,8 +8,10 @@ import { liveTop, type TopInput, type TopOutput } from './live-top.ts';
 
 const stats = (name: string, instructions: number): StatsView => ({
   ...{ id: name, name, phase: 'running', run: 1, runner: 'lab', instructions, cpuMs: 1000, regions: 3 },
-  time: { interpreted: 100, compiled: 800, translating: 0, devices: 100, idle: 1000 },
+  time: { interpreted: 100, compiled: 800, translating: 0, devices: 40, system: 60, idle: 1000 },
   exits: { port: 10 },
+  overhead: 0.11,
+  translations: { flushesWhole: 8 },
   compiledBytes: 2048,
 });
 
@@ -54,7 +56,9 @@ describe('the live table', () => {
     ]);
     expect(screens[0]![0]).toMatch(/^tomei top {2}http:\/\/lab {2}[\d:]+ {2}2 guests run, 1\.0 processors busy$/);
     expect(screens[2]![1]).toContain('sorted by mips, reversed');
-    expect(screens[0]![5]).toMatch(/^b +running +50% +600 +5\.0% +40% +0% +5\.0% +0 +5 +3 +2\.0kB {2}lab$/);
+    expect(screens[0]![5]).toMatch(
+      /^b +running +50% +600 +5\.0% +40% +0% +2\.0% +3\.0% +11% +0 +4 +5 +3 +2\.0kB {2}lab$/,
+    );
   });
   test('leaves the terminal as it was', async () => {
     const t = terminal();

@@ -4,8 +4,8 @@ import { SORT_KEYS, type SortKey, type Usage } from './usage.ts';
 
 /** Columns whose cells stand at the right. */
 const FIGURES = [
-  ...['BUSY', 'MIPS', 'INTERP', 'COMPILED', 'TRANSL', 'DEVICES'],
-  ...['TLB/S', 'EXITS/S', 'REGIONS', 'CODE'],
+  ...['BUSY', 'MIPS', 'INTERP', 'COMP', 'TRANSL', 'DEV', 'SYS', 'OVERH'],
+  ...['TLB/S', 'FLUSH/S', 'EXITS/S', 'REGIONS', 'CODE'],
 ];
 const HEAD = ['NAME', 'STATE', ...FIGURES, 'RUNNER'];
 
@@ -25,8 +25,16 @@ export function short(n: number): string {
 export function topTable(all: readonly Usage[], columns?: number): string {
   const rows = all.map((u) => [
     ...[u.name, u.phase, percent(u.busy), short(u.mips)],
-    ...[u.shares.interpreted, u.shares.compiled, u.shares.translating, u.shares.devices].map(percent),
-    ...[short(u.tlbMisses), short(u.exits), short(u.regions), `${short(u.compiledBytes)}B`, u.runner],
+    ...[u.shares.interpreted, u.shares.compiled, u.shares.translating, u.shares.devices, u.shares.system].map(percent),
+    ...[
+      percent(u.overhead),
+      short(u.tlbMisses),
+      short(u.tlbFlushes),
+      short(u.exits),
+      short(u.regions),
+      `${short(u.compiledBytes)}B`,
+      u.runner,
+    ],
   ]);
   return table(HEAD, rows, columns, FIGURES);
 }

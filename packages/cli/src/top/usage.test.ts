@@ -10,8 +10,10 @@ const stats: StatsView = {
   runner: 'lab',
   instructions: 1_000_000_000,
   cpuMs: 4000,
-  time: { interpreted: 1000, compiled: 2000, translating: 200, devices: 800, idle: 6000 },
+  time: { interpreted: 1000, compiled: 2000, translating: 200, devices: 700, system: 100, idle: 6000 },
   exits: { port: 500, tlbMiss: 1000 },
+  overhead: 0.25,
+  translations: { flushesNonGlobal: 1000, flushesPage: 10, marked: 7 },
   regions: 10,
   compiledBytes: 4096,
 };
@@ -19,8 +21,9 @@ const later: StatsView = {
   ...stats,
   instructions: 1_600_000_000,
   cpuMs: 5500,
-  time: { interpreted: 1200, compiled: 3200, translating: 200, devices: 900, idle: 6500 },
+  time: { interpreted: 1200, compiled: 3200, translating: 200, devices: 750, system: 150, idle: 6500 },
   exits: { port: 700, tlbMiss: 1100 },
+  translations: { flushesNonGlobal: 1400, flushesPage: 30, marked: 900 },
   regions: 12,
 };
 
@@ -32,7 +35,9 @@ describe('usage between two looks', () => {
       ...{ id: 'g-1', name: 'tiny', phase: 'running', runner: 'lab', regions: 12, compiledBytes: 4096 },
       mips: 400,
       busy: 0.75,
-      shares: { interpreted: 0.1, compiled: 0.6, translating: 0, devices: 0.05, idle: 0.25 },
+      shares: { interpreted: 0.1, compiled: 0.6, translating: 0, devices: 0.025, system: 0.025, idle: 0.25 },
+      overhead: expect.closeTo(100 / 1400) as number,
+      tlbFlushes: 210,
       tlbMisses: 50,
       exits: 150,
       exitsByCause: { port: 100, tlbMiss: 50 },
@@ -47,7 +52,7 @@ describe('usage between two looks', () => {
   });
   test('stays what it was when nothing newer is known, and divides by nothing', () => {
     const former = usageBetween([stats], [later]);
-    const time = { interpreted: 0, compiled: 0, translating: 0, devices: 0, idle: 0 };
+    const time = { interpreted: 0, compiled: 0, translating: 0, devices: 0, system: 0, idle: 0 };
 
     expect(usageBetween([later], [later], former)).toEqual(former);
     expect(usageBetween([], [{ ...stats, time }])[0]).toMatchObject({ mips: 0, busy: 0, exits: 0 });

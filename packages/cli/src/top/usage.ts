@@ -1,4 +1,5 @@
 /** What guests did between two looks, and their order in `tomei top`. */
+import { overheadOf } from '@tomei/guest';
 import type { StatsView } from '../cluster/views.ts';
 
 /** One guest within the time between two looks; of one that was not there before, since the start of its run. */
@@ -13,8 +14,11 @@ export interface Usage {
   readonly busy: number;
   /** Shares of the time that passed; together 1. */
   readonly shares: Readonly<Record<keyof StatsView['time'], number>>;
+  /** Virtualization work by guest code. */
+  readonly overhead: number;
   /** A second. */
   readonly tlbMisses: number;
+  readonly tlbFlushes: number;
   readonly exits: number;
   readonly exitsByCause: Readonly<Record<string, number>>;
   /** Compiled regions in use, and bytes of all that were compiled. */
@@ -22,8 +26,10 @@ export interface Usage {
   readonly compiledBytes: number;
 }
 
+/** Of `translations`. */
+const FLUSHES = ['flushesWhole', 'flushesNonGlobal', 'flushesPage'];
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-const NOTHING = { interpreted: 0, compiled: 0, translating: 0, devices: 0, idle: 0 };
+const NOTHING = { interpreted: 0, compiled: 0, translating: 0, devices: 0, system: 0, idle: 0 };
 
 /** `former` is what was made of the look before: kept for guests of which nothing newer is known. */
 export function usageBetween(
@@ -48,8 +54,8 @@ function usageOf(then: StatsView | undefined, now: StatsView): Usage | undefined
   const ms = elapsed(now) - (then === undefined ? 0 : elapsed(then));
   if (ms <= 0) return undefined;
   const share = (use: keyof StatsView['time']): number => Math.max(0, now.time[use] - (then?.time[use] ?? 0)) / ms;
-  const perSecond = (cause: string): number =>
-    (Math.max(0, (now.exits[cause] ?? 0) - (then?.exits[cause] ?? 0)) / ms) * 1000;
+  const rate = (count = 0, before = 0): number => (Math.max(0, count - before) / ms) * 1000,
+    perSecond = (cause: string): number => rate(now.exits[cause], then?.exits[cause]);
   const cpuMs = now.cpuMs - (then?.cpuMs ?? 0),
     instructions = now.instructions - (then?.instructions ?? 0);
   const exitsByCause = Object.fromEntries(Object.keys(now.exits).map((cause) => [cause, perSecond(cause)]));
@@ -58,6 +64,7 @@ function usageOf(then: StatsView | undefined, now: StatsView): Usage | undefined
     compiled: share('compiled'),
     translating: share('translating'),
     devices: share('devices'),
+    system: share('system'),
     idle: share('idle'),
   };
   return {
@@ -65,6 +72,8 @@ function usageOf(then: StatsView | undefined, now: StatsView): Usage | undefined
     mips: cpuMs > 0 ? instructions / cpuMs / 1000 : 0,
     busy: Math.min(1, Math.max(0, 1 - shares.idle)),
     shares,
+    overhead: overheadOf(shares) ?? 0,
+    tlbFlushes: sum(FLUSHES.map((kind) => rate(now.translations[kind], then?.translations[kind]))),
     tlbMisses: exitsByCause['tlbMiss'] ?? 0,
     exits: sum(Object.values(exitsByCause)),
     exitsByCause,
@@ -75,15 +84,24 @@ const same = ({ id, name, phase, runner, regions, compiledBytes }: StatsView) =>
 });
 const idle = (now: StatsView): Usage => ({
   ...same(now),
-  ...{ mips: 0, busy: 0, shares: NOTHING, tlbMisses: 0, exits: 0, exitsByCause: {} },
+  ...{ mips: 0, busy: 0, shares: NOTHING, overhead: 0, tlbFlushes: 0, tlbMisses: 0, exits: 0, exitsByCause: {} },
 });
 
 /** What guests can be sorted by, each with its key in the live table. */
-export const SORT_KEYS = { name: 'n', busy: 'b', mips: 'm', tlb: 't', exits: 'x', regions: 'r' } as const;
+export const SORT_KEYS = {
+  name: 'n',
+  busy: 'b',
+  mips: 'm',
+  overhead: 'o',
+  tlb: 't',
+  exits: 'x',
+  regions: 'r',
+} as const;
 export type SortKey = keyof typeof SORT_KEYS;
 const VALUE: Readonly<Record<Exclude<SortKey, 'name'>, (usage: Usage) => number>> = {
   busy: ({ busy }) => busy,
   mips: ({ mips }) => mips,
+  overhead: ({ overhead }) => overhead,
   tlb: ({ tlbMisses }) => tlbMisses,
   exits: ({ exits }) => exits,
   regions: ({ regions }) => regions,

@@ -457,10 +457,28 @@ export interface RunStats {
   readonly compiledMs: number;
   readonly translatingMs: number;
   readonly devicesMs: number;
+  /** Privileged instructions, hypercalls, interrupts. */
+  readonly systemMs: number;
   readonly exits?: ExitCounts;
   /** Compiled regions in use, and the bytes of all that were compiled. */
   readonly regions: number;
   readonly compiledBytes: number;
+  readonly translations?: TranslationCounts;
+  /** Virtualization work by guest code; absent before there was any. */
+  readonly overhead?: number;
+}
+
+/** What became of translations of addresses. */
+export interface TranslationCounts {
+  /** Flushes of the TLB: all of it, all but global pages, one page. */
+  readonly flushesWhole: number;
+  readonly flushesNonGlobal: number;
+  readonly flushesPage: number;
+  /** Entries of page tables that the guest told of, and its batches of them. */
+  readonly announced: number;
+  readonly announcedBatches: number;
+  /** Accessed and dirty bits that were set in page tables. */
+  readonly marked: number;
 }
 
 /** Why guest code was left. */
@@ -474,6 +492,8 @@ export interface ExitCounts {
   readonly slice: number;
   /** Registers of the hypervisor's, and hypercalls. */
   readonly hypervisor: number;
+  /** System instructions that are done by the engine. */
+  readonly privileged: number;
 }
 
 const descriptor: object = {
@@ -843,6 +863,7 @@ const descriptor: object = {
               },
             },
             RunStats: {
+              oneofs: { _overhead: { oneof: ['overhead'] } },
               fields: {
                 instructions: { type: 'uint64', id: 1 },
                 cpuMs: { type: 'uint64', id: 2, protoName: 'cpu_ms' },
@@ -851,9 +872,22 @@ const descriptor: object = {
                 compiledMs: { type: 'uint64', id: 5, protoName: 'compiled_ms' },
                 translatingMs: { type: 'uint64', id: 6, protoName: 'translating_ms' },
                 devicesMs: { type: 'uint64', id: 7, protoName: 'devices_ms' },
+                systemMs: { type: 'uint64', id: 11, protoName: 'system_ms' },
                 exits: { type: 'ExitCounts', id: 8 },
                 regions: { type: 'uint32', id: 9 },
                 compiledBytes: { type: 'uint64', id: 10, protoName: 'compiled_bytes' },
+                translations: { type: 'TranslationCounts', id: 12 },
+                overhead: { type: 'double', id: 13, options: { proto3_optional: true } },
+              },
+            },
+            TranslationCounts: {
+              fields: {
+                flushesWhole: { type: 'uint64', id: 1, protoName: 'flushes_whole' },
+                flushesNonGlobal: { type: 'uint64', id: 2, protoName: 'flushes_non_global' },
+                flushesPage: { type: 'uint64', id: 3, protoName: 'flushes_page' },
+                announced: { type: 'uint64', id: 4 },
+                announcedBatches: { type: 'uint64', id: 5, protoName: 'announced_batches' },
+                marked: { type: 'uint64', id: 6 },
               },
             },
             ExitCounts: {
@@ -866,6 +900,7 @@ const descriptor: object = {
                 halt: { type: 'uint64', id: 6 },
                 slice: { type: 'uint64', id: 7 },
                 hypervisor: { type: 'uint64', id: 8 },
+                privileged: { type: 'uint64', id: 9 },
               },
             },
           },
@@ -935,6 +970,7 @@ export const messages = {
   RunnerCapacity: codec<RunnerCapacity>('tomei.v1.RunnerCapacity'),
   RunReport: codec<RunReport>('tomei.v1.RunReport'),
   RunStats: codec<RunStats>('tomei.v1.RunStats'),
+  TranslationCounts: codec<TranslationCounts>('tomei.v1.TranslationCounts'),
   ExitCounts: codec<ExitCounts>('tomei.v1.ExitCounts'),
 };
 

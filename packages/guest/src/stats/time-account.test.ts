@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { TimeAccount } from './time-account.ts';
 
-const NOTHING = { devices: 0, translating: 0 };
+const NOTHING = { devices: 0, system: 0, translating: 0 };
 
 describe('the time account', () => {
   it('tells compiled from interpreted by what runs when slices end, each for the time since the last look', () => {
@@ -15,7 +15,14 @@ describe('the time account', () => {
     account.begin(10);
     account.end(40, 'running');
 
-    expect(account.use(NOTHING)).toEqual({ interpreted: 10, compiled: 30, translating: 0, devices: 0, idle: 0 });
+    expect(account.use(NOTHING)).toEqual({
+      interpreted: 10,
+      compiled: 30,
+      translating: 0,
+      devices: 0,
+      system: 0,
+      idle: 0,
+    });
     expect([account.slices, account.halts]).toEqual([2, 0]);
   });
   it('counts what lies between slices with the devices, but not sleep and standing still', () => {
@@ -30,7 +37,14 @@ describe('the time account', () => {
     account.begin(500);
     account.end(503, 'running');
 
-    expect(account.use(NOTHING)).toEqual({ interpreted: 20, compiled: 0, translating: 0, devices: 3, idle: 100 });
+    expect(account.use(NOTHING)).toEqual({
+      interpreted: 20,
+      compiled: 0,
+      translating: 0,
+      devices: 3,
+      system: 0,
+      idle: 100,
+    });
     expect([account.slices, account.halts]).toEqual([2, 1]);
   });
   it('takes from the time of slices what is known to be devices and translating, and never more than there is', () => {
@@ -38,11 +52,11 @@ describe('the time account', () => {
     account.begin(0);
     account.end(10, 'running');
 
-    const known = account.use({ devices: 2, translating: 3 });
-    const exaggerated = account.use({ devices: 8, translating: 30 });
+    const known = account.use({ devices: 2, system: 1, translating: 3 });
+    const exaggerated = account.use({ devices: 8, system: 1, translating: 30 });
 
-    expect(known).toEqual({ interpreted: 0, compiled: 5, translating: 3, devices: 2, idle: 0 });
-    expect(exaggerated).toEqual({ interpreted: 0, compiled: 0, translating: 2, devices: 8, idle: 0 });
+    expect(known).toEqual({ interpreted: 0, compiled: 4, translating: 3, devices: 2, system: 1, idle: 0 });
+    expect(exaggerated).toEqual({ interpreted: 0, compiled: 0, translating: 1, devices: 8, system: 1, idle: 0 });
   });
   it('looks no sooner than worth it, and takes what ends in a halt for interpreted', () => {
     let asked = 0;

@@ -8,6 +8,7 @@ const SAMPLE_MS = 2;
 /** Parts of guest time that somebody else measures, in milliseconds up to now. */
 export interface MeasuredElsewhere {
   readonly devices: number;
+  readonly system: number;
   readonly translating: number;
 }
 
@@ -17,7 +18,8 @@ export class TimeAccount {
   idleMs = 0;
   halts = 0;
   slices = 0;
-  private betweenMs = 0;
+  /** Between slices. */
+  betweenMs = 0;
   private began = 0;
   private last: number | undefined;
   private sampledAt = 0;
@@ -58,19 +60,21 @@ export class TimeAccount {
   }
 
   /** Up to the end of the last slice. */
-  use({ devices, translating }: MeasuredElsewhere): TimeUse {
+  use({ devices, system, translating }: MeasuredElsewhere): TimeUse {
     const { interpreted, compiled } = this.sampled,
       sampled = interpreted + compiled,
       share = sampled === 0 ? 0 : compiled / sampled;
     // Estimates are estimates: no share is below nothing.
     const inDevices = Math.min(devices, this.guestMs),
-      inTranslating = Math.min(translating, this.guestMs - inDevices),
-      code = this.guestMs - inDevices - inTranslating;
+      inSystem = Math.min(system, this.guestMs - inDevices),
+      inTranslating = Math.min(translating, this.guestMs - inDevices - inSystem),
+      code = this.guestMs - inDevices - inSystem - inTranslating;
     return {
       interpreted: code * (1 - share),
       compiled: code * share,
       translating: inTranslating,
       devices: inDevices + this.betweenMs,
+      system: inSystem,
       idle: this.idleMs,
     };
   }

@@ -29,6 +29,19 @@ export interface DataWatcher {
   accessed(linear: number, bytes: number, write: boolean): void;
 }
 
+/** What became of translations. Counts since power-on. */
+export interface TranslationCounts {
+  /** The TLB was flushed: with global pages, without them, and by INVLPG (one page, or what of a large one is known). */
+  readonly flushes: { whole: number; nonGlobal: number; page: number };
+  /**
+   * Entries of page tables that the guest has told of as written, and in how many batches it did (VMI). An ordinary store to a page
+   * table is a store like any other, and nobody sees it.
+   */
+  readonly announced: { entries: number; batches: number };
+  /** Accessed and dirty bits that page walks have set. */
+  marked: number;
+}
+
 export class Mmu {
   private readonly cpu: Cpu;
   private readonly entries: Int32Array;
@@ -49,6 +62,11 @@ export class Mmu {
   watch: DataWatcher | undefined;
   /** Page walks, for --stats. */
   walks = 0;
+  readonly counts: TranslationCounts = {
+    flushes: { whole: 0, nonGlobal: 0, page: 0 },
+    announced: { entries: 0, batches: 0 },
+    marked: 0,
+  };
 
   constructor(cpu: Cpu, tlbAddress: number) {
     this.cpu = cpu;
@@ -64,6 +82,7 @@ export class Mmu {
 
   /** Forgets translations: those of global pages only when `all`. */
   flush(all: boolean): void {
+    this.counts.flushes[all ? 'whole' : 'nonGlobal']++;
     let kept = 0;
     for (let i = 0; i < this.filledCount; i++) {
       const page = this.filled[i]!;
@@ -82,6 +101,10 @@ export class Mmu {
   }
   /** Forgets the page of a linear address, be it a large one or not, and global or not. */
   invalidate(linear: number): void {
+    this.counts.flushes.page++;
+    this.drop(linear);
+  }
+  private drop(linear: number): void {
     const region = linear >>> 22;
     if (this.isLarge[region] === 0) {
       this.entries[linear >>> 12] = 0;
@@ -145,6 +168,7 @@ export class Mmu {
 
   /** Sets bits of a paging-structure entry in one access, so that nothing which others write meanwhile is lost. */
   private setPhysical32(address: number, bits: number): void {
+    this.counts.marked++;
     const host = this.cpu.physical.hostPage(address);
     if (host === 0) this.cpu.bus.memoryWrite(address, 4, (this.cpu.bus.memoryRead(address, 4) | bits) >>> 0);
     else if (this.cpu.physical.isWritable(address)) {
@@ -154,7 +178,7 @@ export class Mmu {
   }
   /** Records #PF. The entry that was used, if there was one, is forgotten (SDM vol. 3, 4.10.4.1). */
   private pageFault(linear: number, code: number): number {
-    if (this.entries[linear >>> 12] !== 0) this.invalidate(linear);
+    if (this.entries[linear >>> 12] !== 0) this.drop(linear);
     this.cpu.set('cr2', linear);
     this.cpu.setFault(EXCEPTION.PF, code);
     return -1;

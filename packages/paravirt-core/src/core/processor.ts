@@ -15,6 +15,7 @@ import { Segmentation } from './segmentation.ts';
 import { createServices, type Service } from './services.ts';
 import { SystemRegisters, type SystemOptions } from './system.ts';
 import { Transfers, type EventKind } from './transfer.ts';
+import { observedServices, type WorkObserver } from './work.ts';
 
 /** Exceptions that turn a second one into a double fault (SDM vol. 3, table 6-4). */
 const CONTRIBUTORY = new Set<number>([EXCEPTION.DE, EXCEPTION.TS, EXCEPTION.NP, EXCEPTION.SS, EXCEPTION.GP]);
@@ -55,6 +56,8 @@ export interface ProcessorOptions {
   readonly system?: SystemOptions;
   /** Absent where time passes by itself. */
   readonly timekeeper?: Timekeeper;
+  /** Whoever keeps account of what is done beside guest code. */
+  readonly accountant?: WorkObserver;
   /** Makes what executes; the generated interpreter when missing. */
   readonly engine?: (parts: EngineParts) => Engine;
 }
@@ -100,9 +103,11 @@ export class Processor {
   private inStretch = false;
   /** Repetitions that an instruction at its exact time may do on top of one. */
   private room = 0;
+  /** Acknowledges the interrupt that is requested, and delivers it. */
+  private readonly takeInterrupt: () => 'delivered' | 'triple-fault';
 
   constructor(options: ProcessorOptions) {
-    const { memory, plan, index } = options;
+    const { memory, plan, index, accountant } = options;
     const place = plan.cpus[index]!;
     this.timekeeper = options.timekeeper;
     const bus = this.timekeeper === undefined ? options.bus : this.atExactTime(options.bus);
@@ -122,15 +127,18 @@ export class Processor {
     this.debug = new DebugRegisters(this.cpu, this.mmu);
     this.code.stops = this.debug;
     this.transfers.tasks.onSwitch = (traps) => this.debug.taskSwitched(traps);
+    const taking = (): 'delivered' | 'triple-fault' => this.event(this.cpu.bus.acknowledgeInterrupt(), 'external');
+    this.takeInterrupt = accountant?.observed('interrupt', taking) ?? taking;
+    const own = createServices({
+      cpu: this.cpu,
+      mmu: this.mmu,
+      segments: this.segments,
+      transfers: this.transfers,
+      system: this.system,
+      debug: this.debug,
+    });
     const services = {
-      ...createServices({
-        cpu: this.cpu,
-        mmu: this.mmu,
-        segments: this.segments,
-        transfers: this.transfers,
-        system: this.system,
-        debug: this.debug,
-      }),
+      ...(accountant === undefined ? own : observedServices(own, accountant)),
       resolve: (eip: number) => this.code.resolve(eip),
       cross: (eip: number) => this.code.cross(eip >>> 0),
       leaveAfter: (record: number) => this.code.leaveAfter(record),
@@ -249,7 +257,7 @@ export class Processor {
         cpu.get('interruptPending') !== 0 && (cpu.get('systemFlags') & EFLAGS.IF) !== 0 && shadow === SHADOW.none;
       if (taken) {
         this.tellTime();
-        return this.event(cpu.bus.acknowledgeInterrupt(), 'external');
+        return this.takeInterrupt();
       }
     }
     // MWAIT may end by an interrupt that is not taken (SDM vol. 2, MWAIT).

@@ -27,7 +27,6 @@ import type { VideoMapping } from '../machine/pci-bus.ts';
 import type { PointerEvent } from '../paravirt/absolute-pointer.ts';
 import type { ParavirtMode } from '../paravirt/mode.ts';
 import { HeldClock, type MachineClock } from './clocks.ts';
-import { DeviceMeter } from './device-meter.ts';
 import { FirmwareMemory } from './firmware-memory.ts';
 import { hypervisorOf, kvmFeatures } from './hypervisor.ts';
 import { acpiBoard, populateBoard, type BoardParts, type MachineBackends } from './populate-board.ts';
@@ -35,6 +34,7 @@ import type { VirtioParts } from './plug-virtio.ts';
 import { parseSavedMachine, SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
 import { restoreProcessor, saveProcessor } from './processor-state.ts';
 import { StolenTime } from './stolen-time.ts';
+import { WorkMeter } from './work-meter.ts';
 
 /** What a machine is made of. Plain data. */
 export interface MachineConfig {
@@ -99,8 +99,8 @@ export class Machine {
   readonly alarms = new Alarms();
   readonly serial: readonly (Device | undefined)[];
   readonly keyboard: BoardParts['keyboard'];
-  /** Accesses to devices. Host time is looked at for this alone, and no guest sees it. */
-  readonly devices = new DeviceMeter(() => performance.now());
+  /** What is done for the guest beside its own code. Host time is looked at for this alone, and no guest sees it. */
+  readonly served = new WorkMeter(() => performance.now());
   private compiling: CompilingEngine | undefined;
   private readonly config: MachineConfig;
   private readonly parts: BoardParts;
@@ -169,7 +169,8 @@ export class Machine {
       plan: this.plan,
       index: 0,
       physical: this.physical,
-      bus: this.devices.metered(bus),
+      bus: this.served.metered(bus),
+      accountant: this.served,
       leaves: createLeaves(this.memory),
       system: {
         ...(config.cpuid === undefined ? {} : { cpuid: config.cpuid }),
@@ -348,7 +349,8 @@ export class Machine {
       end = processor.work + limit;
     for (;;) {
       this.lookAtClock();
-      this.board.fireDue();
+      if ((this.alarms.next() ?? Infinity) <= this.boardTime.now())
+        this.served.of('timer').alone(() => this.board.fireDue());
       const next = this.alarms.next(),
         left = end - processor.work;
       // An instruction clock reaches the next alarm exactly; a host clock is looked at often enough.

@@ -137,11 +137,20 @@ describe('the HTTP API', () => {
       port: 1,
       deviceMemory: 2,
       hypervisor: 8,
+      privileged: 9,
       tlbMiss: 3,
       exception: 4,
       interrupt: 5,
       halt: 6,
       slice: 7,
+    };
+    const translations = {
+      flushesWhole: 1,
+      flushesNonGlobal: 2,
+      flushesPage: 3,
+      announced: 4,
+      announcedBatches: 5,
+      marked: 6,
     };
     const stats = {
       ...{
@@ -152,8 +161,9 @@ describe('the HTTP API', () => {
         compiledMs: 12,
         translatingMs: 13,
         devicesMs: 14,
+        systemMs: 17,
       },
-      ...{ exits, regions: 15, compiledBytes: 16 },
+      ...{ exits, overhead: 0.5, translations, regions: 15, compiledBytes: 16 },
     };
     const heard = (...runs: object[]): void =>
       bus.publish(
@@ -179,8 +189,8 @@ describe('the HTTP API', () => {
             instructions: 8,
             cpuMs: 9,
           },
-          time: { interpreted: 11, compiled: 12, translating: 13, devices: 14, idle: 10 },
-          ...{ exits, regions: 15, compiledBytes: 16 },
+          time: { interpreted: 11, compiled: 12, translating: 13, devices: 14, system: 17, idle: 10 },
+          ...{ exits, overhead: 0.5, translations, regions: 15, compiledBytes: 16 },
         },
       ],
     });

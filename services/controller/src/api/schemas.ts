@@ -64,6 +64,7 @@ export const statsView = z
         compiled: milliseconds,
         translating: milliseconds,
         devices: milliseconds,
+        system: milliseconds.describe('Privileged instructions, hypercalls and interrupts'),
         idle: milliseconds,
       })
       .describe('What the time that passed was spent on'),
@@ -77,8 +78,25 @@ export const statsView = z
         halt: count,
         slice: count,
         hypervisor: count,
+        privileged: count,
       })
       .describe("Times that the guest's code was left, by cause"),
+    overhead: z
+      .number()
+      .nullable()
+      .describe(
+        'Virtualization work (devices, system) by guest code (interpreted, compiled, translating); null before there was any',
+      ),
+    translations: z
+      .object({
+        flushesWhole: count,
+        flushesNonGlobal: count,
+        flushesPage: count,
+        announced: count.describe('Page-table entries that the guest told of as written (VMI)'),
+        announcedBatches: count,
+        marked: count.describe('Accessed and dirty bits that were set'),
+      })
+      .describe('Flushes of the TLB, and what is seen of page tables'),
     regions: z.number().int().describe('Compiled regions in use'),
     compiledBytes: z.number().int().describe('WebAssembly that was compiled, whether in use or not'),
   })
