@@ -4,53 +4,17 @@
  * a balloon, a tablet and a keyboard.
  */
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { StartOptions } from '@tomei/guest';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { Console, buildTiny, copyTiny } from './tiny-guest.ts';
+import { expect, test } from 'vitest';
+import { Console } from './tiny-guest.ts';
+import { SLOW, TinyLab, boot, sh, stream } from './tiny-lab.ts';
 
-/** Boots on a machine that has much else to do. */
-const SLOW = 600_000;
 const RING_PACKED = 34,
   EVENT_IDX = 29;
-let folder = '';
-let unavailable: string | undefined;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tomei-virtio-'));
-  vi.stubEnv('XDG_RUNTIME_DIR', folder);
-  try {
-    await buildTiny();
-  } catch (error) {
-    unavailable = String(error);
-  }
-}, SLOW);
-afterAll(async () => {
-  vi.unstubAllEnvs();
-  await rm(folder, { recursive: true, force: true });
-});
+const lab = TinyLab.forTests();
+const CARD = 'ethernet0.virtualDev = "virtio"';
 
-async function guestOf(name: string, ...lines: readonly string[]): Promise<string> {
-  const { vmx } = await copyTiny(folder, name);
-  const card = ['ethernet0.present = "TRUE"', 'ethernet0.virtualDev = "virtio"', 'ethernet0.networkName = "lan"'];
-  await writeFile(vmx, `${await readFile(vmx, 'latin1')}${[...card, ...lines].join('\n')}\n`, 'latin1');
-  return vmx;
-}
-/** Sends a line and returns what it prints. Marks are made by the shell, so that the echo of the line has none. */
-async function sh(guest: Console, line: string): Promise<string> {
-  guest.send(`${line}; echo END-$((40+2))\n`);
-  return guest.expect(/END-42\r?\n/);
-}
-async function boot(vmx: string, n: number, options: StartOptions = {}): Promise<Console> {
-  const guest = new Console(vmx, options);
-  await guest.expect(/login:/);
-  guest.send('root\n');
-  await guest.expect(/# /);
-  await sh(guest, `dmesg -n 1; ip addr add 10.0.0.${n}/24 dev eth0; ip link set eth0 up`);
-  return guest;
-}
 /** A program of the host at a port. */
 async function programAt(path: string): Promise<{ socket: Socket; heard: () => string }> {
   const socket = connect(path);
@@ -61,11 +25,11 @@ async function programAt(path: string): Promise<{ socket: Socket; heard: () => s
 }
 
 test('stock drivers use every device', { timeout: SLOW }, async ({ skip }) => {
-  skip(unavailable !== undefined, unavailable);
-  const path = join(folder, 'agent.sock');
-  const first = await guestOf('first', 'tomei.rng.present = "TRUE"', 'tomei.balloon.present = "TRUE"', 'tomei.input.present = "TRUE"', 'tomei.port0.name = "org.example.agent"', `tomei.port0.fileName = "${path}"`); // prettier-ignore
-  const second = await guestOf('second', 'tomei.rng.present = "TRUE"');
-  const recording = join(folder, 'run.rec');
+  skip(lab.unavailable !== undefined, lab.unavailable);
+  const path = join(lab.folder, 'agent.sock');
+  const first = await lab.guestOf('first', CARD, 'tomei.rng.present = "TRUE"', 'tomei.balloon.present = "TRUE"', 'tomei.input.present = "TRUE"', 'tomei.port0.name = "org.example.agent"', `tomei.port0.fileName = "${path}"`); // prettier-ignore
+  const second = await lab.guestOf('second', CARD, 'tomei.rng.present = "TRUE"');
+  const recording = join(lab.folder, 'run.rec');
   await using a = await boot(first, 1);
   await using b = await boot(second, 2, { timing: { record: recording } });
 
@@ -127,10 +91,8 @@ test('stock drivers use every device', { timeout: SLOW }, async ({ skip }) => {
   // Frames of all sizes, and a stream whose checksums the cards make.
   expect(await sh(b, 'ping -c 3 -w 60 10.0.0.1')).toMatch(/ 3 packets received/);
   expect(await sh(a, 'ping -c 2 -w 60 -s 5000 10.0.0.2')).toMatch(/ 2 packets received/);
-  a.send(`nc -l -p 99 | md5sum\n`);
-  const sum = /^([0-9a-f]{32}) /m;
-  const sent = sum.exec(await sh(b, 'md5sum < /bin/busybox; sleep 1; nc -w 20 10.0.0.1 99 < /bin/busybox'))![1];
-  expect((await a.expect(sum)).slice(-33).trim()).toBe(sent);
+  const [sent, received] = await stream(b, a, '10.0.0.1');
+  expect(received).toBe(sent);
 
   // What came from outside is in a recording, random numbers too.
   await sh(b, random);
@@ -143,7 +105,7 @@ test('stock drivers use every device', { timeout: SLOW }, async ({ skip }) => {
   expect(again.output).toBe(b.output);
 
   // Everything goes on from a snapshot.
-  const snapshot = join(folder, 'first.snapshot');
+  const snapshot = join(lab.folder, 'first.snapshot');
   await a.guest.save(snapshot, { stop: true });
   await a.guest.ended;
   await using a2 = new Console(first, { restore: snapshot });

@@ -7,17 +7,16 @@
  * layout.
  */
 import { ChainBuilder, DESC_BYTES, DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE } from './chain.ts';
+import { LaidOutRing, type Places } from './laid-out-ring.ts';
 import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
-  address,
   type QueueState,
   type QueueTrouble,
-  type Ring,
-  type RingParts,
   type UsedChain,
   type Chain,
 } from './queue-state.ts';
+import { type Segment } from './segments.ts';
 
 const DESC_F_AVAIL = 1 << 7;
 const DESC_F_USED = 1 << 15;
@@ -32,19 +31,7 @@ const RING_EVENT_FLAGS_MASK = 3;
 const OFFSET_MASK = 0x7fff;
 const LAP = 0x8000;
 
-interface Places {
-  readonly desc: number;
-  readonly driver: number;
-  readonly device: number;
-}
-
-export class PackedRing implements Ring {
-  private readonly parts: RingParts;
-
-  constructor(parts: RingParts) {
-    this.parts = parts;
-  }
-
+export class PackedRing extends LaidOutRing<Places> {
   pop(): Chain | undefined {
     const places = this.places();
     if (places === undefined) return undefined;
@@ -77,14 +64,9 @@ export class PackedRing implements Ring {
     state.nextUsed = advance(state.nextUsed, Math.min(slots, state.size), state.size);
   }
 
-  takeInterrupt(): boolean {
-    const places = this.places();
-    if (places === undefined) return false;
+  protected wantsInterrupt(places: Places, before: number): boolean {
     const { memory } = this.parts;
     const state = this.parts.state();
-    const before = state.signalledUsed;
-    state.signalledUsed = state.nextUsed;
-    if (before === state.nextUsed) return false;
     const flags = memory.read16(places.driver + EVENT_FLAGS) & RING_EVENT_FLAGS_MASK;
     if (flags === RING_EVENT_FLAGS_DISABLE) return false;
     if (flags !== RING_EVENT_FLAGS_DESC || !this.parts.accepted(VIRTIO_F_EVENT_IDX)) return true;
@@ -100,18 +82,11 @@ export class PackedRing implements Ring {
     return distance(before, event) < distance(before, state.nextUsed);
   }
 
-  private refuse(fault: QueueTrouble): undefined {
-    this.parts.fail(fault);
-    return undefined;
-  }
-
   /** Undefined when the parts cannot be used: alignment of 2.8.10.1, and what a restored state may say. */
-  private places(): Places | undefined {
+  protected places(): Places | undefined {
     const { memory } = this.parts;
     const state = this.parts.state();
-    const desc = address(state.descHigh, state.descLow);
-    const driver = address(state.driverHigh, state.driverLow);
-    const device = address(state.deviceHigh, state.deviceLow);
+    const { desc, driver, device } = this.addresses();
     const aligned = state.descLow % 16 === 0 && state.driverLow % 4 === 0 && state.deviceLow % 4 === 0;
     const inRam =
       memory.contains(desc, DESC_BYTES * state.size) &&
@@ -138,16 +113,15 @@ export class PackedRing implements Ring {
     const { readable, writable } = builder;
     for (let slots = 1; slots <= size; slots++) {
       const at = desc + DESC_BYTES * (((nextAvailable & OFFSET_MASK) + slots - 1) % size);
-      const start = address(memory.read32(at + 4), memory.read32(at));
-      const length = memory.read32(at + 8);
+      const buffer = this.buffer(at);
       const id = memory.read16(at + 12);
       const flags = slots === 1 ? firstFlags : memory.read16(at + 14);
       if ((flags & DESC_F_INDIRECT) !== 0) {
         // A table stands for a whole chain (2.8.7: INDIRECT never together with NEXT, nor at the end of a list).
-        const wrong = slots > 1 || (flags & DESC_F_NEXT) !== 0 ? 'indirect' : this.walkTable(start, length, builder);
+        const wrong = slots > 1 || (flags & DESC_F_NEXT) !== 0 ? 'indirect' : this.walkTable(buffer, builder);
         return wrong === undefined ? { id, slots, readable, writable } : this.refuse(wrong);
       }
-      const wrong = builder.add({ address: start, length }, flags);
+      const wrong = builder.add(buffer, flags);
       if (wrong !== undefined) return this.refuse(wrong);
       if ((flags & DESC_F_NEXT) === 0) return { id, slots, readable, writable };
     }
@@ -155,16 +129,15 @@ export class PackedRing implements Ring {
   }
 
   /** An indirect table: descriptors in a row, of whose flags WRITE alone has a meaning (2.8.7). */
-  private walkTable(base: number, bytes: number, builder: ChainBuilder): QueueTrouble | undefined {
+  private walkTable(table: Segment, builder: ChainBuilder): QueueTrouble | undefined {
     const { memory, maxSize } = this.parts;
-    const whole = bytes > 0 && bytes % DESC_BYTES === 0 && memory.contains(base, bytes);
-    if (!whole || !this.parts.accepted(VIRTIO_F_INDIRECT_DESC)) return 'indirect';
+    const { address: base, length: bytes } = table;
+    if (!this.isTable(table) || !this.parts.accepted(VIRTIO_F_INDIRECT_DESC)) return 'indirect';
     if (bytes / DESC_BYTES > maxSize) return 'loop';
     for (let at = base; at < base + bytes; at += DESC_BYTES) {
       const flags = memory.read16(at + 14);
       if ((flags & DESC_F_INDIRECT) !== 0) return 'indirect';
-      const segment = { address: address(memory.read32(at + 4), memory.read32(at)), length: memory.read32(at + 8) };
-      const wrong = builder.add(segment, flags);
+      const wrong = builder.add(this.buffer(at), flags);
       if (wrong !== undefined) return wrong;
     }
     return undefined;

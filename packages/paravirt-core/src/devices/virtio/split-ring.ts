@@ -1,16 +1,7 @@
 /** The split virtqueue (virtio 1.2, section 2.7): a table of descriptors, a ring of chains to take and one of chains given back. */
 import { ChainBuilder, DESC_BYTES, DESC_F_INDIRECT, DESC_F_NEXT } from './chain.ts';
-import {
-  VIRTIO_F_EVENT_IDX,
-  VIRTIO_F_INDIRECT_DESC,
-  address,
-  isQueueSize,
-  type QueueTrouble,
-  type Ring,
-  type RingParts,
-  type UsedChain,
-  type Chain,
-} from './queue-state.ts';
+import { LaidOutRing, type Places } from './laid-out-ring.ts';
+import { VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, isQueueSize, type UsedChain, type Chain } from './queue-state.ts';
 
 const AVAIL_F_NO_INTERRUPT = 1;
 const USED_ELEMENT_BYTES = 8;
@@ -18,21 +9,12 @@ const USED_ELEMENT_BYTES = 8;
 const RING_START = 4;
 
 /** Where the parts lie. */
-interface Places {
-  readonly desc: number;
-  readonly driver: number;
-  readonly device: number;
+interface SplitPlaces extends Places {
   readonly usedEvent: number;
   readonly availEvent: number;
 }
 
-export class SplitRing implements Ring {
-  private readonly parts: RingParts;
-
-  constructor(parts: RingParts) {
-    this.parts = parts;
-  }
-
+export class SplitRing extends LaidOutRing<SplitPlaces> {
   pop(): Chain | undefined {
     const places = this.places();
     if (places === undefined) return undefined;
@@ -67,23 +49,13 @@ export class SplitRing implements Ring {
     memory.write16(places.device + 2, state.nextUsed);
   }
 
-  takeInterrupt(): boolean {
-    const places = this.places();
-    if (places === undefined) return false;
+  protected wantsInterrupt(places: SplitPlaces, before: number): boolean {
     const { memory } = this.parts;
     const state = this.parts.state();
-    const before = state.signalledUsed;
-    state.signalledUsed = state.nextUsed;
-    if (before === state.nextUsed) return false;
     if (!this.parts.accepted(VIRTIO_F_EVENT_IDX)) return (memory.read16(places.driver) & AVAIL_F_NO_INTERRUPT) === 0;
     // One of the entries before .. nextUsed - 1 is the one that used_event names.
     const event = memory.read16(places.usedEvent);
     return ((state.nextUsed - event - 1) & 0xffff) < ((state.nextUsed - before) & 0xffff);
-  }
-
-  private refuse(fault: QueueTrouble): undefined {
-    this.parts.fail(fault);
-    return undefined;
   }
 
   private ahead(driver: number): number {
@@ -91,13 +63,11 @@ export class SplitRing implements Ring {
   }
 
   /** Undefined when the parts cannot be used: alignment and size of 2.7. */
-  private places(): Places | undefined {
+  protected places(): SplitPlaces | undefined {
     const { memory, maxSize } = this.parts;
     const state = this.parts.state();
     const { size } = state;
-    const desc = address(state.descHigh, state.descLow);
-    const driver = address(state.driverHigh, state.driverLow);
-    const device = address(state.deviceHigh, state.deviceLow);
+    const { desc, driver, device } = this.addresses();
     const usedEvent = driver + RING_START + 2 * size;
     const availEvent = device + RING_START + USED_ELEMENT_BYTES * size;
     const aligned = state.descLow % 16 === 0 && state.driverLow % 2 === 0 && state.deviceLow % 4 === 0;
@@ -119,20 +89,18 @@ export class SplitRing implements Ring {
     for (let step = 0; step <= maxSize; step++) {
       if (index >= table.entries) return this.refuse('index');
       const at = table.base + DESC_BYTES * index;
-      const start = address(memory.read32(at + 4), memory.read32(at));
-      const length = memory.read32(at + 8);
+      const buffer = this.buffer(at);
       const flags = memory.read16(at + 12);
       const next = memory.read16(at + 14);
       if ((flags & DESC_F_INDIRECT) !== 0) {
         // One table, at the end of a chain, of whole descriptors (2.7.5.3.1); WRITE is ignored here (2.7.5.3.2).
         const allowed = !table.indirect && (flags & DESC_F_NEXT) === 0 && this.parts.accepted(VIRTIO_F_INDIRECT_DESC);
-        const whole = length > 0 && length % DESC_BYTES === 0;
-        if (!allowed || !whole || !memory.contains(start, length)) return this.refuse('indirect');
-        table = { base: start, entries: length / DESC_BYTES, indirect: true };
+        if (!allowed || !this.isTable(buffer)) return this.refuse('indirect');
+        table = { base: buffer.address, entries: buffer.length / DESC_BYTES, indirect: true };
         index = 0;
         continue;
       }
-      const wrong = builder.add({ address: start, length }, flags);
+      const wrong = builder.add(buffer, flags);
       if (wrong !== undefined) return this.refuse(wrong);
       const { readable, writable } = builder;
       if ((flags & DESC_F_NEXT) === 0) return { id: head, slots: 1, readable, writable };
