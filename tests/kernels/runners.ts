@@ -1,7 +1,14 @@
 /** Where a test kernel can run. Each runner boots the same file and answers with what came out of COM1 and how it ended. */
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { HostClock, InstructionClock, Machine, type CompilingOptions, type MachineClock } from '@tomei/paravirt-core';
+import {
+  HostClock,
+  InstructionClock,
+  Machine,
+  type CompilingOptions,
+  type MachineClock,
+  type VmiMode,
+} from '@tomei/paravirt-core';
 
 /** Bytes of RAM that the expectations assume. */
 export const KERNEL_RAM = 32 * 2 ** 20;
@@ -57,7 +64,13 @@ export const qemuRunner: KernelRunner = {
 /** More than any kernel needs, in instructions: one that does not end is a failure, not a hang. */
 const INSTRUCTION_LIMIT = 500e6;
 
-const tomei = (name: string, clock: () => MachineClock, compiling?: CompilingOptions): KernelRunner => ({
+/** A kernel in a machine of the engine's; `vmi` is what it finds of that interface, and `trouble` hears what it did wrong there. */
+export const tomei = (
+  name: string,
+  clock: () => MachineClock,
+  compiling?: CompilingOptions,
+  { vmi = 'off', trouble }: { readonly vmi?: VmiMode; readonly trouble?: (device: string, what: string) => void } = {},
+): KernelRunner => ({
   name,
   missing: () => undefined,
   run: (kernel) => {
@@ -70,8 +83,9 @@ const tomei = (name: string, clock: () => MachineClock, compiling?: CompilingOpt
         epoch: 1_700_000_000,
         kernel: { name: kernel, bytes: new Uint8Array(readFileSync(kernel)) },
         commandLine: KERNEL_COMMAND_LINE,
+        vmi,
       },
-      { serial: [line], disks: [] },
+      { serial: [line], disks: [], ...(trouble === undefined ? {} : { trouble }) },
       clock(),
       undefined,
       compiling,

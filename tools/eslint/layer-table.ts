@@ -43,6 +43,8 @@ export const CORE_LAYERS: Readonly<Record<string, readonly string[]>> = {
   devices: ['machine', 'display'],
   paravirt: ['machine'],
   firmware: ['machine'],
+  // Assembles its ROM with the processor's table.
+  vmi: ['isa', 'machine'],
   // The only place that knows both.
-  vm: ['wasm', 'numerics', 'isa', 'core', 'jit', 'machine', 'display', 'devices', 'paravirt', 'firmware'],
+  vm: ['wasm', 'numerics', 'isa', 'core', 'jit', 'machine', 'display', 'devices', 'paravirt', 'firmware', 'vmi'],
 };

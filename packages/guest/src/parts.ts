@@ -62,8 +62,9 @@ async function machineConfig(
   const interpreted = config.engine === 'interpreter';
   // A guest that goes on has its hypervisor in memory, whatever the file says by now.
   const paravirt = snapshot?.state.config.paravirt ?? config.paravirt;
+  const vmi = snapshot?.state.config.vmi ?? (config.vmi ? 'measured' : 'off');
   const ramBytes = config.memoryMiB * 2 ** 20;
-  const sizes = { ramBytes, videoMemoryBytes: VIDEO_MEMORY, interpreted, paravirt, ...cpuid };
+  const sizes = { ramBytes, videoMemoryBytes: VIDEO_MEMORY, interpreted, paravirt, vmi, ...cpuid };
   const firmware = config.boot === undefined ? { firmware: await findFirmware() } : {};
   // The kernel lies in the snapshot's memory, and the calendar goes on with the machine's time.
   if (snapshot !== undefined) return { ...sizes, ...firmware, epoch: snapshot.state.config.epoch, commandLine: '' };

@@ -230,6 +230,7 @@ export class RunningGuest implements ConsoleGuest {
       serial: [...serial],
       processors: 1,
       paravirt: machine.paravirt ?? 'off',
+      vmi: machine.vmi ?? 'off',
       disks: await Promise.all(
         disks.map(async (disk) => ({
           sectors: disk.sizeBytes / SECTOR_BYTES,

@@ -19,6 +19,7 @@ const stateOf = (machine: Machine): SnapshotState => ({
     serial: [],
     processors: 1,
     paravirt: 'kvm',
+    vmi: 'off',
     disks: [],
   },
   machine: machine.save(),

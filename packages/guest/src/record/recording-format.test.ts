@@ -8,6 +8,7 @@ const HEADER: HeaderFields = {
   epoch: 1_700_000_000,
   boot: 'ab'.repeat(32),
   paravirt: 'kvm',
+  vmi: 'off',
   serial: [true, false, false, false],
   disks: [{ sectors: 100, readOnly: false, place: 'null' }],
   empty: [],

@@ -12,7 +12,7 @@ import type { PortChange } from '../ports/ring-port.ts';
 import type { PointerEvent } from '@tomei/paravirt-core';
 import type { Disc } from '../protocol.ts';
 
-export const RECORDING_VERSION = 4;
+export const RECORDING_VERSION = 5;
 const MAGIC = new TextEncoder().encode('TOMEIREC');
 const HEAD_BYTES = 16;
 const EVENT_HEAD = 21,
@@ -38,6 +38,7 @@ const header = pod({
   /** SHA-256 of kernel, initrd, command line, firmware and boot ROMs: what the guest boots. */
   boot: text(64),
   paravirt: text(8),
+  vmi: text(16),
   serial: list(4, bool()),
   disks: list(MAX_DISKS, nested(pod({ sectors: whole(), readOnly: bool(), place: text(100) }))),
   empty: list(MAX_DISKS, text(100)),

@@ -44,6 +44,7 @@ export function describeMachine(start: DescribedStart): HeaderFields {
     epoch: config.epoch,
     boot: hash.update(config.commandLine).digest('hex'),
     paravirt: config.paravirt ?? 'off',
+    vmi: config.vmi ?? 'off',
     serial: [...start.serial],
     disks: start.disks.map(({ sectors, readOnly, place }) => ({
       sectors,

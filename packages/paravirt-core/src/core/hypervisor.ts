@@ -2,8 +2,8 @@
 import type { Leaf } from './cpuid.ts';
 
 export interface Hypervisor {
-  /** A leaf of its own; undefined for others. */
-  leaf(n: number): Leaf | undefined;
+  /** A leaf of its own; undefined for others. Without this CPUID says nothing of a hypervisor. */
+  leaf?(n: number): Leaf | undefined;
   /** RDMSR of a register of its own; undefined for others, which is #GP(0). */
   readMsr(n: number): bigint | undefined;
   /** WRMSR; false, which is #GP(0), for registers that are not its own, and for values that they do not take. */

@@ -37,7 +37,7 @@ export class SystemRegisters {
     this.mmu = mmu;
     const { hypervisor } = options;
     this.hypervisor = hypervisor;
-    const leaves = hypervisor === undefined ? undefined : (n: number) => hypervisor.leaf(n);
+    const leaves = hypervisor?.leaf === undefined ? undefined : (n: number) => hypervisor.leaf?.(n);
     this.identity = new Identity(options.without ?? [], PHYSICAL_BITS, options.cpuid, leaves);
     this.counters = new PerformanceCounters(cpu);
     this.msrs = new ModelSpecificRegisters(cpu, mmu, this.identity, this.counters, hypervisor);
@@ -137,6 +137,7 @@ export class SystemRegisters {
   callHypervisor(): void {
     const { cpu, hypervisor } = this;
     if (hypervisor === undefined) return cpu.raise(EXCEPTION.UD);
+    if (cpu.bus.isTimeExact?.() === false) return;
     const registers = Array.from({ length: 8 }, (_, i) => cpu.getRegister(i));
     cpu.setRegister(EAX, hypervisor.hypercall(registers, cpu.get('cpl')) | 0);
   }

@@ -358,6 +358,20 @@ export const lapic = defineDevice({
         else localInterrupt(pin === 0 ? R.LINT0 : R.LINT1);
       },
       passesExternal: () => !enabled() || (state.lvt[R.LINT0]! & (R.LVT_MASKED | R.LVT_MODE)) === R.LVT_MODE_EXTINT,
+      /** Registers by offset, where the guest's processor has them; as the open bus while the APIC is disabled. */
+      readRegister(offset: number): number {
+        catchUp();
+        return globallyEnabled() ? read(offset & 0xff0) : 0xffff_ffff;
+      },
+      writeRegister(offset: number, value: number): void {
+        catchUp();
+        if (globallyEnabled()) write(offset & 0xff0, value);
+      },
+      /** The timer's interrupt by its local vector table entry, for a hypervisor whose timer is wired so. */
+      timerInterrupt(): void {
+        settleEoi();
+        localInterrupt(R.TIMER);
+      },
       /** IA32_APIC_BASE as the processor reads and writes it. */
       base: () => state.base,
       setBase(value: number) {

@@ -27,8 +27,8 @@ function memoryMap(ramBytes: number): Uint8Array {
   return new Uint8Array(data.buffer);
 }
 
-/** The items that describe a board. */
-export function firmwareConfiguration(board: AcpiBoard): FirmwareItems {
+/** The items that describe a board. `roms` are option ROMs of no card: SeaBIOS loads what is named `genroms/`. */
+export function firmwareConfiguration(board: AcpiBoard, roms: readonly FirmwareFile[] = []): FirmwareItems {
   const { ramBytes, processors } = board;
   const acpi = acpiFiles(board);
   const files: FirmwareFile[] = [
@@ -36,6 +36,7 @@ export function firmwareConfiguration(board: AcpiBoard): FirmwareItems {
     ...acpi.files,
     acpi.script.encode(),
     ...smbiosFiles(board),
+    ...roms,
   ];
   return {
     items: {

@@ -1,11 +1,15 @@
 /** The hypervisor that a machine's guest finds: which part of KVM's interface, and how the processor reaches it. */
-import { EBX, ECX, EDX, ESI } from '../isa/build.ts';
+import { EBX, ECX, EDI, EDX, ESI } from '../isa/build.ts';
+import type { Cpu } from '../core/cpu.ts';
 import { HYPERVISOR_BIT } from '../core/cpuid.ts';
 import type { Hypervisor } from '../core/hypervisor.ts';
+import type { GeneralRegisters } from '../paravirt/vmware-backdoor.ts';
+import { HYPERCALL_BASE, type vmi } from '../vmi/index.ts';
 import type { DeviceOf } from '../machine/device.ts';
 import type { kvm } from '../paravirt/kvm.ts';
-import { ALL_FEATURES, LEAF } from '../paravirt/kvm-interface.ts';
+import { ALL_FEATURES, KVM_ENOSYS, LEAF } from '../paravirt/kvm-interface.ts';
 import type { MachineConfig } from './machine.ts';
+import type { StolenTimeGuest } from './stolen-time.ts';
 
 /**
  * CPUID.40000001h:EAX; undefined where the guest finds no hypervisor, which is so too where CPUID is told to hide that there is one.
@@ -21,16 +25,71 @@ export function kvmFeatures({ paravirt, cpuid = [] }: Pick<MachineConfig, 'parav
 const EAX_OF_LEAF = 0,
   ECX_OF_LEAF = 2;
 
-/** `parts` are asked for when the guest runs: the board is put together after its processor. */
-export function hypervisorOf(parts: () => DeviceOf<typeof kvm>['parts']): Hypervisor {
+/** A processor's registers; it is asked for when the guest runs. */
+export const registersOf = (cpu: () => Cpu): GeneralRegisters => ({
+  get: (index) => cpu().getRegister(index),
+  set: (index, value) => cpu().setRegister(index, value),
+});
+/** What hypercalls reach: devices of a board, and the processor that calls. */
+export interface HypervisorParts {
+  /** Absent where the guest finds no KVM. */
+  readonly kvm: DeviceOf<typeof kvm> | undefined;
+  /** Absent where the guest finds no VMI ROM. */
+  readonly vmi: DeviceOf<typeof vmi> | undefined;
+}
+
+/**
+ * The hypervisor of a machine; undefined where the guest is to find none. `parts` are asked for when the guest runs: the board is put
+ * together after its processor. `now` is called before the host looks at the time.
+ */
+export function hypervisorOf(
+  config: Pick<MachineConfig, 'paravirt' | 'cpuid' | 'vmi'>,
+  parts: () => HypervisorParts,
+  registers: GeneralRegisters,
+  now: () => void,
+): Hypervisor | undefined {
+  const hasKvm = kvmFeatures(config) !== undefined;
+  if (!hasKvm && (config.vmi ?? 'off') === 'off') return undefined;
   return {
-    leaf: (n) => parts().leaf(n),
-    readMsr: (n) => parts().readMsr(n),
-    writeMsr: (n, value, timestampOffset) => parts().writeMsr(n, value, timestampOffset),
-    timestampMoved: (timestampOffset) => parts().timestampMoved(timestampOffset),
-    hypercall: (registers, cpl) => {
-      const of = (n: number): number => registers[n]!;
-      return parts().hypercall({ number: of(0), arguments: [of(EBX), of(ECX), of(EDX), of(ESI)], cpl });
+    ...(hasKvm ? { leaf: (n: number) => parts().kvm?.parts.leaf(n) } : {}),
+    readMsr: (n) => parts().kvm?.parts.readMsr(n),
+    writeMsr: (n, value, timestampOffset) => parts().kvm?.parts.writeMsr(n, value, timestampOffset) ?? false,
+    timestampMoved: (timestampOffset) => parts().kvm?.parts.timestampMoved(timestampOffset),
+    hypercall: (given, cpl) => {
+      const of = (n: number): number => given[n]!;
+      const { kvm: kvmDevice, vmi: vmiDevice } = parts(),
+        number = of(0) - HYPERCALL_BASE;
+      if (vmiDevice !== undefined && number >= 0 && number < VMI_NUMBERS) {
+        now();
+        const call = { number, arguments: [of(EBX), of(EDX), of(ECX), of(ESI), of(EDI)], cpl } as const;
+        const [eax, edx] = vmiDevice.parts.hypercall(call);
+        if (edx !== undefined) registers.set(EDX, edx);
+        return eax;
+      }
+      const call = { number: of(0), arguments: [of(EBX), of(ECX), of(EDX), of(ESI)], cpl } as const;
+      return kvmDevice?.parts.hypercall(call) ?? -KVM_ENOSYS;
     },
+  };
+}
+/** VMI's hypercalls have a byte for their number. */
+const VMI_NUMBERS = 0x100;
+
+/** What the guest asked of its hypervisor; undefined where it finds none. */
+export function hypercallCounts({
+  kvm: kvmDevice,
+  vmi: vmiDevice,
+}: HypervisorParts): { readonly msr: number; readonly hypercall: number } | undefined {
+  if (kvmDevice === undefined && vmiDevice === undefined) return undefined;
+  const { msr = 0, hypercall = 0 } = kvmDevice?.parts.counts ?? {};
+  return { msr, hypercall: hypercall + (vmiDevice?.parts.counts.calls ?? 0) };
+}
+
+/** Whoever is to hear of time that the host did not give; undefined where nobody is. */
+export function stolenTimeGuest({ kvm: kvmDevice, vmi: vmiDevice }: HypervisorParts): StolenTimeGuest | undefined {
+  const guests = [kvmDevice?.parts, vmiDevice?.parts].filter((each) => each !== undefined);
+  if (guests.length === 0) return undefined;
+  return {
+    wantsStolenTime: () => guests.some((each) => each.wantsStolenTime()),
+    stolen: (nanoseconds) => guests.forEach((each) => each.stolen(nanoseconds)),
   };
 }

@@ -1,4 +1,5 @@
 /** The machine, for whoever runs one. */
+export { VMI_MODES, type VmiMode } from '../vmi/mode.ts';
 export { HostClock, InstructionClock, type MachineClock } from './clocks.ts';
 export { InstructionTrace, type TraceOptions, type TraceStart } from './instruction-trace.ts';
 export { MachineDebugger, type DebugRegister } from './machine-debugger.ts';

@@ -26,15 +26,17 @@ import { DEFAULT_PIRQ_LINES, pirqOf } from '../machine/pci-routing.ts';
 import type { VideoMapping } from '../machine/pci-bus.ts';
 import type { PointerEvent } from '../paravirt/absolute-pointer.ts';
 import type { ParavirtMode } from '../paravirt/mode.ts';
+import type { VmiMode } from '../vmi/mode.ts';
 import { HeldClock, type MachineClock } from './clocks.ts';
 import { FirmwareMemory } from './firmware-memory.ts';
-import { hypervisorOf, kvmFeatures } from './hypervisor.ts';
+import { hypercallCounts, hypervisorOf, registersOf, stolenTimeGuest } from './hypervisor.ts';
 import { acpiBoard, populateBoard, type BoardParts, type MachineBackends } from './populate-board.ts';
 import type { VirtioParts } from './plug-virtio.ts';
 import { parseSavedMachine, SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
 import { restoreProcessor, saveProcessor } from './processor-state.ts';
 import { StolenTime } from './stolen-time.ts';
 import { WorkMeter } from './work-meter.ts';
+import { placeVmiRom, protectVmiRom } from './vmi-memory.ts';
 
 /** What a machine is made of. Plain data. */
 export interface MachineConfig {
@@ -51,6 +53,8 @@ export interface MachineConfig {
   readonly bootOrder?: readonly BootDevice[];
   /** What the guest may find of its hypervisor; a plain PC when absent. */
   readonly paravirt?: ParavirtMode;
+  /** What it finds of VMI; nothing when absent. */
+  readonly vmi?: VmiMode;
   /** What CPUID tells otherwise. */
   readonly cpuid?: readonly CpuidMask[];
   /** Runs everything in the interpreter: no code is compiled. */
@@ -164,6 +168,18 @@ export class Machine {
       apicBase: (value) => this.parts.localApic.parts.setBase(value),
       fpuError: (asserted) => this.parts.fpuErrors.parts.error(asserted),
     };
+    const registers = registersOf(() => this.processor.cpu);
+    const hypervisor = hypervisorOf(
+      config,
+      () => this.parts,
+      registers,
+      () => {
+        time.look();
+        clock.touched();
+        // An alarm may be set, which an instruction clock is to reach exactly.
+        if (!clock.isReal) this.processor.requestAttention();
+      },
+    );
     this.processor = new Processor({
       memory: this.memory,
       plan: this.plan,
@@ -174,7 +190,7 @@ export class Machine {
       leaves: createLeaves(this.memory),
       system: {
         ...(config.cpuid === undefined ? {} : { cpuid: config.cpuid }),
-        ...(kvmFeatures(config) === undefined ? {} : { hypervisor: hypervisorOf(() => this.parts.kvm!.parts) }),
+        ...(hypervisor === undefined ? {} : { hypervisor }),
       },
       ...(config.interpreted === true
         ? {}
@@ -183,25 +199,24 @@ export class Machine {
     });
 
     this.described = acpiBoard(config, backends);
-    const { cpu } = this.processor;
     this.parts = populateBoard(board, config, backends, {
       video: {
         bytes: new Uint8Array(this.memory.buffer, this.plan.videoMemory, config.videoMemoryBytes),
         size: config.videoMemoryBytes,
       },
-      registers: { get: (index) => cpu.getRegister(index), set: (index, value) => cpu.setRegister(index, value) },
+      registers,
     });
-    const { kvm } = this.parts,
-      { hostWait } = backends;
-    if (kvm !== undefined && hostWait !== undefined && clock.isReal)
-      this.stolen = new StolenTime(kvm.parts, hostWait, clock);
+    const { hostWait } = backends,
+      told = stolenTimeGuest(this.parts);
+    if (told !== undefined && hostWait !== undefined && clock.isReal)
+      this.stolen = new StolenTime(told, hostWait, clock);
     this.serial = this.parts.serial;
     this.keyboard = this.parts.keyboard;
   }
 
   /** What the guest asked of its hypervisor; undefined where it finds none. */
-  get hypercalls(): { readonly msr: number; readonly hypercall: number } | undefined {
-    return this.parts.kvm?.parts.counts;
+  get hypercalls(): ReturnType<typeof hypercallCounts> {
+    return hypercallCounts(this.parts);
   }
   /** What has been compiled; undefined where everything is interpreted. */
   get compilation(): CompilerCounts | undefined {
@@ -213,6 +228,7 @@ export class Machine {
     const { ram, ramBytes } = this.plan;
     this.physical.map(0, ram, VIDEO_WINDOW, true);
     this.physical.map(VIDEO_WINDOW_END, ram + VIDEO_WINDOW_END, ramBytes - VIDEO_WINDOW_END, true);
+    protectVmiRom(this.config, this.physical, this.plan);
   }
   /** With the A20 gate closed every odd megabyte shows the one below, to the processor alone. */
   private setA20(open: boolean): void {
@@ -296,6 +312,7 @@ export class Machine {
   }
   /** The tables that firmware would have left: ACPI's, and for kernels without ACPI those by which they learn of the APICs. */
   private describeBoard(): void {
+    placeVmiRom(this.config, this.board.ram);
     for (const { address, bytes } of acpiInMemory(this.described)) this.board.ram.write(address, bytes);
     const pciInterrupts: PciInterrupt[] = [];
     for (let slot = FIRST_CARD_SLOT; slot <= LAST_SLOT; slot++) {

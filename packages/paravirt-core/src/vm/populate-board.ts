@@ -31,8 +31,10 @@ import { backend, type Board } from '../machine/board.ts';
 import type { Device, DeviceOf } from '../machine/device.ts';
 import { kvm } from '../paravirt/kvm.ts';
 import { generalRegisters, vmwareBackdoor, type GeneralRegisters } from '../paravirt/vmware-backdoor.ts';
+import { localApic as apicOfCaller, vmi } from '../vmi/index.ts';
 import { kvmFeatures } from './hypervisor.ts';
 import type { MachineConfig } from './machine.ts';
+import { vmiRomOf } from './vmi-memory.ts';
 import { plugVirtio, type VirtioBackends, type VirtioParts } from './plug-virtio.ts';
 
 /** The host's ends of what is plugged in. */
@@ -83,6 +85,8 @@ export interface BoardParts {
   readonly ide: DeviceOf<typeof piixIde> | undefined;
   /** Absent where the guest finds no hypervisor. */
   readonly kvm: DeviceOf<typeof kvm> | undefined;
+  /** Absent where the guest finds no VMI ROM. */
+  readonly vmi: DeviceOf<typeof vmi> | undefined;
   /** Absent in a plain PC. */
   readonly backdoor: DeviceOf<typeof vmwareBackdoor> | undefined;
 }
@@ -123,6 +127,16 @@ export function populateBoard(
     { id: 0 },
     { backends: hypervisor === undefined ? [] : [backend(eoiAssist, hypervisor.parts.eoi)] },
   );
+  const { readRegister, writeRegister, timerInterrupt } = localApic.parts;
+  const rom = vmiRomOf(config);
+  const vmiHost =
+    rom === undefined
+      ? undefined
+      : board.add(
+          vmi,
+          { epoch: config.epoch },
+          { backends: [backend(apicOfCaller, { readRegister, writeRegister, timerInterrupt })] },
+        );
   board.add(ioapic, { base: IOAPIC_BASE });
   const hostBridge = board.add(i440fxHost, {}, { slot: SLOT_HOST_BRIDGE });
   board.add(piix3, {}, { slot: SLOT_ISA });
@@ -178,18 +192,19 @@ export function populateBoard(
     );
   });
   // The first card where QEMU has it, the others behind the disks.
-  for (const [i, { device, mac, wire, rom }] of (backends.networks ?? []).entries()) {
+  for (const [i, { device, mac, wire, rom: bootRom }] of (backends.networks ?? []).entries()) {
     const place = {
       name: `network${i}`,
       slot: i === 0 ? SLOT_NETWORK : SLOT_FIRST_DISK + backends.disks.length + i - 1,
       backends: wire === undefined ? [] : [backend(nicBackend, wire)],
     };
     if (device === 'virtio') board.add(virtioNet, { mac }, place);
-    else board.add(e1000, { mac, ...(rom === undefined ? {} : { rom }) }, place);
+    else board.add(e1000, { mac, ...(bootRom === undefined ? {} : { rom: bootRom }) }, place);
   }
   const virtio = plugVirtio(board, backends.virtio ?? {});
   if (firmware !== undefined) {
-    board.add(fwCfg, firmwareConfiguration(acpiBoard(config, backends)));
+    const roms = rom === undefined ? [] : [{ name: 'genroms/vmi.rom', bytes: rom.bytes }];
+    board.add(fwCfg, firmwareConfiguration(acpiBoard(config, backends), roms));
     const log = backends.firmwareLog;
     board.add(
       debugcon,
@@ -207,7 +222,7 @@ export function populateBoard(
       : undefined;
   return {
     ...{ serial, keyboard, localApic, fpuErrors, hostBridge, display, power },
-    ...{ ide: ideController, kvm: hypervisor, virtio, backdoor },
+    ...{ ide: ideController, kvm: hypervisor, vmi: vmiHost, virtio, backdoor },
   };
 }
 

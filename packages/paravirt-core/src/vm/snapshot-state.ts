@@ -13,6 +13,7 @@ import {
   type StateOf,
 } from '@tomei/kit';
 import { PARAVIRT_MODES } from '../paravirt/mode.ts';
+import { VMI_MODES } from '../vmi/mode.ts';
 import { SAVED_MACHINE_VERSION, parseSavedMachine, type SavedMachine } from './saved-machine.ts';
 
 const MAX_DISKS = 64,
@@ -36,6 +37,7 @@ const snapshotConfig = pod({
   processors: u32(1),
   /** What the guest has found of its hypervisor, and counts on. */
   paravirt: oneOf(...PARAVIRT_MODES),
+  vmi: oneOf(...VMI_MODES),
 });
 /** What a machine must be like for a state to go on in it. Sizes are bytes; a disk's is sectors of 512 bytes. */
 export type SnapshotConfig = StateOf<typeof snapshotConfig>;
@@ -56,6 +58,12 @@ export const MIGRATIONS: Migrations = {
     ...rest,
     config: { ...(config as object), paravirt: 'off' },
     machine: { ...(machine as object), version: 3 },
+  }),
+  // No machine had VMI.
+  3: ({ config, machine, ...rest }) => ({
+    ...rest,
+    config: { ...(config as object), vmi: 'off' },
+    machine: { ...(machine as object), version: 4 },
   }),
 };
 
@@ -141,11 +149,11 @@ function migrate(state: Record<string, unknown>, fileName: string, migrations: M
 
 /**
  * Throws `snapshot.mismatch`, naming what differs, unless the machine is as the snapshot's was; `snapshot.disk-changed` when a
- * disk has been written since. The calendar (`epoch`) and the hypervisor that the guest has found (`paravirt`) are the snapshot's. `diskNames` are for messages.
+ * disk has been written since. The calendar (`epoch`) and the hypervisor that the guest has found (`paravirt`, `vmi`) are the snapshot's. `diskNames` are for messages.
  */
 export function refuseOtherMachine(
   saved: SnapshotConfig,
-  here: Omit<SnapshotConfig, 'epoch' | 'paravirt'>,
+  here: Omit<SnapshotConfig, 'epoch' | 'paravirt' | 'vmi'>,
   fileName: string,
   diskNames: readonly string[],
 ): void {

@@ -4,8 +4,14 @@ import type { Clock, Nanoseconds } from '@tomei/kit';
 /** Asking the host takes some microseconds: no more than about one part in a thousand. */
 const INTERVAL: Nanoseconds = 10_000_000;
 
+/** Who is told. */
+export interface StolenTimeGuest {
+  wantsStolenTime(): boolean;
+  stolen(nanoseconds: number): void;
+}
+
 export class StolenTime {
-  private readonly guest: { wantsStolenTime(): boolean; stolen(nanoseconds: number): void };
+  private readonly guest: StolenTimeGuest;
   private readonly hostWait: () => number | undefined;
   private readonly clock: Clock;
   /** When the host is asked next, and what it said last: undefined before that. */
@@ -13,7 +19,7 @@ export class StolenTime {
   private last: number | undefined;
 
   /** `hostWait` is that of `MachineBackends`. */
-  constructor(guest: StolenTime['guest'], hostWait: () => number | undefined, clock: Clock) {
+  constructor(guest: StolenTimeGuest, hostWait: () => number | undefined, clock: Clock) {
     this.guest = guest;
     this.hostWait = hostWait;
     this.clock = clock;

@@ -1,0 +1,80 @@
+/* VMI 3.0 from the guest's side: operations that are the processor's own until a ROM is found. */
+#ifndef TOMEI_KERNEL_VMI_H
+#define TOMEI_KERNEL_VMI_H
+#include "lib.h"
+
+/* Flags of page tables and their entries. */
+#define VMI_PT 0x01u
+#define VMI_PD 0x02u
+#define VMI_PDP 0x04u
+#define VMI_CURRENT 0x10u
+#define VMI_PAE 0x10u
+#define VMI_CLONE 0x20u
+#define VMI_ZEROED 0x40u
+#define VMI_LAZY_NONE 0
+#define VMI_LAZY_MMU 1
+#define VMI_LAZY_CPU 2
+#define VMI_FASTCALL __attribute__((regparm(3)))
+
+/* Like Linux's paravirt_ops: native ones at first; a pointer to the ROM where it says so. */
+struct vmi_ops {
+  void (*VMI_FASTCALL set_gdt)(void *table);
+  void (*VMI_FASTCALL set_ldt)(u32 selector);
+  void (*VMI_FASTCALL set_idt)(void *table);
+  void (*VMI_FASTCALL get_gdt)(void *table);
+  void (*VMI_FASTCALL get_idt)(void *table);
+  u32 (*VMI_FASTCALL get_tr)(void);
+  void (*VMI_FASTCALL write_gdt_entry)(void *table, int index, u32 low, u32 high);
+  void (*VMI_FASTCALL write_idt_entry)(void *table, int index, u32 low, u32 high);
+  void (*VMI_FASTCALL update_kernel_stack)(u32 selector, u32 esp0);
+  void (*VMI_FASTCALL set_cr0)(u32 value);
+  void (*VMI_FASTCALL set_cr2)(u32 value);
+  void (*VMI_FASTCALL set_cr3)(u32 value);
+  void (*VMI_FASTCALL set_cr4)(u32 value);
+  u32 (*VMI_FASTCALL get_cr0)(void);
+  u32 (*VMI_FASTCALL get_cr2)(void);
+  u32 (*VMI_FASTCALL get_cr4)(void);
+  void (*VMI_FASTCALL wbinvd)(void);
+  void (*VMI_FASTCALL set_dr)(int n, u32 value);
+  u32 (*VMI_FASTCALL get_dr)(int n);
+  void (*VMI_FASTCALL clts)(void);
+  void (*VMI_FASTCALL halt)(void);
+  void (*VMI_FASTCALL set_entry)(u32 value, u32 *entry, u32 flags);
+  void (*VMI_FASTCALL set_long_entry)(u32 low, u32 high, u32 *entry, u32 flags);
+  void (*VMI_FASTCALL allocate_page)(u32 page, u32 flags, u32 source, u32 first, u32 count);
+  void (*VMI_FASTCALL release_page)(u32 page, u32 flags);
+  void (*VMI_FASTCALL inval_page)(u32 linear);
+  void (*VMI_FASTCALL flush_tlb)(u32 flags);
+  void (*VMI_FASTCALL set_iopl_mask)(u32 mask);
+  void (*VMI_FASTCALL io_delay)(void);
+  void (*VMI_FASTCALL set_lazy_mode)(u32 mode);
+  /* One interrupt 0 after about so many nanoseconds. */
+  void (*start_alarm)(u32 cycles);
+  /* Whether update_kernel_stack writes to the task state segment. */
+  int keeps_stack;
+};
+extern struct vmi_ops vmi;
+
+/* Finds the ROM, and uses what it offers: fills `vmi`, patches the sites. Without one everything stays native. */
+void vmi_activate(void);
+/* What the ROM's clock and APIC say, where there is one. */
+void vmi_clock(void);
+
+/* Sites in vmi-sites.S, which are patched. */
+void vmi_site_enable(void);
+void vmi_site_disable(void);
+u32 vmi_site_mask(void);
+VMI_FASTCALL void vmi_site_set_mask(u32 mask);
+/* Whether EAX, ECX and EDX survive the first two and the last. */
+int vmi_sites_keep_registers(void);
+
+struct vmi_frame {
+  u32 ebx, ecx, edx, esi, edi, ebp, eax, error, eip, cs, eflags, esp, ss;
+};
+void vmi_entry_system_call(void);
+void vmi_entry_page_fault(void);
+void vmi_entry_timer(void);
+/* A new process begins here, with the frame of an interrupt above. */
+void vmi_first_return(void);
+
+#endif

@@ -1,0 +1,275 @@
+/* A kernel that uses VMI 3.0 as Linux 2.6.21 to 2.6.36 does, where there is a VMI ROM, and the processor alone where there is none; what
+   comes out is the same. Lines that have VMI: tell which it was. Two processes with address spaces of their own, without PAE and
+   with it: they fault pages in, switch, sleep on the timer, and end. */
+#include "lib.h"
+#include "vmi.h"
+
+#define USER_CODE 0x40000000u
+#define USER_DATA 0x40001000u
+#define USER_HEAP 0x40010000u
+#define HEAP_PAGES 8
+#define PROCESSES 2
+#define PTE_MINE (PTE_P | PTE_W | PTE_U)
+#define SYSCALL 0x80
+#define TIMER_VECTOR 0x20
+#define SLEEP_CYCLES 3000000u
+
+extern u8 user_begin[], user_end[];
+__asm__("user_begin:\n"
+        " movl $0x40001000, %ebx\n xorl %esi, %esi\n"
+        "1: incl (%ebx)\n movl %esi, %edi\n shll $12, %edi\n addl $0x40010000, %edi\n"
+        " movl (%ebx), %eax\n movl %eax, (%edi)\n"
+        " movl $1, %eax\n int $0x80\n"
+        " incl %esi\n cmpl $8, %esi\n jne 1b\n"
+        " movl $2, %eax\n int $0x80\n"
+        " xorl %edx, %edx\n xorl %esi, %esi\n"
+        "2: movl %esi, %edi\n shll $12, %edi\n addl $0x40010000, %edi\n addl (%edi), %edx\n"
+        " incl %esi\n cmpl $8, %esi\n jne 2b\n"
+        " movl $3, %eax\n int $0x80\n"
+        "user_end:\n");
+
+struct process {
+  u32 root, table, esp, stack_top, result, faults, ended;
+};
+static struct process processes[PROCESSES];
+static u32 current, boot_esp, switches, sleeps;
+static volatile u32 ticks;
+static int pae;
+static u8 kernel_stacks[PROCESSES][4096] __attribute__((aligned(4096)));
+static u8 pool[64][4096] __attribute__((aligned(4096)));
+static u32 pool_used;
+static u32 pae_root[8] __attribute__((aligned(32)));
+static u64 pae_kernel[512] __attribute__((aligned(4096)));
+
+static u32 new_page(void)
+{
+  u8 *page = pool[pool_used++];
+  memset(page, 0, 4096);
+  return (u32)page;
+}
+
+/* ---- Entries of page tables, of either size. */
+static void set_entry(u32 table, u32 index, u32 value, u32 flags)
+{
+  if (pae) vmi.set_long_entry(value, 0, (u32 *)(table + 8 * index), flags);
+  else vmi.set_entry(value, (u32 *)(table + 4 * index), flags);
+}
+static void map_user(struct process *p, u32 linear, u32 physical)
+{
+  u32 index = linear >> 12 & (pae ? 511 : 1023);
+  set_entry(p->table, index, physical | PTE_MINE, VMI_PT | VMI_CURRENT | (linear & 0xfffff000u));
+}
+static void make_space(struct process *p)
+{
+  u32 extra = pae ? VMI_PAE : 0;
+  p->root = new_page();
+  p->table = new_page();
+  vmi.allocate_page(p->table >> 12, VMI_PT | VMI_ZEROED | extra, 0, 0, 0);
+  if (pae) {
+    u32 directory = new_page();
+    *(u64 *)p->root = (u32)pae_kernel | PTE_P;
+    vmi.allocate_page(p->root >> 12, VMI_PD | VMI_ZEROED | VMI_CLONE | extra, (u32)pae_root >> 12, 0, 1);
+    vmi.allocate_page(directory >> 12, VMI_PD | VMI_ZEROED | extra, 0, 0, 0);
+    vmi.set_long_entry(directory | PTE_P, 0, (u32 *)(p->root + 8), VMI_PDP);
+    set_entry(directory, 0, p->table | PTE_MINE, VMI_PD);
+  } else {
+    for (int i = 0; i < 8; i++) ((u32 *)p->root)[i] = page_directory[i];
+    vmi.allocate_page(p->root >> 12, VMI_PD | VMI_ZEROED | VMI_CLONE, (u32)page_directory >> 12, 0, 8);
+    set_entry(p->root, USER_CODE >> 22, p->table | PTE_MINE, VMI_PD);
+  }
+}
+
+/* ---- Processes. */
+void switch_stacks(u32 *save, u32 load);
+__asm__("switch_stacks:\n movl 4(%esp), %eax\n movl 8(%esp), %edx\n pushl %ebp\n pushl %ebx\n pushl %esi\n pushl %edi\n"
+        " movl %esp, (%eax)\n movl %edx, %esp\n popl %edi\n popl %esi\n popl %ebx\n popl %ebp\n ret\n");
+
+static void switch_to(u32 next)
+{
+  u32 before = current;
+  vmi.set_lazy_mode(VMI_LAZY_CPU);
+  tss.esp0 = processes[next].stack_top;
+  vmi.update_kernel_stack(KERNEL_DS, processes[next].stack_top);
+  vmi.set_cr3(processes[next].root);
+  vmi.set_lazy_mode(VMI_LAZY_NONE);
+  current = next;
+  switches++;
+  switch_stacks(before == PROCESSES ? &boot_esp : &processes[before].esp, processes[next].esp);
+}
+static void yield(void)
+{
+  for (u32 i = 1; i <= PROCESSES; i++) {
+    u32 next = (current + i) % PROCESSES;
+    if (processes[next].ended) continue;
+    if (next != current) switch_to(next);
+    return;
+  }
+  /* Nobody is left: back to where they were started. */
+  vmi.set_cr3(pae ? (u32)pae_root : (u32)page_directory);
+  switch_stacks(&processes[current].esp, boot_esp);
+}
+static void start(u32 n)
+{
+  struct process *p = &processes[n];
+  u32 code = new_page(), data = new_page();
+  *p = (struct process){.stack_top = (u32)kernel_stacks[n] + 4096};
+  make_space(p);
+  memcpy((void *)code, user_begin, (u32)(user_end - user_begin));
+  *(u32 *)data = 1000 * (n + 1);
+  map_user(p, USER_CODE, code);
+  map_user(p, USER_DATA, data);
+  u32 *top = (u32 *)p->stack_top;
+  *--top = USER_DS;
+  *--top = USER_DATA + 4096;
+  *--top = EFLAGS_IF | 2;
+  *--top = USER_CS;
+  *--top = USER_CODE;
+  *--top = (u32)vmi_first_return;
+  for (int i = 0; i < 4; i++) *--top = 0;
+  p->esp = (u32)top;
+}
+
+/* ---- What comes in: see vmi_entries in vmi-sites.S. */
+void vmi_system_call(struct vmi_frame *frame)
+{
+  struct process *p = &processes[current];
+  if (frame->eax == 1) yield();
+  if (frame->eax == 2) {
+    /* Nothing runs until the alarm has come. */
+    u32 seen = ticks;
+    sleeps++;
+    vmi.start_alarm(SLEEP_CYCLES);
+    while (ticks == seen) {
+      vmi_site_disable();
+      if (ticks == seen) vmi.halt();
+    }
+    vmi_site_disable();
+  }
+  if (frame->eax == 3) {
+    p->result = frame->edx;
+    p->ended = 1;
+    u32 index = pae ? 511 : 1023;
+    vmi.set_lazy_mode(VMI_LAZY_MMU);
+    for (u32 i = 0; i <= index; i++) set_entry(p->table, i, 0, VMI_PT);
+    vmi.set_lazy_mode(VMI_LAZY_NONE);
+    vmi.flush_tlb(1);
+    vmi.release_page(p->table >> 12, VMI_PT);
+    vmi.release_page(p->root >> 12, VMI_PD);
+    yield();
+  }
+}
+void vmi_page_fault(struct vmi_frame *frame)
+{
+  u32 address = vmi.get_cr2();
+  if (address < USER_HEAP || address >= USER_HEAP + HEAP_PAGES * 4096 || (frame->error & 5) != 4) {
+    print("FAIL fault at %x error %x eip %x\n", address, frame->error, frame->eip);
+    leave(2);
+  }
+  processes[current].faults++;
+  map_user(&processes[current], address, new_page());
+  vmi.inval_page(address);
+}
+void vmi_timer(struct vmi_frame *frame)
+{
+  ticks++;
+  pic_eoi(0);
+}
+
+static void run(const char *name)
+{
+  pool_used = switches = sleeps = 0;
+  current = PROCESSES;
+  for (u32 i = 0; i < PROCESSES; i++) start(i);
+  switch_to(0);
+  u32 faults = 0;
+  for (u32 i = 0; i < PROCESSES; i++) {
+    faults += processes[i].faults;
+    print("%s process %u: %u\n", name, i, processes[i].result);
+  }
+  print("%s faults %u switches %u sleeps %u\n", name, faults, switches, sleeps);
+}
+static void set_gate(int vector, void (*entry)(void), u8 access)
+{
+  u64 gate = gate_descriptor(KERNEL_CS, (u32)entry, access, 0);
+  vmi.write_idt_entry(idt, vector, (u32)gate, (u32)(gate >> 32));
+}
+
+static void registers(void)
+{
+  struct {
+    u16 limit;
+    u32 base;
+  } __attribute__((packed)) table;
+  vmi.get_gdt(&table);
+  check("GDT", table.base == (u32)gdt && table.limit >= 0x2f);
+  vmi.set_gdt(&table);
+  vmi.get_idt(&table);
+  check("IDT", table.base == (u32)idt);
+  vmi.set_idt(&table);
+  check("TR", vmi.get_tr() == TSS_SELECTOR);
+  vmi.set_ldt(0);
+  check("CR0", vmi.get_cr0() == read_cr0());
+  vmi.set_cr0(vmi.get_cr0() | CR0_TS);
+  check("TS", (read_cr0() & CR0_TS) != 0);
+  vmi.clts();
+  check("CLTS", (read_cr0() & CR0_TS) == 0);
+  vmi.set_cr2(0x12345678);
+  check("CR2", vmi.get_cr2() == 0x12345678);
+  vmi.set_cr4(vmi.get_cr4() | CR4_PGE);
+  check("CR4", vmi.get_cr4() == read_cr4() && (read_cr4() & CR4_PGE) != 0);
+  vmi.set_dr(3, 0xcafe0);
+  check("DR3", vmi.get_dr(3) == 0xcafe0);
+  vmi.set_dr(3, 0);
+  vmi.write_gdt_entry(gdt, SPARE(3) / 8, 0x1234ffff, 0x00cf9200);
+  check("WriteGDTEntry", gdt[SPARE(3) / 8] == 0x00cf92001234ffffull);
+  vmi.update_kernel_stack(KERNEL_DS, 0x7654);
+  tss.esp0 = vmi.keeps_stack ? tss.esp0 : 0x7654;
+  check("UpdateKernelStack", tss.esp0 == 0x7654);
+  vmi.set_iopl_mask(EFLAGS_IOPL(3));
+  check("SetIOPLMask", (read_eflags() & EFLAGS_IOPL(3)) == EFLAGS_IOPL(3));
+  vmi.set_iopl_mask(0);
+  vmi.io_delay();
+  vmi.wbinvd();
+  vmi.flush_tlb(3);
+  u64 entry = ~0ull;
+  vmi.set_long_entry(0x11223344, 0x55667788, (u32 *)&entry, VMI_PT);
+  check("SetPxELong", entry == 0x5566778811223344ull);
+}
+static void interrupt_flag(void)
+{
+  vmi_site_enable();
+  check("enabled", (read_eflags() & EFLAGS_IF) != 0 && vmi_site_mask() == EFLAGS_IF);
+  vmi_site_disable();
+  check("disabled", (read_eflags() & EFLAGS_IF) == 0 && vmi_site_mask() == 0);
+  vmi_site_set_mask(EFLAGS_IF);
+  check("mask set", (read_eflags() & EFLAGS_IF) != 0);
+  vmi_site_set_mask(0);
+  check("mask cleared", (read_eflags() & EFLAGS_IF) == 0);
+  check("registers kept", vmi_sites_keep_registers());
+}
+
+void test_main(void)
+{
+  paging_on();
+  vmi_activate();
+  pic_init();
+  registers();
+  interrupt_flag();
+  set_gate(SYSCALL, vmi_entry_system_call, 0xee);
+  set_gate(14, vmi_entry_page_fault, 0x8e);
+  set_gate(TIMER_VECTOR, vmi_entry_timer, 0x8e);
+  pic_unmask(0);
+  vmi.allocate_page((u32)page_directory >> 12, VMI_PD | VMI_ZEROED, 0, 0, 0);
+  run("plain");
+  paging_off();
+  pae = 1;
+  for (u32 i = 0; i < 16; i++) pae_kernel[i] = (u64)(i << 21) | PTE_P | PTE_W | PTE_PS;
+  *(u64 *)pae_root = (u32)pae_kernel | PTE_P;
+  vmi.set_cr4(vmi.get_cr4() | 0x20);
+  vmi.set_cr3((u32)pae_root);
+  vmi.set_cr0(vmi.get_cr0() | CR0_PG);
+  vmi.allocate_page((u32)pae_root >> 12, VMI_PD | VMI_PAE, 0, 0, 0);
+  run("PAE");
+  vmi_clock();
+  leave(0);
+}
