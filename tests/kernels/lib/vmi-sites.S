@@ -135,9 +135,12 @@ return_from:
   popl %ebp
   popl %eax
   addl $4, %esp
+  .globl vmi_site_iret, vmi_native_iret
+vmi_site_iret:
 iret_site:
 1: jmp *%cs:pv_iret
 2: SITE 33, 1b, 2b
+vmi_native_iret:
 native_iret:
   iretl
   .globl vmi_first_return

@@ -68,6 +68,10 @@ VMI_FASTCALL void vmi_site_set_mask(u32 mask);
 /* Whether EAX, ECX and EDX survive the first two and the last. */
 int vmi_sites_keep_registers(void);
 
+/* The site of IRET, and the native one. */
+void vmi_site_iret(void);
+void vmi_native_iret(void);
+
 struct vmi_frame {
   u32 ebx, ecx, edx, esi, edi, ebp, eax, error, eip, cs, eflags, esp, ss;
 };

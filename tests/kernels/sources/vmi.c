@@ -248,6 +248,17 @@ static void interrupt_flag(void)
   check("registers kept", vmi_sites_keep_registers());
 }
 
+/* What IRET finds wrong is the fault of the site, which an exception table would know. */
+static void bad_return(void)
+{
+  TRY("pushl $2\n pushl $0xfff3\n pushl $0x1234\n jmp vmi_site_iret");
+  u32 site = *(u8 *)vmi_site_iret == 0xe8 ? (u32)vmi_site_iret : (u32)vmi_native_iret;
+  u32 *frame = (u32 *)(fault.frame_address + 12);
+  check("bad return", fault.happened && fault.frame.vector == 13 && fault.frame.error == 0xfff0);
+  check("bad return at its site", fault.frame.eip == site);
+  check("bad return keeps the frame", frame[0] == 0x1234 && frame[1] == 0xfff3 && frame[2] == 2);
+}
+
 void test_main(void)
 {
   paging_on();
@@ -255,6 +266,7 @@ void test_main(void)
   pic_init();
   registers();
   interrupt_flag();
+  bad_return();
   set_gate(SYSCALL, vmi_entry_system_call, 0xee);
   set_gate(14, vmi_entry_page_fault, 0x8e);
   set_gate(TIMER_VECTOR, vmi_entry_timer, 0x8e);

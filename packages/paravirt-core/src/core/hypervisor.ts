@@ -10,6 +10,8 @@ export interface Hypervisor {
   writeMsr(n: number, value: bigint, timestampOffset: bigint): boolean;
   /** The guest has moved its time stamp counter: it shows so much beyond the bus's from now on, modulo 2^64. */
   timestampMoved(timestampOffset: bigint): void;
+  /** A fault of the instruction at EIP, at CPL 0, is to be reported with another EIP; undefined for the one that it is. */
+  faultPlace?(eip: number): number | undefined;
   /** VMCALL and VMMCALL; the answer is for EAX. `registers` are EAX to EDI as instructions number them. */
   hypercall(registers: readonly number[], cpl: number): number;
 }

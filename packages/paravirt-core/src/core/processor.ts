@@ -410,6 +410,8 @@ export class Processor {
       debug.note(debug.matched);
       return this.event(EXCEPTION.DB, 'trap');
     }
+    const place = cpu.get('cpl') === 0 ? this.system.hypervisor?.faultPlace?.(cpu.get('eip')) : undefined;
+    if (place !== undefined) cpu.set('eip', place);
     return this.event(vector, 'fault', this.faultCode());
   }
   private faultCode(): number {

@@ -26,7 +26,7 @@ export class SystemRegisters {
   readonly identity: Identity;
   readonly msrs: ModelSpecificRegisters;
   readonly counters: PerformanceCounters;
-  private readonly hypervisor: Hypervisor | undefined;
+  readonly hypervisor: Hypervisor | undefined;
   private readonly wide = new BigInt64Array(1);
   private readonly halves = new Int32Array(this.wide.buffer);
   /** CR4 bits that are there. */

@@ -4,11 +4,12 @@ import type { Cpu } from '../core/cpu.ts';
 import { HYPERVISOR_BIT } from '../core/cpuid.ts';
 import type { Hypervisor } from '../core/hypervisor.ts';
 import type { GeneralRegisters } from '../paravirt/vmware-backdoor.ts';
-import { HYPERCALL_BASE, type vmi } from '../vmi/index.ts';
+import { CALL, HYPERCALL_BASE, type vmi } from '../vmi/index.ts';
 import type { DeviceOf } from '../machine/device.ts';
 import type { kvm } from '../paravirt/kvm.ts';
 import { ALL_FEATURES, KVM_ENOSYS, LEAF } from '../paravirt/kvm-interface.ts';
 import type { MachineConfig } from './machine.ts';
+import { vmiRomOf } from './vmi-memory.ts';
 import type { StolenTimeGuest } from './stolen-time.ts';
 
 /**
@@ -40,21 +41,32 @@ export interface HypervisorParts {
 
 /**
  * The hypervisor of a machine; undefined where the guest is to find none. `parts` are asked for when the guest runs: the board is put
- * together after its processor. `now` is called before the host looks at the time.
+ * together after its processor. `now` is called before the host looks at the time. `callBelowStack` is the function of that name.
  */
 export function hypervisorOf(
   config: Pick<MachineConfig, 'paravirt' | 'cpuid' | 'vmi'>,
   parts: () => HypervisorParts,
   registers: GeneralRegisters,
   now: () => void,
+  callBelowStack: (target: number) => number | undefined,
 ): Hypervisor | undefined {
-  const hasKvm = kvmFeatures(config) !== undefined;
-  if (!hasKvm && (config.vmi ?? 'off') === 'off') return undefined;
+  const hasKvm = kvmFeatures(config) !== undefined,
+    rom = vmiRomOf(config);
+  if (!hasKvm && rom === undefined) return undefined;
   return {
     ...(hasKvm ? { leaf: (n: number) => parts().kvm?.parts.leaf(n) } : {}),
     readMsr: (n) => parts().kvm?.parts.readMsr(n),
     writeMsr: (n, value, timestampOffset) => parts().kvm?.parts.writeMsr(n, value, timestampOffset) ?? false,
     timestampMoved: (timestampOffset) => parts().kvm?.parts.timestampMoved(timestampOffset),
+    ...(rom === undefined
+      ? {}
+      : {
+          faultPlace: (eip: number) => {
+            const base = parts().vmi?.parts.base();
+            if (base === undefined || eip !== (base + rom.iret) >>> 0) return undefined;
+            return callBelowStack((base + rom.offsetOf.get(CALL.IRET)!) >>> 0);
+          },
+        }),
     hypercall: (given, cpl) => {
       const of = (n: number): number => given[n]!;
       const { kvm: kvmDevice, vmi: vmiDevice } = parts(),

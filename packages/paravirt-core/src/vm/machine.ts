@@ -37,6 +37,7 @@ import { restoreProcessor, saveProcessor } from './processor-state.ts';
 import { StolenTime } from './stolen-time.ts';
 import { WorkMeter } from './work-meter.ts';
 import { placeVmiRom, protectVmiRom } from './vmi-memory.ts';
+import { callBelowStack } from './vmi-return.ts';
 
 /** What a machine is made of. Plain data. */
 export interface MachineConfig {
@@ -179,6 +180,7 @@ export class Machine {
         // An alarm may be set, which an instruction clock is to reach exactly.
         if (!clock.isReal) this.processor.requestAttention();
       },
+      (target) => callBelowStack(this, target),
     );
     this.processor = new Processor({
       memory: this.memory,

@@ -2,7 +2,7 @@
 import type { PhysicalMap } from '../core/physical.ts';
 import type { MemoryPlan } from '../core/plan.ts';
 import type { GuestMemory } from '../machine/device.ts';
-import { ANSWERS, EVERY_CALL, vmiRom, type VmiRom } from '../vmi/index.ts';
+import { ANSWERS, EVERY_CALL, vmiRom, type Answers, type VmiRom } from '../vmi/index.ts';
 import type { MachineConfig } from './machine.ts';
 
 /** Behind where a video BIOS would be. The ROM is smaller than the page. */
@@ -18,7 +18,13 @@ export function placeVmiRom(config: MachineConfig, ram: GuestMemory): void {
   const rom = vmiRomOf(config);
   if (rom !== undefined) ram.write(PLACE, rom.bytes);
 }
+/** Made once for each kind of answers. */
+const roms = new Map<Answers, VmiRom>();
 /** The ROM that a machine's guest finds; undefined where it finds none. */
 export function vmiRomOf({ vmi = 'off' }: Pick<MachineConfig, 'vmi'>): VmiRom | undefined {
-  return vmi === 'off' ? undefined : vmiRom(vmi === 'measured' ? ANSWERS : EVERY_CALL);
+  if (vmi === 'off') return undefined;
+  const answers = vmi === 'measured' ? ANSWERS : EVERY_CALL,
+    rom = roms.get(answers) ?? vmiRom(answers);
+  roms.set(answers, rom);
+  return rom;
 }
