@@ -20,11 +20,28 @@ const CHECKED = [
   ...['ROM is read-only', 'unknown call', 'counter goes on', 'available', 'unknown counter', 'wallclock'],
   ...['not updated', 'five periods', 'cancel'],
 ];
+/** What is checked where every call is one. */
+const REST = [
+  ...[
+    'CPUID',
+    'MSR',
+    'GetLDT',
+    'WriteLDTEntry',
+    'GetCR3',
+    'RDTSC',
+    'UpdatePxE',
+    'machine address',
+    'OUTL',
+    'INW',
+    'OUTB',
+  ],
+  ...['INSB', 'INSL', 'INSW', 'OUTSB', 'OUTSL', 'OUTSW', 'state of nowhere', 'LVTT'],
+];
 
 describe.each(ENGINES)('%s', (_, clock, compiling) => {
   test.for([
     ['measured', 'none 59 call 13 jump 1 nop 1', []],
-    ['every-call', 'none 1 call 73 jump 0 nop 0', ['LVTT']],
+    ['every-call', 'none 1 call 73 jump 0 nop 0', REST],
   ] as const)('with %s answers', async ([vmi, answers, more], { skip }) => {
     skip(missing !== undefined, missing);
     const troubles: string[] = [];
@@ -45,6 +62,7 @@ describe.each(ENGINES)('%s', (_, clock, compiling) => {
       ]),
     );
     expect(troubles).toEqual([
+      ...(vmi === 'measured' ? [] : ['gives a state to start processor 1 in, and there is none to be started']),
       'sets an alarm on counter 2, which there is not',
       'sets an alarm on counter 255, which there is not',
       'announces page fffffh as a page table, which is not in RAM',

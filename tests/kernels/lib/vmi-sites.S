@@ -11,6 +11,7 @@ pv_disable: .long native_disable
 pv_mask: .long native_mask
 pv_set_mask: .long native_set_mask
 pv_iret: .long native_iret
+pv_sysexit: .long native_sysexit
 
   .globl vmi_sites
 vmi_sites:
@@ -143,6 +144,13 @@ iret_site:
 vmi_native_iret:
 native_iret:
   iretl
+  .globl vmi_site_sysexit
+vmi_site_sysexit:
+1: jmp *%cs:pv_sysexit
+2: SITE 34, 1b, 2b
+native_sysexit:
+  sti
+  sysexit
   .globl vmi_first_return
 vmi_first_return:
   movl $0x23, %eax

@@ -207,6 +207,74 @@ void vmi_activate(void)
   for (struct site *site = vmi_sites; site < vmi_sites_end; site++) patch(site);
 }
 
+/* ---- Calls that Linux leaves alone. */
+#define AS_CALL(n, result, ...) ((result (*VMI_FASTCALL)(__VA_ARGS__))calls[n])
+static void strings(void)
+{
+  static u8 bytes[8];
+  u8 *at = bytes;
+  u32 count = 2;
+  __asm__ volatile("call *%2" : "+D"(at), "+c"(count) : "r"(calls[53]), "d"(0x21) : "eax", "memory");
+  check("VMI: INSB", at == bytes + 2 && count == 0 && bytes[0] == in8(0x21) && bytes[1] == in8(0x21));
+  at = bytes, count = 1;
+  __asm__ volatile("call *%2" : "+D"(at), "+c"(count) : "r"(calls[52]), "d"(0xcf8) : "eax", "memory");
+  check("VMI: INSL", at == bytes + 4 && *(u32 *)bytes == AS_CALL(49, u32, u32, u32)(0, 0xcf8));
+  at = bytes, count = 1;
+  __asm__ volatile("call *%2" : "+D"(at), "+c"(count) : "r"(calls[54]), "d"(0xcfc) : "eax", "memory");
+  check("VMI: INSW", at == bytes + 2 && *(u16 *)bytes == (u16)AS_CALL(51, u32, u32, u32)(0, 0xcfc));
+  const u8 *from = bytes;
+  bytes[0] = 0xfd, bytes[1] = 0xfe, count = 2;
+  __asm__ volatile("call *%2" : "+S"(from), "+c"(count) : "r"(calls[59]), "d"(0x21) : "eax", "memory");
+  check("VMI: OUTSB", from == bytes + 2 && count == 0 && in8(0x21) == 0xfe);
+  from = bytes, count = 1, *(u32 *)bytes = 0x80000800;
+  __asm__ volatile("call *%2" : "+S"(from), "+c"(count) : "r"(calls[58]), "d"(0xcf8) : "eax", "memory");
+  check("VMI: OUTSL", from == bytes + 4 && AS_CALL(49, u32, u32, u32)(0, 0xcf8) == 0x80000800);
+  from = bytes, count = 1;
+  __asm__ volatile("call *%2" : "+S"(from), "+c"(count) : "r"(calls[60]), "d"(0x80) : "eax", "memory");
+  check("VMI: OUTSW", from == bytes + 2 && count == 0);
+}
+void vmi_rest(void)
+{
+  if (calls[0] == 0) return;
+  u32 leaf[4], own[4];
+  cpuid(0, own);
+  __asm__ volatile("call *%4" : "=a"(leaf[0]), "=b"(leaf[1]), "=c"(leaf[2]), "=d"(leaf[3])
+                   : "S"(calls[0]), "0"(0), "2"(0));
+  check("VMI: CPUID", memcmp(leaf, own, sizeof own) == 0);
+  __asm__ volatile("call *%0" : : "S"(calls[1]), "a"(0x5678), "d"(0), "c"(0x175) : "memory");
+  u32 low, high;
+  __asm__ volatile("call *%2" : "=a"(low), "=d"(high) : "S"(calls[2]), "c"(0x175));
+  check("VMI: MSR", low == 0x5678 && high == 0);
+  check("VMI: GetLDT", AS_CALL(8, u32, void)() == 0);
+  u64 table[2] = {0, 0};
+  AS_CALL(12, void, void *, int, u32, u32)(table, 1, 0x11, 0x22);
+  check("VMI: WriteLDTEntry", table[0] == 0 && table[1] == 0x2200000011ull);
+  check("VMI: GetCR3", AS_CALL(21, u32, void)() == read_cr3());
+  u64 before = read_tsc();
+  check("VMI: RDTSC", AS_CALL(27, u64, void)() > before);
+  u32 entry = 5;
+  AS_CALL(40, void, u32 *, u32)(&entry, VMI_PT);
+  AS_CALL(41, void, u32 *, u32)(&entry, VMI_PT);
+  AS_CALL(48, void, u32, u32, u32, u32)(0, 0, 8192, 0);
+  check("VMI: UpdatePxE", entry == 5);
+  check("VMI: machine address", AS_CALL(42, u32, u32)(0x12345) == 0x12345 && AS_CALL(43, u32, u32)(0x777) == 0x777);
+  AS_CALL(55, void, u32, u32)(0x80000000, 0xcf8);
+  check("VMI: OUTL", AS_CALL(49, u32, u32, u32)(0, 0xcf8) == 0x80000000);
+  check("VMI: INW", (AS_CALL(51, u32, u32, u32)(0, 0xcfc) & 0xffff) == (AS_CALL(49, u32, u32, u32)(0, 0xcfc) & 0xffff));
+  AS_CALL(56, void, u32, u32)(0xf7, 0x21);
+  check("VMI: OUTB", in8(0x21) == 0xf7 && (AS_CALL(50, u32, u32, u32)(0, 0x21) & 0xff) == 0xf7);
+  AS_CALL(57, void, u32, u32)(0, 0x80);
+  strings();
+  pic_mask_all();
+  u32 state[23] = {0};
+  AS_CALL(62, void, void *, u32)(state, 1);
+  /* A state that cannot be read is the kernel's own page fault. */
+  u32 call = calls[62];
+  __asm__("movl $2f, attempt_eip\n jmp 3f\n 2: movl %0, %%ecx\n movl $0x7ffff000, %%eax\n xorl %%edx, %%edx\n call *%%ecx\n ret\n 3:" : : "m"(calls[62]));
+  run_kernel_at(attempt_eip);
+  check("VMI: state of nowhere", call != 0 && fault.happened && fault.frame.vector == 14 && fault.cr2 == 0x7ffff000);
+}
+
 /* ---- The clock. */
 typedef u64 (*VMI_FASTCALL counter_call)(u32 which);
 typedef u32 (*VMI_FASTCALL alarm_call)(u32 flags, u32 low, u32 high, u32 period_low, u32 period_high);

@@ -72,6 +72,11 @@ int vmi_sites_keep_registers(void);
 void vmi_site_iret(void);
 void vmi_native_iret(void);
 
+/* EDX is where in ring 3, ECX its stack. */
+void vmi_site_sysexit(void);
+/* Tries what Linux does not use, where every call is one. */
+void vmi_rest(void);
+
 struct vmi_frame {
   u32 ebx, ecx, edx, esi, edi, ebp, eax, error, eip, cs, eflags, esp, ss;
 };

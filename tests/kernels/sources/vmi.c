@@ -259,6 +259,18 @@ static void bad_return(void)
   check("bad return keeps the frame", frame[0] == 0x1234 && frame[1] == 0xfff3 && frame[2] == 2);
 }
 
+/* Ring 3 may not reach the kernel's pages: that its first instruction faults there shows that it was left for. */
+extern u8 beyond_sysexit[];
+static void system_exit(void)
+{
+  __asm__ volatile("wrmsr" : : "c"(0x174), "a"(KERNEL_CS), "d"(0));
+  TRY("movl $beyond_sysexit, %edx\n movl $user_stack + 4096, %ecx\n jmp vmi_site_sysexit\n"
+      ".globl beyond_sysexit\n beyond_sysexit: hlt");
+  check("SYSEXIT", fault.happened && fault.frame.vector == 14 && (fault.frame.error & 4) != 0 &&
+                     fault.frame.cs == USER_CS && fault.frame.eip == (u32)beyond_sysexit);
+  check("SYSEXIT enables", (fault.frame.eflags & EFLAGS_IF) != 0);
+}
+
 void test_main(void)
 {
   paging_on();
@@ -267,6 +279,8 @@ void test_main(void)
   registers();
   interrupt_flag();
   bad_return();
+  system_exit();
+  vmi_rest();
   set_gate(SYSCALL, vmi_entry_system_call, 0xee);
   set_gate(14, vmi_entry_page_fault, 0x8e);
   set_gate(TIMER_VECTOR, vmi_entry_timer, 0x8e);
