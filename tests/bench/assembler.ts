@@ -31,6 +31,11 @@ export class Assembler {
     this.labels.set(name, this.bytes.length);
     return this;
   }
+  /** Names an address outside of this code. */
+  absolute(name: string, address: number): this {
+    this.labels.set(name, address - this.origin);
+    return this;
+  }
   /** The address of a label as a doubleword. */
   address(label: string): this {
     return this.reference(label, false);

@@ -6,6 +6,10 @@ const BENCHMARKS: Readonly<
     about: 'loops on a bare processor',
     run: async (args) => (await import('./engine.ts')).benchEngine(args),
   },
+  vmi: {
+    about: 'each VMI call, natively and through its ROM',
+    run: async (args) => (await import('./vmi.ts')).benchVmi(args),
+  },
   peers: {
     about: 'a boot and 22 workloads beside QEMU TCG and v86',
     run: async (args) => (await import('./peers/main.ts')).benchPeers(args),

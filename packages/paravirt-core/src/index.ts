@@ -5,3 +5,4 @@ export * from './core/index.ts';
 export * from './isa/index.ts';
 export * from './jit/index.ts';
 export { instantiateNumerics, type Numerics } from './numerics/numerics.ts';
+export * from './vmi/index.ts';

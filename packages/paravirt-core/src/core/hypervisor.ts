@@ -12,6 +12,6 @@ export interface Hypervisor {
   timestampMoved(timestampOffset: bigint): void;
   /** A fault of the instruction at EIP, at CPL 0, is to be reported with another EIP; undefined for the one that it is. */
   faultPlace?(eip: number): number | undefined;
-  /** VMCALL and VMMCALL; the answer is for EAX. `registers` are EAX to EDI as instructions number them. */
+  /** VMCALL and VMMCALL; the answer is for EAX. `registers` are EAX to EDI as instructions number them, as long as the call lasts. */
   hypercall(registers: readonly number[], cpl: number): number;
 }

@@ -27,6 +27,8 @@ export class SystemRegisters {
   readonly msrs: ModelSpecificRegisters;
   readonly counters: PerformanceCounters;
   readonly hypervisor: Hypervisor | undefined;
+  /** Registers on their way to the hypervisor: guests call often. */
+  private readonly general = [0, 0, 0, 0, 0, 0, 0, 0];
   private readonly wide = new BigInt64Array(1);
   private readonly halves = new Int32Array(this.wide.buffer);
   /** CR4 bits that are there. */
@@ -138,8 +140,9 @@ export class SystemRegisters {
     const { cpu, hypervisor } = this;
     if (hypervisor === undefined) return cpu.raise(EXCEPTION.UD);
     if (cpu.bus.isTimeExact?.() === false) return;
-    const registers = Array.from({ length: 8 }, (_, i) => cpu.getRegister(i));
-    cpu.setRegister(EAX, hypervisor.hypercall(registers, cpu.get('cpl')) | 0);
+    const { general } = this;
+    for (let i = 0; i < general.length; i++) general[i] = cpu.getRegister(i);
+    cpu.setRegister(EAX, hypervisor.hypercall(general, cpu.get('cpl')) | 0);
   }
 
   /** MONITOR and MWAIT are there, and IA32_MISC_ENABLE has not closed them. */

@@ -1,6 +1,6 @@
 /** VMI: its option ROM, and the device behind it. */
 export { ANSWERS, EVERY_CALL, type Answers } from './answers.ts';
-export { CALL, HYPERCALL_BASE } from './interface.ts';
+export { CALL, HYPERCALL_BASE, type CallName } from './interface.ts';
 export { ROM_ALIGNMENT, vmiRom, type VmiRom } from './rom.ts';
 export { VMI_MODES, type VmiMode } from './mode.ts';
 export { localApic, vmi } from './vmi.ts';
