@@ -71,6 +71,16 @@ describe('the counters', () => {
     expect(call(CALL.GetCycleCounter, 3)).toEqual([0, 0]);
     expect(call(CALL.GetCycleCounter, 0xffff_ffff)).toEqual([0, 0]);
   });
+  it('never go back, though what was stolen is told of later', () => {
+    const { clock, device, call } = rig();
+    clock.advance(100);
+    expect(call(CALL.GetCycleCounter, 1)).toEqual([100, 0]);
+    device.parts.stolen(60);
+    clock.advance(10);
+    expect(call(CALL.GetCycleCounter, 1)).toEqual([100, 0]);
+    clock.advance(60);
+    expect(call(CALL.GetCycleCounter, 1)).toEqual([110, 0]);
+  });
   it('and the calendar is the machine time behind its epoch, in nanoseconds', () => {
     const { clock, call } = rig();
     clock.advance(123);

@@ -55,6 +55,8 @@ export const vmi = defineDevice({
     line: bool(),
     /** Nanoseconds for which the guest's processor was ready and had none of the host's. */
     stolen: whole(),
+    /** The most that the counter of available time has shown. */
+    available: whole(),
     /** Page frame numbers. */
     pageTables: list(MOST_PAGES, u32()),
   }),
@@ -67,7 +69,8 @@ export const vmi = defineDevice({
     const counter = (which: number): Nanoseconds => {
       const now = Math.floor(host.clock.now());
       if (which === COUNTER.REAL) return now;
-      if (which === COUNTER.AVAILABLE) return Math.max(0, now - state.stolen);
+      // What was stolen is told of later, when the guest may have seen it as its own: counters do not go back.
+      if (which === COUNTER.AVAILABLE) return (state.available = Math.max(state.available, now - state.stolen));
       return which === COUNTER.STOLEN ? state.stolen : 0;
     };
     /** Each alarm on the machine's clock. */
