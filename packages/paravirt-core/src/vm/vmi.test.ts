@@ -99,6 +99,9 @@ describe('the ROM', () => {
 
     expect(log).toContain('No bootable device');
     expect(findRom(guest)).toBe(0xc_a000);
+    // The shadow register of C8000h to CBFFFh (82441FX, 3.2.17): reads from RAM, no writes.
+    guest.board.portWrite(0xcf8, 4, 0x8000_0058);
+    expect(guest.board.portRead(0xcff, 1) & 3).toBe(1);
   });
 });
 
