@@ -115,7 +115,7 @@ export const JUMP = { cache: 3040, local: 3044, global: 3048 } as const;
 /** Bytes of the block that are saved end before them. */
 export const STATE_END = JUMP.cache;
 /** The cache of jumps between compiled code, by EIP: entries of {EIP, number and mode, place in the table of regions, 0}. */
-export const JUMP_ENTRIES = 4096;
+export const JUMP_ENTRIES = 16_384;
 export const JUMP_BYTES = JUMP_ENTRIES * 16;
 /**
  * Where indirect jumps of compiled code went of late: by the guest-physical address of the jump, some EIPs in no order. Several jumps may

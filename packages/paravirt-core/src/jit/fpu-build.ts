@@ -161,7 +161,7 @@ export abstract class FpuBuild extends HandlerBuild {
   override unlikely(condition: Value, _rare: () => void, usual: () => void): void {
     if (condition.constant !== 0) {
       this.push(condition);
-      this.code.if();
+      this.code.ifSeldom();
       this.nest++;
       this.leaveBefore();
       this.nest--;

@@ -95,7 +95,11 @@ export class RegionBuild extends UnitBuild {
   }
   protected override leaveBefore(): void {
     if (this.effects) throw UNSUPPORTED;
+    this.bail();
+  }
+  private bail(): void {
     this.region.bail(this.nest);
+    this.gaveUpAt = this.code.length;
   }
   protected override get units(): UnitsFrame {
     return this.region;
@@ -320,7 +324,7 @@ export class RegionBuild extends UnitBuild {
     this.region.leave(this, this.nest, this.places.get(eip), eip);
   }
   override raise(): void {
-    this.region.bail(this.nest);
+    this.bail();
   }
   protected override faultIfSet(): void {
     throw UNSUPPORTED;
@@ -336,7 +340,7 @@ export class RegionBuild extends UnitBuild {
     }
     // A path of its own is left; an instruction that always needs the core ends the region.
     if (this.nest === 0 || this.effects) throw UNSUPPORTED;
-    this.region.bail(this.nest);
+    this.bail();
     return this.imm(0);
   }
   /** Segments over which windows lie stay flat, or it is left to the interpreter. */
@@ -344,7 +348,7 @@ export class RegionBuild extends UnitBuild {
     if (this.effects || index.constant === SS) throw UNSUPPORTED;
     this.push(index);
     this.push(selector);
-    this.code.call(this.region.loadSegment).op('i32.eqz').if();
+    this.code.call(this.region.loadSegment).op('i32.eqz').ifSeldom();
     this.region.bail(this.nest + 1);
     this.code.end();
     this.effects = true;
@@ -410,7 +414,7 @@ export class RegionBuild extends UnitBuild {
       const at = segmentOffset(index);
       const bound = this.loadField(at + (write && index !== CS ? SEGMENT.writeBound : SEGMENT.readBound));
       if (write && index === CS) throw UNSUPPORTED;
-      this.if(this.op('i32.ge_u', [offset, bound]), () => this.region.bail(this.nest));
+      this.if(this.op('i32.ge_u', [offset, bound]), () => this.bail());
       linear = this.op('i32.add', [this.loadField(at + SEGMENT.base), offset]);
     }
     const known = this.linearOf(linear);
@@ -442,11 +446,11 @@ export class RegionBuild extends UnitBuild {
       room = code.i32In2(4096 - bytes);
       code.op('i32.gt_u').op('i32.or');
     }
-    code.if();
+    code.ifSeldom();
     this.nest++;
     this.push(linear);
     const how = code.i32In3(lookHow(0, bytes, write, write));
-    code.call(region.look).tee(entry).op('i32.eqz').if();
+    code.call(region.look).tee(entry).op('i32.eqz').ifSeldom();
     this.nest++;
     region.bail(this.nest);
     this.nest -= 2;

@@ -334,7 +334,7 @@ class RegionWriter implements RegionFrame {
         .set(this.eip);
       this.isPage(pageOf(placed.at) + 1)
         .op('i32.eqz')
-        .if();
+        .ifSeldom();
       this.bail(1);
       code.end();
     }
@@ -389,7 +389,7 @@ class RegionWriter implements RegionFrame {
       .memory('i32.store', OFFSET.pageEip);
     code.i32(found.record).i32(found.handler).callIndirect(HANDLER_TYPE, 0).tee(this.status);
     code.get(frame.cpu).memory('i32.load', OFFSET.exit).op('i32.or');
-    code.get(frame.cpu).memory('i32.load', OFFSET.compiledMode).i32(this.mode).op('i32.ne').op('i32.or').if();
+    code.get(frame.cpu).memory('i32.load', OFFSET.compiledMode).i32(this.mode).op('i32.ne').op('i32.or').ifSeldom();
     code.get(this.left).i32(this.before).op('i32.sub');
     code.get(this.pageEip).i32(at).op('i32.add').i32(instruction.length).get(this.status).returnCall(HANDLED).end();
     for (const [offset, local] of words) code.get(frame.cpu).memory('i32.load', offset).set(local);

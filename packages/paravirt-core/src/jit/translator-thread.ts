@@ -2,6 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { decoder } from '../core/processor.ts';
+import { tuneForGuests } from '../wasm/v8-flags.ts';
 import { translateRequests, type TranslationRequest, type TranslatorStart } from './translator.ts';
 
 /** Regions of one module: instantiating is dear, and so is waiting. */
@@ -14,6 +15,7 @@ const count = new Int32Array(posted);
 setFlagsFromString('--no-wasm-lazy-compilation');
 // Regions call nothing that could be inlined; only counting the calls costs, each time that one is entered.
 setFlagsFromString('--no-wasm-inlining');
+tuneForGuests();
 
 const queue: TranslationRequest[] = [];
 function work(): void {

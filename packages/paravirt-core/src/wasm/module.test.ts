@@ -192,3 +192,46 @@ describe('a module', () => {
     expect(instantiate(module)['größe']!()).toBe(1);
   });
 });
+
+describe('branch hints', () => {
+  /** Function index and offsets of each function's hints, all of which have to say "unlikely" (branch hinting proposal). */
+  const hintsOf = (bytes: Uint8Array<ArrayBuffer>): [index: number, offsets: number[]][] => {
+    const [section] = WebAssembly.Module.customSections(new WebAssembly.Module(bytes), 'metadata.code.branch_hint');
+    const content = [...new Uint8Array(section!)];
+    const next = (): number => {
+      const end = content.findIndex((byte) => byte < 0x80);
+      return Number(readUnsigned(content.splice(0, end + 1)));
+    };
+    return Array.from({ length: next() }, () => {
+      const index = next();
+      const offsets = Array.from({ length: next() }, () => {
+        const offset = next();
+        expect([next(), next()]).toEqual([1, 0]);
+        return offset;
+      });
+      return [index, offsets];
+    });
+  };
+  it('name the branches that are seldom taken, counted from where the function declares its locals', () => {
+    const inner = new Code().get(0).ifSeldom().i32(1).set(1).end();
+    const code = new Code().get(0).ifSeldom();
+    code.truncate(2);
+    const late = code.length;
+    code.if().end().block().get(0).brIfSeldom(0).end().append(inner).get(1);
+    code.hintSeldom(late);
+    const module = new ModuleBuilder();
+    module.importFunction('other', 'i:');
+    module.function('i:i', [], new Code().get(0));
+    module.function('i:i', ['i', 'l'], code, 'run');
+    const bytes = module.bytes();
+    // Two groups of locals take five bytes.
+    const head = 5,
+      body = [0, 0, 0, 0, 0, ...code.bytes];
+    const [only, ...others] = hintsOf(bytes);
+    expect(others).toEqual([]);
+    expect(only![0]).toBe(2);
+    expect(only![1].map((at) => body[at])).toEqual([0x04, 0x0d, 0x04]);
+    expect(only![1]).toEqual([head + 2, head + 9, head + 14]);
+    expect(instantiate(module, { other: () => undefined })['run']!(1)).toBe(1);
+  });
+});

@@ -108,9 +108,18 @@ class Bytes {
 /** A growing sequence of instructions. Methods append and return `this`, so that code reads in the order it runs. */
 export class Code {
   private readonly out = new Bytes();
+  private seldom: number[] = [];
 
   get length(): number {
     return this.out.length;
+  }
+  /** Offsets of the branches that are seldom taken, in ascending order. */
+  get seldomTaken(): readonly number[] {
+    return this.seldom.toSorted((a, b) => a - b);
+  }
+  /** A hint for optimising compilers: the `if` or `br_if` at this offset is seldom taken, so what it leads to is placed out of the way. */
+  hintSeldom(at: number): void {
+    this.seldom.push(at);
   }
   /** The instructions so far. Valid until more are appended. */
   get bytes(): Uint8Array {
@@ -119,6 +128,7 @@ export class Code {
   /** Takes back all but the first `length` bytes. */
   truncate(length: number): void {
     this.out.truncate(length);
+    this.seldom = this.seldom.filter((at) => at < length);
   }
   raw(...bytes: number[]): this {
     this.out.write(bytes);
@@ -211,6 +221,11 @@ export class Code {
   if(): this {
     return this.with(0x04, VOID_BLOCK);
   }
+  /** An `if` whose condition is seldom true (`hintSeldom`). */
+  ifSeldom(): this {
+    this.hintSeldom(this.length);
+    return this.if();
+  }
   else(): this {
     return this.plain(0x05);
   }
@@ -222,6 +237,11 @@ export class Code {
   }
   brIf(depth: number): this {
     return this.with(0x0d, depth);
+  }
+  /** A `br_if` that is seldom taken (`hintSeldom`). */
+  brIfSeldom(depth: number): this {
+    this.hintSeldom(this.length);
+    return this.brIf(depth);
   }
   brTable(depths: readonly number[], otherwise: number): this {
     this.raw(0x0e, ...unsignedLeb(depths.length));
@@ -254,10 +274,13 @@ export class Code {
     return this.plain(0x00);
   }
   append(other: Code): this {
+    for (const at of other.seldom) this.hintSeldom(this.length + at);
     this.out.write(other.bytes);
     return this;
   }
 }
+
+const BRANCH_HINTS = new TextEncoder().encode('metadata.code.branch_hint');
 
 interface Defined {
   readonly type: number;
@@ -358,24 +381,52 @@ export class ModuleBuilder {
           ...entries.flatMap((f) => unsignedLeb(f)),
         ],
       ]);
+    const bodies = this.functions.map((f) => {
+      const groups: [ValueType, number][] = [];
+      for (const t of f.locals) {
+        const last = groups.at(-1);
+        if (last !== undefined && last[0] === t) last[1]++;
+        else groups.push([t, 1]);
+      }
+      const head = [...unsignedLeb(groups.length), ...groups.flatMap(([t, n]) => [...unsignedLeb(n), TYPE_BYTE[t]])];
+      const body = new Bytes();
+      body.unsigned(head.length + f.code.length + 1);
+      body.write(head);
+      body.write(f.code.bytes);
+      body.byte(0x0b);
+      return { head: head.length, bytes: body.view };
+    });
+    this.branchHints(
+      out,
+      bodies.map(({ head }) => head),
+    );
     section(
       10,
-      this.functions.map((f) => {
-        const groups: [ValueType, number][] = [];
-        for (const t of f.locals) {
-          const last = groups.at(-1);
-          if (last !== undefined && last[0] === t) last[1]++;
-          else groups.push([t, 1]);
-        }
-        const head = [...unsignedLeb(groups.length), ...groups.flatMap(([t, n]) => [...unsignedLeb(n), TYPE_BYTE[t]])];
-        const body = new Bytes();
-        body.unsigned(head.length + f.code.length + 1);
-        body.write(head);
-        body.write(f.code.bytes);
-        body.byte(0x0b);
-        return body.view;
-      }),
+      bodies.map(({ bytes }) => bytes),
     );
     return Uint8Array.from(out.view);
+  }
+  /** Branch hinting (proposal of the core specification): a custom section, which whoever does not know it passes over. */
+  private branchHints(out: Bytes, heads: readonly number[]): void {
+    const hinted = this.functions
+      .map(({ code: { seldomTaken } }, i) => ({ seldomTaken, i }))
+      .filter(({ seldomTaken }) => seldomTaken.length > 0);
+    if (hinted.length === 0) return;
+    const content = new Bytes();
+    content.unsigned(BRANCH_HINTS.length);
+    content.write(BRANCH_HINTS);
+    content.unsigned(hinted.length);
+    for (const { seldomTaken, i } of hinted) {
+      content.unsigned(this.imports.length + i);
+      content.unsigned(seldomTaken.length);
+      for (const at of seldomTaken) {
+        // Counted from the declarations of locals; one byte, which says that it is unlikely.
+        content.unsigned(heads[i]! + at);
+        content.write([1, 0]);
+      }
+    }
+    out.byte(0);
+    out.unsigned(content.length);
+    out.write(content.view);
   }
 }

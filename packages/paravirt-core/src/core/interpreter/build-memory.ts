@@ -10,10 +10,11 @@ export class MemoryBuild extends FlagsBuild {
   protected goFault(): void {
     if (this.frame.labels === null) this.code.i32(STATUS.fault).return();
     else this.code.br(this.nest + this.frame.labels.fault);
+    this.gaveUpAt = this.code.length;
   }
   protected faultIfSet(): void {
     this.code.get(this.frame.cpu).memory('i32.load', OFFSET.fault);
-    this.code.if();
+    this.code.ifSeldom();
     this.nest++;
     this.goFault();
     this.nest--;
@@ -171,7 +172,7 @@ export class MemoryBuild extends FlagsBuild {
     this.push(s.at)
       .memory('i32.load', s.offset + (write ? SEGMENT.writeBound : SEGMENT.readBound))
       .op('i32.ge_u')
-      .brIf(0);
+      .brIfSeldom(0);
     this.push(s.at).memory('i32.load', s.offset + SEGMENT.base);
     this.push(place.offset);
     code.op('i32.add').tee(linear).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and');
@@ -180,7 +181,7 @@ export class MemoryBuild extends FlagsBuild {
       .get(write ? frame.writeBit : frame.readBit)
       .op('i32.and')
       .op('i32.eqz')
-      .brIf(0);
+      .brIfSeldom(0);
     if (bytes > 1) {
       code
         .get(linear)
@@ -188,7 +189,7 @@ export class MemoryBuild extends FlagsBuild {
         .op('i32.and')
         .i32(4096 - bytes)
         .op('i32.gt_u')
-        .brIf(0);
+        .brIfSeldom(0);
     }
     code.get(entry).i32(-4096).op('i32.and').get(linear).op('i32.add');
     if (host !== undefined) code.tee(host);
@@ -241,7 +242,7 @@ export class MemoryBuild extends FlagsBuild {
   protected leaveSoon(): void {
     const { code, frame } = this;
     if (frame.labels === null) return;
-    code.get(frame.cpu).memory('i32.load', OFFSET.exit).if();
+    code.get(frame.cpu).memory('i32.load', OFFSET.exit).ifSeldom();
     if (this.form.row.transfers === true) {
       code.get(frame.cpu).get(frame.cpu).memory('i32.load', OFFSET.instructionsReturned).get(frame.left).op('i32.add');
       code.memory('i32.store', OFFSET.instructionsReturned).i32(0).set(frame.left);

@@ -117,11 +117,17 @@ export class ValueBuild {
 
   // --- control
 
+  /** How long the code was when it last left the instruction for something unusual. */
+  protected gaveUpAt = -1;
+
   if(condition: Value, then: () => void, otherwise?: () => void): void {
     this.push(condition);
+    const at = this.code.length;
     this.code.if();
     this.nest++;
     then();
+    // What ends in a fault or gives up is not what usually happens.
+    if (this.gaveUpAt === this.code.length) this.code.hintSeldom(at);
     if (otherwise !== undefined) {
       this.code.else();
       otherwise();

@@ -34,22 +34,22 @@ export function chainFunction(indices: Indices): { locals: Locals['types']; code
     key = locals.fixed('i');
   const code = new Code();
   code.globalGet(cpuGlobal).set(cpu).block();
-  code.get(left).i32(0).op('i32.le_s').brIf(0);
+  code.get(left).i32(0).op('i32.le_s').brIfSeldom(0);
   jumpEntry(code, cpu, target, jump);
   knownJump(code, { cpu, target, left, jump, key, handlerType, regions });
   codeTlbEntry(code, cpu, target, map);
   code.get(map).memory('i32.load', 0);
   code.get(target).i32(-4096).op('i32.and').get(cpu).memory('i32.load', OFFSET.codeKey).op('i32.or');
-  code.op('i32.ne').brIf(0);
+  code.op('i32.ne').brIfSeldom(0);
   code.get(map).memory('i32.load', 4).tee(map);
   code.get(target).i32(0xfff).op('i32.and').i32(2).op('i32.shl').op('i32.add').memory('i32.load').tee(record);
-  code.op('i32.eqz').brIf(0);
-  code.get(record).memory('i32.load16_u', RECORD.handler).i32(PSEUDO.region).op('i32.ne').brIf(0);
+  code.op('i32.eqz').brIfSeldom(0);
+  code.get(record).memory('i32.load16_u', RECORD.handler).i32(PSEUDO.region).op('i32.ne').brIfSeldom(0);
   code.get(record).memory('i32.load', RECORD.displacement).get(cpu).memory('i32.load', OFFSET.compiledMode);
-  code.op('i32.ne').brIf(0);
+  code.op('i32.ne').brIfSeldom(0);
   // As the dispatch loop counts; who notices that it is often enough is the dispatch loop too.
   code.get(record).memory('i32.load16_u', RECORD.landings).i32(1).op('i32.add').tee(landings);
-  code.globalGet(hotLandings).op('i32.eq').brIf(0);
+  code.globalGet(hotLandings).op('i32.eq').brIfSeldom(0);
   code.get(record).get(landings).memory('i32.store16', RECORD.landings);
   rememberJump(code, { cpu, target, record, jump });
   code.get(cpu).get(target).i32(-4096).op('i32.and').memory('i32.store', OFFSET.pageEip);
@@ -80,14 +80,14 @@ export function knownJump(
 ): void {
   const { cpu, target, left, jump, key, handlerType, regions, mode } = at;
   code.block();
-  code.get(left).i32(COUNTED).op('i32.rem_u').op('i32.eqz').brIf(0);
-  code.get(jump).memory('i32.load', 0).get(target).op('i32.ne').brIf(0);
+  code.get(left).i32(COUNTED).op('i32.rem_u').op('i32.eqz').brIfSeldom(0);
+  code.get(jump).memory('i32.load', 0).get(target).op('i32.ne').brIfSeldom(0);
   code.get(jump).memory('i32.load', 4);
   if (mode === undefined) code.get(cpu).memory('i32.load', OFFSET.compiledMode);
   else code.i32(mode);
   code.op('i32.sub').tee(key);
   code.get(cpu).memory('i32.load', JUMP.local).op('i32.ne');
-  code.get(key).get(cpu).memory('i32.load', JUMP.global).op('i32.ne').op('i32.and').brIf(0);
+  code.get(key).get(cpu).memory('i32.load', JUMP.global).op('i32.ne').op('i32.and').brIfSeldom(0);
   code.get(cpu).get(target).i32(-4096).op('i32.and').memory('i32.store', OFFSET.pageEip);
   code.get(left).get(jump).memory('i32.load', 8).returnCallIndirect(handlerType, regions);
   code.end();

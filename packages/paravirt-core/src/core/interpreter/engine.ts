@@ -1,6 +1,7 @@
 /** The generated interpreter, instantiated for one processor. */
 import type { FormTable } from '../../isa/forms.ts';
 import { GUEST_FAULT, type Cpu } from '../cpu.ts';
+import { tuneForGuests } from '../../wasm/v8-flags.ts';
 import { OFFSET } from '../layout.ts';
 import type { Service } from '../services.ts';
 import { generateInterpreter, importName, type GeneratedInterpreter } from './generate.ts';
@@ -19,6 +20,7 @@ export function compileInterpreter(table: FormTable): Compiled {
   let known = compiled.get(table);
   if (known === undefined) {
     const generated = generateInterpreter(table.forms);
+    tuneForGuests();
     known = { generated, module: new WebAssembly.Module(generated.bytes) };
     compiled.set(table, known);
   }

@@ -41,7 +41,7 @@ export class FlatBuild {
 
   /** Gives up if what is on the stack is not 0. */
   refuse(): void {
-    this.code.if().i32(0).return().end();
+    this.code.ifSeldom().i32(0).return().end();
   }
   done(): FlatFunction {
     this.code.i32(1);

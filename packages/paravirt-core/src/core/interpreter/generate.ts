@@ -275,7 +275,7 @@ function runFunction(
   code.end();
   // The core decodes, and says which page this is.
   store(OFFSET.eip, target);
-  code.get(target).call(imports.service('resolve', 1)).tee(record).op('i32.eqz').if();
+  code.get(target).call(imports.service('resolve', 1)).tee(record).op('i32.eqz').ifSeldom();
   returning(RUN.fault);
   code.end();
   load(OFFSET.pageEip, pageEip);
@@ -283,7 +283,7 @@ function runFunction(
   code.end(); // $found
   code.get(record).get(record).memory('i32.load16_u', RECORD.landings).i32(1).op('i32.add').tee(t);
   code.memory('i32.store16', RECORD.landings);
-  code.get(t).globalGet(hotLandings).op('i32.eq').if();
+  code.get(t).globalGet(hotLandings).op('i32.eq').ifSeldom();
   code.get(record).call(imports.service('hot', 1)).set(record);
   code.end();
   code.get(record).set(start);
@@ -337,7 +337,7 @@ function runFunction(
     reloadMode();
     code.br(d.jump + 1);
     code.end();
-    code.get(cpu).memory('i32.load', OFFSET.exit).brIf(d.exit);
+    code.get(cpu).memory('i32.load', OFFSET.exit).brIfSeldom(d.exit);
     code.br(d.seq);
   }
   for (let n = 0; n < total; n++) {
@@ -363,7 +363,7 @@ function runFunction(
     };
     const build = new HandlerBuild(form, frame, locals, imports, code);
     meaning(build, form);
-    if (build.mayExit) code.get(cpu).memory('i32.load', OFFSET.exit).brIf(d.exit);
+    if (build.mayExit) code.get(cpu).memory('i32.load', OFFSET.exit).brIfSeldom(d.exit);
     if (n < total - 1) code.br(d.seq);
   }
   code.end(); // $seq
@@ -372,7 +372,7 @@ function runFunction(
   code.unreachable();
   code.end(); // $jump
   account(true);
-  code.get(left).i32(0).op('i32.le_s').if();
+  code.get(left).i32(0).op('i32.le_s').ifSeldom();
   store(OFFSET.eip, target);
   returning(RUN.budget);
   code.end();
@@ -437,7 +437,7 @@ function runFunction(
       case PSEUDO.join:
         // The records before this one are done; the flow goes on elsewhere in the page, unless the budget is used.
         account(false);
-        code.get(left).i32(0).op('i32.le_s').if();
+        code.get(left).i32(0).op('i32.le_s').ifSeldom();
         eip(false);
         code.set(target);
         store(OFFSET.eip, target);
@@ -478,7 +478,7 @@ function runFunction(
         code.get(cpu).memory('i32.load', OFFSET.exit).if();
         returning(RUN.exit);
         code.end();
-        code.get(left).i32(0).op('i32.le_s').if();
+        code.get(left).i32(0).op('i32.le_s').ifSeldom();
         returning(RUN.budget);
         code.end();
         forgetPage();

@@ -21,14 +21,14 @@ export function handledFunction({ cpuGlobal }: Indices, chain: number): { locals
     code.get(cpu).get(eip).memory('i32.store', OFFSET.eip);
     return code.get(cpu).get(left).memory('i32.store', OFFSET.instructionsLeft);
   };
-  code.get(status).i32(STATUS.fault).op('i32.eq').if();
+  code.get(status).i32(STATUS.fault).op('i32.eq').ifSeldom();
   store().i32(REGION.fault).return().end();
-  code.get(status).i32(STATUS.restart).op('i32.eq').if();
+  code.get(status).i32(STATUS.restart).op('i32.eq').ifSeldom();
   store().i32(REGION.restart).return().end();
   code.get(left).i32(1).op('i32.sub').set(left);
   code.get(cpu).memory('i32.load', OFFSET.eip).get(eip).get(length).op('i32.add');
   code.get(status).i32(STATUS.jump).op('i32.eq').select().set(eip);
-  code.get(cpu).memory('i32.load', OFFSET.exit).if();
+  code.get(cpu).memory('i32.load', OFFSET.exit).ifSeldom();
   store().i32(REGION.next).return().end();
   code.get(eip).get(left).returnCall(chain);
   return { locals: locals.types, code };
