@@ -177,6 +177,14 @@ describe('translations that are kept', () => {
     t.processor.mmu.flush(true);
     expect(seenAfter(RELOAD_CR3, ALL | PTE.G)).toBe(1);
   });
+  it('pages that are global at times, and at times not, are forgotten as what they were last', () => {
+    t.page(PAGE, FRAME, ALL).enablePaging({ cr4: CR4.PGE });
+    for (const bits of [ALL | PTE.G, ALL, ALL | PTE.G, ALL | PTE.G, ALL, ALL]) {
+      expect(seenAfter(RELOAD_CR3, bits)).toBe((bits & PTE.G) === 0 ? 2 : 1);
+      t.processor.mmu.invalidate(PAGE);
+    }
+    expect(seenAfter(TOGGLE_PGE, ALL | PTE.G)).toBe(2);
+  });
   it('G means nothing while CR4.PGE is clear', () => {
     t.page(PAGE, FRAME, ALL | PTE.G).enablePaging();
     expect(seenAfter(RELOAD_CR3, ALL | PTE.G)).toBe(2);

@@ -42,13 +42,32 @@ export interface TranslationCounts {
   marked: number;
 }
 
+/** Linear pages, each once. */
+class FilledPages {
+  readonly pages = new Uint32Array(PAGES);
+  count = 0;
+  private readonly has = new Uint8Array(PAGES);
+
+  add(page: number): void {
+    if (this.has[page] !== 0) return;
+    this.has[page] = 1;
+    this.pages[this.count++] = page;
+  }
+  clear(): void {
+    for (let i = 0; i < this.count; i++) this.has[this.pages[i]!] = 0;
+    this.count = 0;
+  }
+}
+
 export class Mmu {
   private readonly cpu: Cpu;
   private readonly entries: Int32Array;
-  /** Pages that have an entry, so that a flush need not look at a million of them. */
-  private readonly filled = new Uint32Array(PAGES);
-  private readonly isFilled = new Uint8Array(PAGES);
-  private filledCount = 0;
+  /**
+   * Pages that have an entry, so that a flush need not look at a million of them: global ones, of which a kernel has thousands, apart from
+   * those that a load of CR3 forgets. A page that was of the other kind before is in both.
+   */
+  private readonly local = new FilledPages();
+  private readonly global = new FilledPages();
   /**
    * Guest-physical page of each entry, for those who have to know which page it is and not only where it lies. Other threads may read it.
    */
@@ -83,17 +102,17 @@ export class Mmu {
   /** Forgets translations: those of global pages only when `all`. */
   flush(all: boolean): void {
     this.counts.flushes[all ? 'whole' : 'nonGlobal']++;
-    let kept = 0;
-    for (let i = 0; i < this.filledCount; i++) {
-      const page = this.filled[i]!;
-      if (!all && (this.entries[page]! & TLB.global) !== 0) this.filled[kept++] = page;
-      else {
-        this.entries[page] = 0;
-        this.isFilled[page] = 0;
-      }
+    const { local, global, entries } = this;
+    for (let i = 0; i < local.count; i++) {
+      const page = local.pages[i]!;
+      if (all || (entries[page]! & TLB.global) === 0) entries[page] = 0;
     }
-    this.filledCount = kept;
-    if (kept === 0 && this.anyLarge) {
+    local.clear();
+    if (all) {
+      for (let i = 0; i < global.count; i++) entries[global.pages[i]!] = 0;
+      global.clear();
+    }
+    if (global.count === 0 && this.anyLarge) {
       this.isLarge.fill(0);
       this.anyLarge = false;
     }
@@ -138,12 +157,13 @@ export class Mmu {
   /** Code was decoded from a guest-physical page: writes to it must come here from now on. */
   protectCode(physicalPage: number): void {
     const host = this.cpu.physical.hostPage(physicalPage);
-    for (let i = 0; i < this.filledCount; i++) {
-      const page = this.filled[i]!,
-        entry = this.entries[page]!;
-      if (entry !== 0 && ((entry & ~0xfff) + (page << 12)) >>> 0 === host)
-        this.entries[page] = entry & ~(TLB.supervisorWrite | TLB.userWrite);
-    }
+    for (const { pages, count } of [this.local, this.global])
+      for (let i = 0; i < count; i++) {
+        const page = pages[i]!,
+          entry = this.entries[page]!;
+        if (entry !== 0 && ((entry & ~0xfff) + (page << 12)) >>> 0 === host)
+          this.entries[page] = entry & ~(TLB.supervisorWrite | TLB.userWrite);
+      }
   }
   private fill(linear: number, physical: number, rights: number): void {
     const host = this.cpu.physical.hostPage(physical);
@@ -158,10 +178,7 @@ export class Mmu {
     const page = linear >>> 12;
     this.entries[page] = (host - (page << 12)) | allowed;
     this.frames[page] = physical >>> 12;
-    if (this.isFilled[page] === 0) {
-      this.isFilled[page] = 1;
-      this.filled[this.filledCount++] = page;
-    }
+    ((allowed & TLB.global) === 0 ? this.local : this.global).add(page);
   }
 
   // --- translation
