@@ -365,8 +365,11 @@ function run(): GuestEnd {
       };
     if (end.kind === 'halted') idle(ticket, end.until);
     // It would only ask again: the I/O thread may need the host's processor for its answer.
-    if (end.kind === 'running' && end.awaitsIo === true && player === undefined)
+    if (end.kind === 'running' && end.awaitsIo === true && player === undefined) {
+      const from = performance.now();
       vcpuBell.wait(ticket, POLLING_SLEEP_MS);
+      account.slept(performance.now() - from);
+    }
   }
 }
 /** A debugger has the machine: its time stands, and only what is asked of it from outside is answered. */

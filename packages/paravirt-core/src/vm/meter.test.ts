@@ -26,12 +26,20 @@ describe('a meter', () => {
   it('estimates what is frequent to a few percent, and looks at the clock now and then', () => {
     const { meter, call, time, looks } = rig();
 
-    for (let i = 0; i < 100_000; i++) call((i % 3) + (i % 5 === 0 ? 40 : 1));
+    for (let i = 0; i < 100_000; i++) call(((i % 3) + (i % 5 === 0 ? 40 : 1)) / 1024);
 
     expect(meter.count).toBe(100_000);
     expect(meter.milliseconds / time()).toBeGreaterThan(0.97);
     expect(meter.milliseconds / time()).toBeLessThan(1.03);
     expect(looks()).toBeLessThan(100_000 / 10);
+  });
+  it('takes what is very long for itself alone', () => {
+    const { meter, call } = rig();
+
+    for (let i = 0; i < 10_000; i++) call(0);
+    for (let i = 0; i < 31; i++) call(5);
+
+    expect(meter.milliseconds).toBe(5);
   });
   it('goes on when what it times comes to no end', () => {
     const { meter, call } = rig();

@@ -7,6 +7,8 @@
 const EXACT = 512;
 /** Of more, one in so many: a prime, so that it does not keep step with what a driver repeats. */
 const STRIDE = 31;
+/** What takes longer was interrupted by the host, in most cases, and stands for itself alone: thirty-one times that would be noise. */
+const LONGEST_MS = 0.5;
 
 export class Meter {
   count = 0;
@@ -34,7 +36,8 @@ export class Meter {
   }
   /** `began` is what `begin` gave. */
   end(began: number): void {
-    this.milliseconds += (this.now() - began) * this.weight;
+    const took = this.now() - began;
+    this.milliseconds += took > LONGEST_MS ? took : took * this.weight;
   }
   /** One that is long enough to be timed by itself, whatever came before. */
   alone<T>(work: () => T): T {
