@@ -119,5 +119,6 @@ test('finds a plain PC with "off"', { timeout: SLOW }, async ({ skip }) => {
 
   expect(boot).not.toMatch(/hypervisor|kvm|paravirtualized kernel on KVM|VMMouse/i);
   expect(await run(console, `cat ${CLOCK}/available_clocksource`)).not.toContain('kvm');
+  expect(await run(console, 'ls /sys/block; ls /sys/bus/virtio/devices')).toBe('sda\n');
   expect((await console.guest.stats()).exits.hypervisor).toBe(0);
 });

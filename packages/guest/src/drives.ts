@@ -20,6 +20,8 @@ type Warn = (text: string) => void;
 
 /** IDE's places for CD-ROM drives of other buses: secondary master first, where they usually are. */
 const CD_PLACES = [2, 3, 1, 0];
+/** And for disks. */
+const DISK_PLACES = [0, 1, 2, 3];
 
 /** Opens everything, or nothing. Whoever gets the drives closes the disks. */
 export async function openDrives(source: GuestSource, config: GuestConfig, warn: Warn): Promise<GuestDrives> {
@@ -69,28 +71,31 @@ async function openDisk(source: GuestSource, disk: DiskConfig): Promise<GuestDis
 
 /**
  * IDE disks are IDE drives where firmware boots them; a kernel that is loaded directly finds all disks as virtio ones. CD-ROM drives
- * are IDE drives always.
+ * are IDE drives always, and all disks are where the guest is to find nothing paravirtual.
  */
 function placesOf(config: GuestConfig, warn: Warn): { disk: DiskConfig; place: DrivePlace }[] {
   const placed: { disk: DiskConfig; place: DrivePlace }[] = [];
   const taken = new Set<number>();
+  const isPlain = config.paravirt === 'off';
   const onIde = (disk: DiskConfig): boolean =>
-    disk.bus === 'ide' && (disk.kind === 'cdrom' || config.boot === undefined);
+    disk.bus === 'ide' && (disk.kind === 'cdrom' || config.boot === undefined || isPlain);
   for (const disk of config.disks.filter(onIde)) {
     const drive = disk.controller * 2 + disk.unit;
     taken.add(drive);
     placed.push({ disk, place: { bus: 'ide', drive, kind: disk.kind } });
   }
   for (const disk of config.disks.filter((d) => !onIde(d))) {
-    if (disk.kind === 'disk') placed.push({ disk, place: { bus: 'virtio' } });
+    const { kind, slot } = disk;
+    if (kind === 'disk' && !isPlain) placed.push({ disk, place: { bus: 'virtio' } });
     else {
-      const drive = CD_PLACES.find((p) => !taken.has(p));
+      const drive = (kind === 'disk' ? DISK_PLACES : CD_PLACES).find((p) => !taken.has(p));
       if (drive === undefined) {
-        warn(`${disk.slot}: all four places of IDE are taken; the guest runs without this CD-ROM drive`);
+        const what = kind === 'disk' ? 'disk' : 'CD-ROM drive';
+        warn(`${slot}: all four places of IDE are taken; the guest runs without this ${what}`);
         continue;
       }
       taken.add(drive);
-      placed.push({ disk, place: { bus: 'ide', drive, kind: 'cdrom' } });
+      placed.push({ disk, place: { bus: 'ide', drive, kind } });
     }
   }
   return placed;
