@@ -14,6 +14,10 @@ const BENCHMARKS: Readonly<
     about: 'a boot and 22 workloads beside QEMU TCG and v86',
     run: async (args) => (await import('./peers/main.ts')).benchPeers(args),
   },
+  paravirt: {
+    about: 'one image fully virtualized and paravirtualized: time, overhead, exits',
+    run: async (args) => (await import('./paravirt/main.ts')).benchParavirt(args),
+  },
   cluster: {
     about: 'disks through gRPC beside the local file, screens for 1, 10 and 50 viewers',
     run: async (args) => (await import('./cluster/main.ts')).benchCluster(args),

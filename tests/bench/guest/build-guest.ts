@@ -8,7 +8,7 @@ import { PrivateApt, Tree, cacheFolder, cpio, runTool } from '@tomei/cli';
 
 const SOURCES = import.meta.dirname;
 /** The same time on every file: 2024-01-01 00:00 UTC. */
-const FILE_TIME = 1_704_067_200;
+export const FILE_TIME = 1_704_067_200;
 const BUSYBOX_NAMES = [
   ...['awk', 'cat', 'echo', 'gzip', 'md5sum', 'mount', 'poweroff', 'seq', 'sh', 'tr', 'true', 'wc'],
 ];

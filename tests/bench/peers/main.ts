@@ -10,11 +10,12 @@ import { PEERS, v86Version, type Boot } from '../peers.ts';
 import { Progress } from '../progress.ts';
 import { runPeer, type Run } from '../run-peer.ts';
 import { figure } from '../tables.ts';
+import { judged } from '../targets.ts';
 import { ratioChart } from './chart.ts';
 import { USAGE, parseOptions, type PeersBenchOptions } from './options.ts';
-import { markdownPage, terminalReport, verdict, type Report } from './report.ts';
+import { markdownPage, terminalReport, type Report } from './report.ts';
 import { compare, disagreements, missing, type Circumstances } from './results.ts';
-import { isMet, targetsOf } from './targets.ts';
+import { targetsOf } from './targets.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const TINY_KERNEL = join(ROOT, 'guests/tiny/vmlinuz');
@@ -69,8 +70,7 @@ function conclude(
   const wrong = [...failures, ...disagreements(runs, expected), ...missing(runs)];
   const targets = targetsOf(comparison);
   const report: Report = { circumstances, comparison, targets, wrong };
-  const verdicts = targets.map((target) => ({ ...target, met: isMet(target) ?? null, verdict: verdict(target) }));
-  const results = asJson({ circumstances, comparison, targets: verdicts, wrong, expected, runs });
+  const results = asJson({ circumstances, comparison, targets: judged(targets), wrong, expected, runs });
   process.stdout.write(json ? results : terminalReport(report));
   for (const sentence of wrong) say(sentence);
   // A page with a column left empty would stand for a comparison that was not made.

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { runPeer, type Run } from '../run-peer.ts';
 import type { Peer } from '../peers.ts';
+import { verdict } from '../targets.ts';
 import { ratioChart } from './chart.ts';
 import { parseOptions } from './options.ts';
-import { markdownPage, terminalReport, verdict, type Report } from './report.ts';
+import { markdownPage, terminalReport, type Report } from './report.ts';
 import { compare, disagreements, missing } from './results.ts';
 import { targetsOf } from './targets.ts';
 

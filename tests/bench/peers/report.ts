@@ -1,8 +1,8 @@
 /** The comparison as text: tables for the terminal, a page for the documentation. */
 import { PEERS } from '../peers.ts';
 import { figure, markdownTable, textTable } from '../tables.ts';
+import { targetsTable, type Table, type Target } from '../targets.ts';
 import type { Circumstances, Comparison, Row } from './results.ts';
-import { isMet, margin, type Target } from './targets.ts';
 
 /** All that a report tells. */
 export interface Report {
@@ -11,11 +11,6 @@ export interface Report {
   readonly targets: readonly Target[];
   /** Sentences on results that differ, or are not there. */
   readonly wrong: readonly string[];
-}
-
-interface Table {
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
 }
 
 const MEAN = 'geometric mean';
@@ -35,24 +30,6 @@ function secondsTable({ peers, boot, workloads, means }: Comparison): Table {
       [MEAN, ...peers.map(() => ''), ...means.map(({ ratio }) => figure(ratio))],
     ],
   };
-}
-function targetsTable(targets: readonly Target[]): Table {
-  return {
-    head: ['target', 'wanted', 'measured', ''],
-    rows: targets.map((target) => [
-      target.what,
-      target.unit === 'ms' ? `below ${target.wanted} ms` : `at least ${target.wanted}`,
-      target.measured === undefined ? '-' : `${figure(target.measured)}${target.unit === 'ms' ? ' ms' : ''}`,
-      verdict(target),
-    ]),
-  };
-}
-/** In so many words; percent of what is wanted. */
-export function verdict(target: Target): string {
-  const met = isMet(target);
-  if (met === undefined) return 'not measured';
-  const percent = Math.abs(margin(target)! * 100);
-  return `${met ? 'met' : 'missed'} by ${percent < 10 ? percent.toFixed(1) : percent.toFixed(0)} %`;
 }
 
 /** On how many workloads the means stand, and whether the results agree. */

@@ -1,24 +1,6 @@
-/** How fast Tomei is to be beside its peers, and by how much it is or is not. */
+/** How fast Tomei is to be beside its peers. */
+import type { Target } from '../targets.ts';
 import type { Comparison } from './results.ts';
-
-export interface Target {
-  readonly what: string;
-  readonly wanted: number;
-  readonly unit: 'times' | 'ms';
-  /** Absent where nothing was measured that says so. */
-  readonly measured?: number;
-}
-
-/** By how many parts of what is wanted a target is surpassed: below 0, missed. Undefined where nothing was measured. */
-export function margin({ wanted, unit, measured }: Target): number | undefined {
-  if (measured === undefined) return undefined;
-  return unit === 'ms' ? (wanted - measured) / wanted : (measured - wanted) / wanted;
-}
-/** A time has to be below its bound, a ratio at least at it. Undefined where nothing was measured. */
-export function isMet(target: Target): boolean | undefined {
-  const by = margin(target);
-  return by === undefined ? undefined : target.unit === 'ms' ? by > 0 : by >= 0;
-}
 
 /** A ratio of times that is to be reached: another hypervisor's, by the name in `PEERS`, to Tomei's. */
 export interface Goal {
