@@ -10,6 +10,8 @@ import type { GuestDisk, GuestSource } from './source/guest-source.ts';
 /** VMware's words and the machine's. */
 const BOOT_DEVICE = { floppy: 'floppy', hdd: 'disk', cdrom: 'cdrom', ethernet: 'network' } as const;
 const VIDEO_MEMORY = 16 << 20;
+/** Of a virtio GPU: a picture of the largest size twice, or many smaller ones. Pages that no guest has used cost nothing. */
+const GPU_MEMORY = 64 << 20;
 
 export interface GuestParts extends GuestDrives {
   readonly machine: MachineConfig;
@@ -64,7 +66,8 @@ async function machineConfig(
   const paravirt = snapshot?.state.config.paravirt ?? config.paravirt;
   const vmi = snapshot?.state.config.vmi ?? (config.vmi ? 'measured' : 'off');
   const ramBytes = config.memoryMiB * 2 ** 20;
-  const sizes = { ramBytes, videoMemoryBytes: VIDEO_MEMORY, interpreted, paravirt, vmi, ...cpuid };
+  const gpu = config.virtio.gpu ? { gpuMemoryBytes: GPU_MEMORY } : {};
+  const sizes = { ramBytes, videoMemoryBytes: VIDEO_MEMORY, ...gpu, interpreted, paravirt, vmi, ...cpuid };
   const firmware = config.boot === undefined ? { firmware: await findFirmware() } : {};
   // The kernel lies in the snapshot's memory, and the calendar goes on with the machine's time.
   if (snapshot !== undefined) return { ...sizes, ...firmware, epoch: snapshot.state.config.epoch, commandLine: '' };

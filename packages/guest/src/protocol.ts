@@ -97,6 +97,8 @@ export type InputEvent =
       readonly wheel: number;
       readonly buttons: number;
     }
+  /** A screen of so many dots is wanted of a guest with a virtio GPU. */
+  | { readonly kind: 'screen-size'; readonly width: number; readonly height: number }
   | ({ readonly kind: 'mouse' } & PointerEvent);
 /** A disc for a CD-ROM drive. */
 export interface Disc {

@@ -7,7 +7,7 @@ import {
   allocateMemory,
   blinkAt,
   encodePng,
-  planMemory,
+  machinePlan,
   refuseOtherMachine,
   renderFrame,
   textOf,
@@ -73,6 +73,7 @@ export class RunningGuest implements ConsoleGuest {
   private readonly serialOut: readonly ByteRing[];
   private readonly typed: TypedBytes;
   private readonly video: Uint8Array;
+  private readonly gpuVideo: Uint8Array;
   private readonly unsent: Uint8Array[] = [];
   private readonly looks = new Map<number, PromiseWithResolvers<ScreenView>>();
   private lastLook = 0;
@@ -106,7 +107,7 @@ export class RunningGuest implements ConsoleGuest {
     this.timing = timing ?? {};
     this.perf = perf === true;
     this.trace = trace === undefined ? undefined : planTrace(trace);
-    const plan = planMemory({ processors: 1, ramBytes: config.ramBytes, videoMemoryBytes: config.videoMemoryBytes });
+    const plan = machinePlan(config);
     const rings = (bytes: number): SharedArrayBuffer[] =>
       Array.from({ length: SERIAL_PORTS }, () => ByteRing.allocate(bytes));
     const shared: SharedParts = (this.shared = {
@@ -131,9 +132,11 @@ export class RunningGuest implements ConsoleGuest {
     this.commands = new ByteRing(shared.commands);
     const ram = new Uint8Array(shared.memory.buffer, plan.ram, plan.ramBytes);
     this.video = new Uint8Array(shared.memory.buffer, plan.videoMemory, plan.videoMemoryBytes);
+    this.gpuVideo = new Uint8Array(shared.memory.buffer, plan.gpuMemory, plan.gpuMemoryBytes);
     this.areas = [
       { name: 'ram', bytes: ram },
       { name: 'video', bytes: this.video },
+      ...(plan.gpuMemoryBytes === 0 ? [] : [{ name: 'gpu', bytes: this.gpuVideo }]),
     ];
     const ends = networks.map((nic, i) => ({ ...nic, rings: shared.networks![i]! }));
     this.network = new NetworkCards(ends, this.vcpuBell);
@@ -279,6 +282,7 @@ export class RunningGuest implements ConsoleGuest {
       case 'key':
       case 'mouse':
       case 'pointer':
+      case 'screen-size':
         return this.command(request);
       case 'screenshot':
         return void this.answer(request.id, () => this.screenshot());
@@ -389,7 +393,7 @@ export class RunningGuest implements ConsoleGuest {
     }
   }
   private seen({ display, time }: { readonly display: DisplayState; readonly time: number }): ScreenView {
-    return { view: { display, memory: this.video }, time };
+    return { view: { display, memory: display.scanout === undefined ? this.video : this.gpuVideo }, time };
   }
   private async finish(message: Extract<VcpuMessage, { kind: 'stopped' }>): Promise<void> {
     const { end, stats, profile } = message;

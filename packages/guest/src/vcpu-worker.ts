@@ -185,6 +185,7 @@ function give(input: MachineInput): boolean {
       nics[input.network]?.deliver(input.bytes);
       return input.network < nics.length;
     case 'pointer':
+    case 'screen-size':
     case 'balloon':
     case 'random':
     case 'port':
@@ -237,6 +238,7 @@ function answer(command: VcpuCommand): void {
     case 'key':
     case 'mouse':
     case 'pointer':
+    case 'screen-size':
       // Nobody but the recording types where one is given again.
       if (player !== undefined) return;
       recorder?.input(command);

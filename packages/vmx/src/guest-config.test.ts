@@ -31,7 +31,7 @@ describe('readGuestConfig', () => {
         serialPorts: [],
         engine: 'compiled',
         paravirt: 'kvm',
-        virtio: { rng: false, balloon: false, input: false, ports: [] },
+        virtio: { rng: false, balloon: false, input: false, gpu: false, ports: [] },
         vmi: false,
       },
       warnings: [],
@@ -117,7 +117,7 @@ describe('readGuestConfig', () => {
       },
       engine: 'interpreter',
       paravirt: 'off',
-      virtio: { rng: false, balloon: false, input: false, ports: [] },
+      virtio: { rng: false, balloon: false, input: false, gpu: false, ports: [] },
       vmi: true,
     });
   });

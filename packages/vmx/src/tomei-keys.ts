@@ -25,6 +25,7 @@ export const TOMEI_KEYS = {
   'tomei.paravirt': '"kvm" (default) or "off": what the guest may find of its hypervisor',
   'tomei.rng.present': 'TRUE: a virtio entropy device (/dev/hwrng), fed by the host',
   'tomei.balloon.present': 'TRUE: a virtio memory balloon; free pages of the guest stay out of snapshots',
+  'tomei.gpu.present': 'TRUE: a virtio GPU beside the VGA, which has the screen while a driver uses it',
   'tomei.input.present': 'TRUE: a virtio tablet with an absolute pointer, and a virtio keyboard',
   ...portKeys(0),
   ...portKeys(1),

@@ -25,13 +25,13 @@ describe('paravirtual devices', () => {
       rng: true,
       ports: [{ name: 'org.example.agent', socket: { path: '/guests/agent.sock' } }, { name: 'b' }],
     });
-    expect(read('').config.virtio).toEqual({ rng: false, balloon: false, input: false, ports: [] });
+    expect(read('').config.virtio).toEqual({ rng: false, balloon: false, input: false, gpu: false, ports: [] });
   });
 
   it('are none in full mode, with a warning', () => {
     const { config, warnings } = read('tomei.paravirt = "off"\ntomei.rng.present = "TRUE"\ntomei.port0.name = "a"\n');
 
-    expect(config.virtio).toEqual({ rng: false, balloon: false, input: false, ports: [] });
+    expect(config.virtio).toEqual({ rng: false, balloon: false, input: false, gpu: false, ports: [] });
     expect(warnings).toEqual([
       expect.stringContaining('tomei.rng.present does nothing with tomei.paravirt = "off"'),
       expect.stringContaining('tomei.port0.name does nothing'),

@@ -1,4 +1,4 @@
-/** The paravirtual devices of a `.vmx` that VMware has no keys for: `tomei.rng.*`, `tomei.balloon.*`, `tomei.input.*`, `tomei.port0.*` to `tomei.port3.*`. */
+/** The paravirtual devices of a `.vmx` that VMware has no keys for: `tomei.rng.*`, `tomei.balloon.*`, `tomei.input.*`, `tomei.gpu.*`, `tomei.port0.*` to `tomei.port3.*`. */
 import type { FileReference } from './guest-config.ts';
 import type { Problems } from './problem.ts';
 import type { ParavirtMode } from './tomei-keys.ts';
@@ -20,15 +20,17 @@ export interface VirtioConfig {
   readonly balloon: boolean;
   /** A tablet and a keyboard. */
   readonly input: boolean;
+  /** A GPU beside the VGA. */
+  readonly gpu: boolean;
   /** By number, without gaps. */
   readonly ports: readonly PortConfig[];
 }
 
 /** With `tomei.paravirt = "off"` the guest has none of them, and each key that asks for one is warned of. */
 export function readVirtio(values: Values, problems: Problems, paravirt: ParavirtMode): VirtioConfig {
-  const none = { rng: false, balloon: false, input: false, ports: [] };
+  const none = { rng: false, balloon: false, input: false, gpu: false, ports: [] };
   const has = (device: string): boolean => values.boolean(`tomei.${device}.present`) ?? false;
-  const devices = { rng: has('rng'), balloon: has('balloon'), input: has('input') };
+  const devices = { rng: has('rng'), balloon: has('balloon'), input: has('input'), gpu: has('gpu') };
   const config = { ...devices, ports: readPorts(values, problems) };
   if (paravirt !== 'off') return config;
   for (const key of [...Object.keys(devices).map((device) => `tomei.${device}.present`), ...portKeys('name')]) {

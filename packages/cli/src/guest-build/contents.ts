@@ -56,12 +56,22 @@ export function initrdTree(
 }
 
 /** The root file system: one folder for programs, reached by all the names they are looked for under. */
-export function rootTree({ recipe, folder }: LoadedRecipe<DirectRecipe>, unpacked: string): Tree {
+export function rootTree(
+  { recipe, folder }: LoadedRecipe<DirectRecipe>,
+  unpacked: string,
+  kernel: UnpackedKernel,
+): Tree {
   const tree = new Tree();
   for (const path of ['dev', 'etc', 'mnt', 'proc', 'run', 'sys', 'usr', 'var/log']) tree.directory(path);
   tree.directory('root', 0o700).directory('tmp', 0o1777);
   addBusybox(tree, readBusybox(unpacked, recipe), recipe.busybox.root);
   tree.link('sbin', 'bin').link('usr/bin', '../bin').link('usr/sbin', '../bin').link('var/run', '../run');
+  const known = readFileSync(join(kernel.modules, 'modules.dep'), 'utf8');
+  const modules = moduleLoadOrder(known, recipe.kernel.diskModules);
+  const place = `lib/modules/${kernel.release}`;
+  for (const path of modules) tree.file(`${place}/${path}`, readFileSync(join(kernel.modules, path)));
+  const lines = known.split('\n').filter((line) => modules.includes(line.slice(0, line.indexOf(':'))));
+  tree.file(`${place}/modules.dep`, lines.map((line) => `${line}\n`).join(''));
   tree.overlay(join(folder, 'root'));
   // The one file that only root may read (shadow(5)).
   const shadow = tree.get('etc/shadow');

@@ -62,7 +62,7 @@ async function assemble(
 
   step('writing the disk');
   const image = join(work, 'root.ext4');
-  await makeExt4(rootTree(loaded, unpacked), recipe.disk, image, work, FILE_TIME);
+  await makeExt4(rootTree(loaded, unpacked, kernel), recipe.disk, image, work, FILE_TIME);
   await importRaw(image, join(work, files.disk), {
     onProgress: ({ done, total }) => progress.fraction(done / total),
   });

@@ -24,6 +24,8 @@ export interface DirectRecipe extends CommonRecipe {
     readonly dependencyOf: string;
     /** Modules that the initrd loads; what they depend on is added. */
     readonly modules: readonly string[];
+    /** Modules on the root disk, for modprobe. */
+    readonly diskModules: readonly string[];
   };
   readonly busybox: {
     /** Where it lies in the unpacked packages. */
@@ -67,7 +69,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   direct: {
     ...COMMON_SHAPE,
     commandLine: 'text',
-    kernel: { dependencyOf: 'text', modules: 'words' },
+    kernel: { dependencyOf: 'text', modules: 'words', diskModules: 'words' },
     busybox: { from: 'text', initrd: 'words', root: 'words' },
   },
   installation: { ...COMMON_SHAPE, suite: 'text' },

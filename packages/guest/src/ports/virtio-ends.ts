@@ -5,7 +5,10 @@ import type { MachineInput } from '../record/recording-format.ts';
 import { HostRandom } from './host-random.ts';
 import { RingPort } from './ring-port.ts';
 
-export type VirtioInput = Extract<MachineInput, { kind: 'random' | 'port' | 'port-change' | 'pointer' | 'balloon' }>;
+export type VirtioInput = Extract<
+  MachineInput,
+  { kind: 'random' | 'port' | 'port-change' | 'pointer' | 'balloon' | 'screen-size' }
+>;
 /** Pieces that one look gives a port. */
 const PIECES_AT_ONCE = 4;
 
@@ -59,6 +62,9 @@ export class VirtioEnds {
         return machine.typeAtPort(input.port, input.bytes) === input.bytes.length;
       case 'pointer':
         machine.point(input.x, input.y, input.buttons, input.wheel);
+        return true;
+      case 'screen-size':
+        machine.gpu?.resize(input.width, input.height);
         return true;
       case 'balloon':
         if (input.pages !== undefined) machine.balloon?.want(input.pages);

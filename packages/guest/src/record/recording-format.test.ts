@@ -24,6 +24,7 @@ const EVENTS: readonly RecordedEvent[] = [
   { kind: 'disc', drive: 2, work: 5, time: 17 },
   { kind: 'disc', drive: 3, disc: { disk: 255, sectors: 2 ** 33 }, work: 5, time: 17 },
   { kind: 'frame', network: 7, bytes: Uint8Array.from({ length: 60 }, (_, i) => i), work: 5, time: 17 },
+  { kind: 'screen-size', width: 1600, height: 900, work: 5, time: 17 },
   { kind: 'pointer', x: 0x7fff, y: 3, wheel: -1, buttons: 5, work: 5, time: 17 },
   { kind: 'balloon', work: 5, time: 17 },
   { kind: 'balloon', pages: 2 ** 20, work: 5, time: 17 },

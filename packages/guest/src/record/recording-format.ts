@@ -63,6 +63,8 @@ export type MachineInput =
       readonly wheel: number;
       readonly buttons: number;
     }
+  /** A screen of so many dots was asked for. */
+  | { readonly kind: 'screen-size'; readonly width: number; readonly height: number }
   /** The balloon was asked for statistics, and for so many pages. */
   | { readonly kind: 'balloon'; readonly pages?: number }
   /** The power button was pressed. */
@@ -115,6 +117,7 @@ const KINDS = [
   'port-change',
   'pointer',
   'balloon',
+  'screen-size',
 ] as const;
 
 function payloadOf(event: RecordedEvent): Uint8Array {
@@ -144,6 +147,10 @@ function payloadOf(event: RecordedEvent): Uint8Array {
       data.setInt32(8, event.wheel, true);
       data.setUint8(12, event.buttons);
       return head.slice(0, 13);
+    case 'screen-size':
+      data.setFloat64(0, event.width, true);
+      data.setFloat64(8, event.height, true);
+      return head;
     case 'balloon':
       data.setUint32(0, event.pages ?? 0, true);
       return head.slice(0, event.pages === undefined ? 0 : 4);
@@ -208,6 +215,11 @@ function eventOf(
         ...{ kind, x: data.getInt32(0, true), y: data.getInt32(4, true), wheel: data.getInt32(8, true) },
         ...{ buttons: data.getUint8(12), ...at },
       };
+    case 'screen-size': {
+      if (bytes.length !== 16) return undefined;
+      const [width, height] = [data.getFloat64(0, true), data.getFloat64(8, true)];
+      return Number.isFinite(width) && Number.isFinite(height) ? { kind, width, height, ...at } : undefined;
+    }
     case 'balloon':
       if (bytes.length !== 0 && bytes.length !== 4) return undefined;
       return { kind, ...(bytes.length === 0 ? {} : { pages: data.getUint32(0, true) }), ...at };

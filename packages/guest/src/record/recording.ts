@@ -59,6 +59,7 @@ export function describeMachine(start: DescribedStart): HeaderFields {
     })),
     virtio: [
       ...(['rng', 'balloon', 'input'] as const).filter((device) => start.virtio?.[device] === true),
+      ...(config.gpuMemoryBytes === undefined ? [] : ['gpu']),
       ...(start.virtio?.ports ?? []).map((name) => `port ${name}`),
     ],
     checks: CHECK_EVERY,

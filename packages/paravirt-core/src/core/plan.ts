@@ -30,6 +30,9 @@ export interface MemoryPlan {
   readonly cpus: readonly { readonly tlb: number; readonly code: CodeCachePlan }[];
   readonly videoMemory: number;
   readonly videoMemoryBytes: number;
+  /** Of the paravirtual GPU; nothing in a machine without one. */
+  readonly gpuMemory: number;
+  readonly gpuMemoryBytes: number;
   /** Guest-physical 0. */
   readonly ram: number;
   readonly ramBytes: number;
@@ -41,8 +44,13 @@ export interface MemoryPlan {
 }
 
 /** Lays out processors' tables, video memory and RAM. Sizes are multiples of 4096 bytes. Throws RangeError above 4 GiB. */
-export function planMemory(options: { processors: number; ramBytes: number; videoMemoryBytes: number }): MemoryPlan {
-  const { processors, ramBytes, videoMemoryBytes } = options;
+export function planMemory(options: {
+  processors: number;
+  ramBytes: number;
+  videoMemoryBytes: number;
+  gpuMemoryBytes?: number | undefined;
+}): MemoryPlan {
+  const { processors, ramBytes, videoMemoryBytes, gpuMemoryBytes = 0 } = options;
   if (cpuBlock(processors - 1) + CPU_BLOCK > WASM_PAGE)
     throw new RangeError(`${processors} processors do not fit into 64 KiB`);
   let at = WASM_PAGE;
@@ -66,10 +74,12 @@ export function planMemory(options: { processors: number; ramBytes: number; vide
   }));
   const videoMemory = take(videoMemoryBytes),
     ram = take(ramBytes + STAGING_BYTES),
-    rom = take(ROM_BYTES);
+    rom = take(ROM_BYTES),
+    gpuMemory = take(gpuMemoryBytes);
   const wasmPages = Math.ceil(at / WASM_PAGE);
   if (wasmPages > 65536) throw new RangeError(`a guest of ${ramBytes} bytes does not fit into 4 GiB`);
-  return { cpus, videoMemory, videoMemoryBytes, ram, ramBytes, stagingBytes: STAGING_BYTES, rom, wasmPages };
+  const video = { videoMemory, videoMemoryBytes, gpuMemory, gpuMemoryBytes };
+  return { cpus, ...video, ram, ramBytes, stagingBytes: STAGING_BYTES, rom, wasmPages };
 }
 
 /** The shared memory of a plan, zeroed. */

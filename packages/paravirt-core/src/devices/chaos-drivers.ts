@@ -18,8 +18,9 @@ export const SLOTS = {
   input: 7,
   virtioNet: 8,
   rng: 9,
+  gpu: 10,
 } as const;
-const VIRTIO_SLOTS = [SLOTS.balloon, SLOTS.console, SLOTS.input, SLOTS.virtioNet, SLOTS.rng];
+const VIRTIO_SLOTS = [SLOTS.balloon, SLOTS.console, SLOTS.input, SLOTS.virtioNet, SLOTS.rng, SLOTS.gpu];
 const IDE_FUNCTION = 1;
 const BUS_MASTER = 0xc200;
 const NETWORK_BASE = 0xe710_0000;
@@ -182,6 +183,49 @@ function virtioOther(bench: Bench): void {
   driver.kick();
 }
 
+/** An image for the virtio GPU to show, and commands that are right, or nearly. */
+function gpu(bench: Bench): void {
+  const { board, random } = bench;
+  configure(bench, SLOTS.gpu, 0, 0x10, 4, VIRTIO_BASE + SLOTS.gpu * 0x1_0000);
+  configure(bench, SLOTS.gpu, 0, 4, 2, 6);
+  const driver = new GuestDriver(bench, SLOTS.gpu);
+  if (chance(bench, 2) || driver.status !== 0xf) {
+    driver.status = 0;
+    if (driver.status !== 0 || !driver.negotiate([32])) return;
+    driver.queue(64, somewhere(bench, 4096));
+    driver.queue(16, somewhere(bench, 2048), 1);
+    driver.start();
+  }
+  const send = (queue: number, type: number, ...words: readonly number[]): void => {
+    const at = somewhere(bench, 4096);
+    put(bench, at, type, random.next(2), 7, 0, 0, 0, ...words);
+    const [command, answer] = [
+      24 + 4 * words.length,
+      { address: somewhere(bench, 2048), length: 2048, writable: true },
+    ];
+    driver.add([{ address: at, length: command }, ...(queue === 0 ? [answer] : [])], undefined, queue);
+    driver.kick(queue);
+  };
+  const odd = (value: number): number => (chance(bench, 12) ? random.next(2 ** 32) : value);
+  const id = 1 + random.next(3);
+  const [width, height] = chance(bench, 3) ? [64, 64] : [1 + random.next(300), 1 + random.next(300)];
+  if (driver.queues.length < 2) return;
+  send(0, 0x101, id, pick(bench, [1, 2, 3, 4, 67, 68, 121, 134, 5]), odd(width), odd(height));
+  const entries = Array.from({ length: 1 + random.next(6) }, () => [
+    odd(somewhere(bench, 65_536)),
+    0,
+    odd(4096 * (1 + random.next(16))),
+    0,
+  ]);
+  send(0, 0x106, id, odd(entries.length), ...entries.flat());
+  send(0, 0x105, 0, 0, odd(width), odd(height), odd(0), 0, id, 0);
+  send(0, 0x103, 0, 0, odd(width), odd(height), chance(bench, 20) ? 1 : 0, odd(id));
+  send(0, 0x104, 0, 0, width, height, id, 0);
+  send(1, pick(bench, [0x300, 0x301]), 0, random.next(400) - 50, random.next(400) - 50, 0, id, 0, 0, 0);
+  send(0, pick(bench, [0x100, 0x102, 0x107, 0x108, 0x10a, random.next(0x400)]), odd(chance(bench, 2) ? 0 : id), 0);
+  board.portRead(0xcfc, 4);
+}
+
 /** A floppy command with its channel of the DMA controller. */
 function floppy(bench: Bench): void {
   const { board, random } = bench;
@@ -234,7 +278,7 @@ function timers(bench: Bench): void {
   write(0xfed0_0010, 1 + random.next(3));
 }
 
-const DRIVERS = [network, network, ide, ide, virtio, virtioOther, floppy, timers];
+const DRIVERS = [network, network, ide, ide, virtio, virtioOther, gpu, floppy, timers];
 
 /** One of the drivers does its work. */
 export const drive = (bench: Bench): void => pick(bench, DRIVERS)(bench);

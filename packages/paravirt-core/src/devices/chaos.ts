@@ -4,6 +4,9 @@
  * serial input, and time. Everything follows from the seed. For tests and for `tools/fuzz-devices.ts`.
  */
 import { Alarms, ManualClock, type Alarm, type Fields } from '@tomei/kit';
+import { blankDisplayState } from '../display/display-state.ts';
+import { renderFrame } from '../display/render.ts';
+import type { Scanout } from '../display/scanout.ts';
 import { seededRandom, type Random } from '../machine/battery-rig.ts';
 import { backend, Board, type Backend, type Placement } from '../machine/board.ts';
 import { backendKind, type DeviceDef, type Parts, type Width } from '../machine/device.ts';
@@ -17,11 +20,13 @@ import { serialBackend } from './uart16550.ts';
 import { videoMemoryBackend } from './vga.ts';
 import { blockBackend, type BlockBackend } from './virtio/block-backend.ts';
 import { consoleEnd } from './virtio/console-backend.ts';
+import { gpuMemory } from './virtio/gpu.ts';
 import { MemoryDisk } from './virtio/memory-disk.ts';
 import { randomSource } from './virtio/random-source.ts';
 
 const RAM_BYTES = 2 << 20;
 const VIDEO_BYTES = 8 << 20;
+const GPU_BYTES = 1 << 20;
 const DISK_SECTORS = 2_880;
 /** What one access may make a device move, and how many alarms may fire in the longest step of time. */
 const MOST_BYTES = 16 << 20;
@@ -55,6 +60,7 @@ export class Chaos {
   readonly clock = new CountingClock();
   readonly ram = new Uint8Array(RAM_BYTES);
   readonly video = new Uint8Array(VIDEO_BYTES);
+  readonly gpu = new Uint8Array(GPU_BYTES);
   readonly board: Board;
   private readonly words = new DataView(this.ram.buffer);
   private readonly disks: MemoryDisk[] = [];
@@ -124,6 +130,8 @@ export class Chaos {
         const port = { name: 'port', isOpen: true, room: 4_096, write: () => undefined, onChange: () => undefined };
         return [backend(consoleEnd, { ports: [port] })];
       }
+      case 'virtio-gpu':
+        return [backend(gpuMemory, { bytes: this.gpu })];
       case 'virtio-net': {
         const onReceive = (handler: (frame: Uint8Array) => boolean): void => void (this.bringVirtio = handler);
         return [backend(nicBackend, { linkUp: true, send: () => undefined, onReceive })];
@@ -141,6 +149,7 @@ export class Chaos {
     copy.clock.advance(this.clock.now() - copy.clock.now());
     copy.ram.set(this.ram);
     copy.video.set(this.video);
+    copy.gpu.set(this.gpu);
     for (const [i, disk] of copy.disks.entries()) disk.data.set(this.disks[i]!.data);
     copy.board.restore(structuredClone(this.board.save()));
     copy.resets = this.resets;
@@ -161,6 +170,7 @@ export class Chaos {
     return (
       same(this.ram, other.ram) &&
       same(this.video, other.video) &&
+      same(this.gpu, other.gpu) &&
       this.disks.every((disk, i) => same(disk.data, other.disks[i]!.data))
     );
   }
@@ -252,10 +262,25 @@ export class Chaos {
     if (fired > MOST_ALARMS) throw new Error(`${fired} alarms fired within ${LONGEST_NS} ns`);
   }
 
+  /** Somebody looks at the GPU's screen, and asks for another size now and then. Answers how large the picture is. */
+  private watch(random: Random): string {
+    const gpu = this.parts.get('virtio-gpu') as Parts & {
+      resize(width: number, height: number): void;
+      scanout(): Scanout | undefined;
+    };
+    if (random.next(4) === 0) gpu.resize(random.next(6_000), random.next(6_000));
+    const scanout = gpu.scanout();
+    if (scanout === undefined) return 'none';
+    const { width, height } = renderFrame({ display: { ...blankDisplayState(), scanout }, memory: this.gpu });
+    return `${width}x${height}`;
+  }
+
   /** The host's side: keys, frames, input, the power button. */
   private touch(random: Random): unknown {
     const bytes = Uint8Array.from({ length: 1 + random.next(8) }, () => random.next(256));
-    switch (random.next(7)) {
+    switch (random.next(8)) {
+      case 7:
+        return this.watch(random);
       case 5:
         return this.give(bytes);
       case 6:
@@ -292,6 +317,7 @@ const PLACES: Readonly<Record<string, { slot: number; function?: number }>> = {
   e1000: { slot: SLOTS.network },
   'virtio-balloon': { slot: SLOTS.balloon },
   'virtio-console': { slot: SLOTS.console },
+  'virtio-gpu': { slot: SLOTS.gpu },
   'virtio-input': { slot: SLOTS.input },
   'virtio-net': { slot: SLOTS.virtioNet },
   'virtio-rng': { slot: SLOTS.rng },

@@ -21,6 +21,7 @@ import { vga } from './vga.ts';
 import { virtioBalloon } from './virtio/balloon.ts';
 import { virtioBlock } from './virtio/block.ts';
 import { virtioConsole } from './virtio/console.ts';
+import { virtioGpu } from './virtio/gpu.ts';
 import { virtioInput } from './virtio/input.ts';
 import { virtioNet } from './virtio/net.ts';
 import { virtioRng } from './virtio/rng.ts';
@@ -49,6 +50,7 @@ export const devices = [
   ['virtio-balloon', virtioBalloon],
   ['virtio-block', virtioBlock],
   ['virtio-console', virtioConsole],
+  ['virtio-gpu', virtioGpu],
   ['virtio-input', virtioInput],
   ['virtio-net', virtioNet],
   ['virtio-rng', virtioRng],

@@ -30,12 +30,25 @@ const STANDARD = [
 const UNUSED_TIMING = [0x01, 0x01] as const;
 const ASPECT_SHIFT = 6;
 
+interface Extent {
+  readonly shown: number;
+  readonly blank: number;
+  readonly front: number;
+  readonly pulse: number;
+  readonly size: number;
+}
+interface Timing {
+  readonly clock: number;
+  readonly across: Extent;
+  readonly down: Extent;
+}
+
 /** 1024x768 at 60 Hz (VESA DMT, 10h): clock in 10 kHz; dots and lines shown, blank, before the pulse, and in it; millimetres. */
-const PREFERRED = {
+const PREFERRED: Timing = {
   clock: 6500,
   across: { shown: 1024, blank: 320, front: 24, pulse: 136, size: 260 },
   down: { shown: 768, blank: 38, front: 3, pulse: 6, size: 195 },
-} as const;
+};
 /** Separate digital pulses, both negative (3.10.2). */
 const NEGATIVE_PULSES = 0x18;
 
@@ -51,8 +64,19 @@ const centimetres = (millimetres: number): number => Math.round(millimetres / 10
 /** The low bytes of two lengths, and their bits 8..11 in one byte, the first higher. */
 const pair = (a: number, b: number): number[] => [a & 0xff, b & 0xff, ((a >> 8) << 4) | (b >> 8)];
 
-function preferredTiming(): number[] {
-  const { clock, across, down } = PREFERRED;
+const MILLIMETRES_PER_INCH = 25.4;
+/** A monitor of another size, at 60 Hz and 96 dots an inch, with blanks as VESA CVT's reduced ones (CVT 1.2, 3.4). */
+function timingOf(width: number, height: number): Timing {
+  const extent = (shown: number, blank: number, front: number, pulse: number): Extent => ({
+    ...{ shown, blank, front, pulse },
+    size: Math.round((shown / 96) * MILLIMETRES_PER_INCH),
+  });
+  const [across, down] = [extent(width, 160, 48, 32), extent(height, 30, 3, 6)];
+  const clock = Math.round(((across.shown + across.blank) * (down.shown + down.blank) * 60) / 10_000);
+  return { clock, across, down };
+}
+
+function preferredTiming({ clock, across, down }: Timing): number[] {
   return [
     clock & 0xff,
     clock >> 8,
@@ -84,8 +108,10 @@ const descriptor = (kind: number, data: readonly number[], pad = 0x20): number[]
 
 const ascii = (text: string): number[] => [...text].map((letter) => letter.charCodeAt(0));
 
-/** The block, with its checksum. */
-export function edid(): Uint8Array {
+/** The block, with its checksum, of a monitor that prefers this size, in dots: at most 4095 each. */
+export function edid(width = PREFERRED.across.shown, height = PREFERRED.down.shown): Uint8Array {
+  const isUsual = width === PREFERRED.across.shown && height === PREFERRED.down.shown;
+  const preferred = isUsual ? PREFERRED : timingOf(width, height);
   const letters = ascii(MANUFACTURER).reduce((word, letter) => (word << 5) | (letter - 0x40), 0);
   const block = Uint8Array.from([
     ...[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0],
@@ -95,15 +121,15 @@ export function edid(): Uint8Array {
     ...[1, 0, 0, 0, 0, 0, 0xff, 2025 - YEAR_FROM],
     ...[1, 4],
     VIDEO_INPUT,
-    centimetres(PREFERRED.across.size),
-    centimetres(PREFERRED.down.size),
+    centimetres(preferred.across.size),
+    centimetres(preferred.down.size),
     GAMMA,
     FEATURES,
     ...chromaticity(),
     ...ESTABLISHED,
     ...STANDARD.flatMap(([width, aspect]) => [width / 8 - 31, aspect << ASPECT_SHIFT]),
     ...UNUSED_TIMING,
-    ...preferredTiming(),
+    ...preferredTiming(preferred),
     ...descriptor(NAME, ascii('Tomei\n')),
     ...descriptor(RANGE_LIMITS, LIMITS),
     ...descriptor(DUMMY, [], 0),

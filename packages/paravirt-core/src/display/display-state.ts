@@ -1,4 +1,5 @@
 /** What the renderer needs of the display adapter besides video memory: plain data that can be sent to another thread. */
+import type { Scanout } from './scanout.ts';
 import { AC_COUNT, CRTC_COUNT, GC_COUNT, SEQ_COUNT } from './vga-registers.ts';
 
 /** Entries of the palette, and bytes of each: red, green, blue. */
@@ -43,6 +44,8 @@ export interface DisplayState {
   readonly palette: Uint8Array;
   /** Null: the VGA's own registers say what is shown. */
   readonly linear: LinearMode | null;
+  /** Present: another adapter has the screen, and `DisplayView.memory` is that one's. */
+  readonly scanout?: Scanout;
 }
 
 /** A frame's sources. Video memory holds the four planes interleaved: plane p of address a is byte 4a + p. */

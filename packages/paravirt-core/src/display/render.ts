@@ -7,6 +7,7 @@ import { drawGraphics } from './render-graphics.ts';
 import { drawLinear } from './render-linear.ts';
 import { drawText } from './render-text.ts';
 import { displayedLines } from './scan-lines.ts';
+import { drawScanout } from './scanout.ts';
 import {
   CRTC_HORIZONTAL_DISPLAY_END,
   GC_MISCELLANEOUS,
@@ -34,7 +35,7 @@ export function blinkAt(time: Nanoseconds): BlinkPhase {
 
 /** Whether the screen shows characters rather than dots. */
 export const isTextMode = (display: DisplayState): boolean =>
-  display.linear === null && !(display.graphics[GC_MISCELLANEOUS]! & GC_MISC_GRAPHICS);
+  display.scanout === undefined && display.linear === null && !(display.graphics[GC_MISCELLANEOUS]! & GC_MISC_GRAPHICS);
 
 /** Within what a frame may have. */
 function clip(width: number, height: number): { width: number; height: number } {
@@ -44,7 +45,8 @@ function clip(width: number, height: number): { width: number; height: number } 
 
 /** Size of the picture in dots. VGA modes count the monitor's dots: mode 13h is 640x400. */
 export function frameSize(display: DisplayState): { width: number; height: number } {
-  const { linear, crtc } = display;
+  const { linear, crtc, scanout } = display;
+  if (scanout !== undefined) return clip(scanout.width, scanout.height);
   if (linear !== null) return clip(linear.width, linear.height);
   const clocking = display.sequencer[SEQ_CLOCKING_MODE]!;
   const dots = isTextMode(display) && !(clocking & SEQ_CLOCKING_EIGHT_DOTS) ? 9 : 8;
@@ -54,6 +56,7 @@ export function frameSize(display: DisplayState): { width: number; height: numbe
 
 /** A blank screen is black. The screen-off bit is the VGA's own and does not reach linear modes. */
 function isBlank(display: DisplayState): boolean {
+  if (display.scanout !== undefined) return false;
   if (!display.paletteEnabled) return true;
   return display.linear === null && (display.sequencer[SEQ_CLOCKING_MODE]! & SEQ_CLOCKING_SCREEN_OFF) !== 0;
 }
@@ -70,7 +73,8 @@ export function renderFrame(view: DisplayView, blink: BlinkPhase = { cursor: tru
   const dots = new Uint32Array(width * height).fill(BLACK);
   const canvas: Canvas = { width, height, dots };
   if (!blank) {
-    if (display.linear !== null) drawLinear(view, display.linear, canvas);
+    if (display.scanout !== undefined) drawScanout(display.scanout, view.memory, canvas);
+    else if (display.linear !== null) drawLinear(view, display.linear, canvas);
     else if (isTextMode(display)) drawText(view, blink, canvas);
     else drawGraphics(view, canvas);
   }

@@ -13,7 +13,8 @@ import { ALL_FEATURES, HYPERCALL, MSR } from '../paravirt/kvm-interface.ts';
 import { kvm } from '../paravirt/kvm.ts';
 import { HostClock, InstructionClock, type MachineClock } from './clocks.ts';
 import { kvmFeatures } from './hypervisor.ts';
-import { Machine, type MachineConfig } from './machine.ts';
+import { Machine } from './machine.ts';
+import type { MachineConfig } from './machine-config.ts';
 
 const LOAD = 0x10_0000,
   ENTRY = LOAD + 32,

@@ -8,7 +8,7 @@ import { CALL, HYPERCALL_BASE, type vmi } from '../vmi/index.ts';
 import type { DeviceOf } from '../machine/device.ts';
 import type { kvm } from '../paravirt/kvm.ts';
 import { ALL_FEATURES, KVM_ENOSYS, LEAF } from '../paravirt/kvm-interface.ts';
-import type { MachineConfig } from './machine.ts';
+import type { MachineConfig } from './machine-config.ts';
 import { vmiRomOf } from './vmi-memory.ts';
 import type { StolenTimeGuest } from './stolen-time.ts';
 

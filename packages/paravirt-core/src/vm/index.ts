@@ -7,7 +7,8 @@ export type { DebuggerStop, Watch } from '../core/debug-registers.ts';
 export { METERED_WORK, WorkMeter, type MeteredWork } from './work-meter.ts';
 export type { TranslationCounts } from '../core/mmu.ts';
 export { MachineProbe, type GuestPlace } from './machine-probe.ts';
-export { Machine, type FirmwareImages, type MachineConfig, type SliceEnd } from './machine.ts';
+export { Machine, type SliceEnd } from './machine.ts';
+export { machinePlan, type FirmwareImages, type MachineConfig } from './machine-config.ts';
 export type { PointerEvent } from '../paravirt/absolute-pointer.ts';
 export type { ParavirtMode } from '../paravirt/mode.ts';
 export type { MachineBackends, NetworkCard } from './populate-board.ts';
@@ -44,7 +45,7 @@ export type { DisplayState, DisplayView } from '../display/display-state.ts';
 export { blinkAt, renderFrame } from '../display/render.ts';
 export { CODE_PAGE_437 } from '../display/code-page-437.ts';
 export { textOf } from '../display/text-screen.ts';
-export { encodePng } from '../display/png.ts';
+export { decodePng, encodePng } from '../display/png.ts';
 export { FONT_8X16, FONT_HEIGHT } from '../display/font-8x16.ts';
 export type { Frame } from '../display/frame.ts';
 export {

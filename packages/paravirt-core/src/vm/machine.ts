@@ -4,19 +4,16 @@
  */
 import { Alarms, TomeiError, type Nanoseconds } from '@tomei/kit';
 import type { CpuBus } from '../core/cpu.ts';
-import type { CpuidMask } from '../core/cpuid.ts';
 import { PhysicalMap } from '../core/physical.ts';
-import { allocateMemory, planMemory, type MemoryPlan } from '../core/plan.ts';
+import { allocateMemory, type MemoryPlan } from '../core/plan.ts';
 import { Processor, type StopReason } from '../core/processor.ts';
 import { compilingEngine, type CompilerCounts, type CompilingEngine, type CompilingOptions } from '../jit/index.ts';
 import type { DisplayView } from '../display/display-state.ts';
 import { createLeaves } from '../numerics/leaves.ts';
-import type { BootDevice } from '../devices/rtc-setup.ts';
 import type { BlockBackend } from '../devices/virtio/block-backend.ts';
 import { linuxKey } from '../devices/virtio/linux-keys.ts';
 import type { AcpiBoard } from '../firmware/acpi/dsdt.ts';
 import { acpiInMemory } from '../firmware/acpi/tables.ts';
-import type { BootFile } from '../firmware/boot-file.ts';
 import type { BootState } from '../firmware/boot-state.ts';
 import { loadKernel } from '../firmware/direct-boot.ts';
 import { mpTable, type PciInterrupt } from '../firmware/mp-table.ts';
@@ -25,11 +22,10 @@ import type { Device, MachineSignal } from '../machine/device.ts';
 import { DEFAULT_PIRQ_LINES, pirqOf } from '../machine/pci-routing.ts';
 import type { VideoMapping } from '../machine/pci-bus.ts';
 import type { PointerEvent } from '../paravirt/absolute-pointer.ts';
-import type { ParavirtMode } from '../paravirt/mode.ts';
-import type { VmiMode } from '../vmi/mode.ts';
 import { HeldClock, type MachineClock } from './clocks.ts';
 import { FirmwareMemory } from './firmware-memory.ts';
 import { hypercallCounts, hypervisorOf, registersOf, stolenTimeGuest } from './hypervisor.ts';
+import { machinePlan, type MachineConfig } from './machine-config.ts';
 import { acpiBoard, populateBoard, type BoardParts, type MachineBackends } from './populate-board.ts';
 import type { VirtioParts } from './plug-virtio.ts';
 import { parseSavedMachine, SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
@@ -39,37 +35,6 @@ import { WorkMeter } from './work-meter.ts';
 import { placeVmiRom, protectVmiRom } from './vmi-memory.ts';
 import { callBelowStack } from './vmi-return.ts';
 
-/** What a machine is made of. Plain data. */
-export interface MachineConfig {
-  readonly ramBytes: number;
-  readonly videoMemoryBytes: number;
-  /** Unix time in seconds at power-on. */
-  readonly epoch: number;
-  readonly kernel?: BootFile;
-  readonly initrd?: BootFile;
-  readonly commandLine: string;
-  /** What a guest without a kernel starts in. */
-  readonly firmware?: FirmwareImages;
-  /** What the firmware tries, at most three kinds; its own order when absent. */
-  readonly bootOrder?: readonly BootDevice[];
-  /** What the guest may find of its hypervisor; a plain PC when absent. */
-  readonly paravirt?: ParavirtMode;
-  /** What it finds of VMI; nothing when absent. */
-  readonly vmi?: VmiMode;
-  /** What CPUID tells otherwise. */
-  readonly cpuid?: readonly CpuidMask[];
-  /** Runs everything in the interpreter: no code is compiled. */
-  readonly interpreted?: boolean;
-  /** Whether port F4h ends the guest, which test kernels use. Absent: only where there is no firmware. */
-  readonly debugExit?: boolean;
-}
-/** ROM images, as Debian's package `seabios` has them. */
-export interface FirmwareImages {
-  /** `bios-256k.bin`. */
-  readonly bios: Uint8Array;
-  /** `vgabios-stdvga.bin`: without it the screen stays dark. */
-  readonly videoBios?: Uint8Array;
-}
 /** How a slice ended. `halted` gives the time of the next alarm, null when none is set: only input can wake the guest then. */
 export type SliceEnd =
   /** `awaitsIo`: the guest polls a device that waits for the I/O side. */
@@ -128,7 +93,7 @@ export class Machine {
     this.config = config;
     this.clock = clock;
     this.boardTime = new HeldClock(clock);
-    this.plan = planMemory({ processors: 1, ramBytes: config.ramBytes, videoMemoryBytes: config.videoMemoryBytes });
+    this.plan = machinePlan(config);
     this.memory = memory ?? allocateMemory(this.plan);
     this.mapRam();
     const { firmware } = config;
@@ -206,6 +171,7 @@ export class Machine {
         bytes: new Uint8Array(this.memory.buffer, this.plan.videoMemory, config.videoMemoryBytes),
         size: config.videoMemoryBytes,
       },
+      gpu: this.gpuMemory,
       registers,
     });
     const { hostWait } = backends,
@@ -405,6 +371,14 @@ export class Machine {
     return this.parts.virtio.console?.parts.typed(port, bytes) ?? 0;
   }
 
+  private get gpuMemory(): Uint8Array | undefined {
+    const { gpuMemory, gpuMemoryBytes } = this.plan;
+    return gpuMemoryBytes === 0 ? undefined : new Uint8Array(this.memory.buffer, gpuMemory, gpuMemoryBytes);
+  }
+  /** The virtio GPU, for a guest that has one. Call `lookAtClock` before. */
+  get gpu(): NonNullable<VirtioParts['gpu']>['parts'] | undefined {
+    return this.parts.virtio.gpu?.parts;
+  }
   /** The memory balloon, for a guest that has one. Call `lookAtClock` before. */
   get balloon(): NonNullable<VirtioParts['balloon']>['parts'] | undefined {
     return this.parts.virtio.balloon?.parts;
@@ -453,7 +427,9 @@ export class Machine {
   /** What the screen shows now: a copy of the registers, and the video memory itself. */
   view(): DisplayView {
     const memory = new Uint8Array(this.memory.buffer, this.plan.videoMemory, this.plan.videoMemoryBytes);
-    return { display: this.parts.display.parts.display(), memory };
+    const display = this.parts.display.parts.display();
+    const scanout = this.gpu?.scanout();
+    return scanout === undefined ? { display, memory } : { display: { ...display, scanout }, memory: this.gpuMemory! };
   }
 
   /** Everything but memory pages (RAM and video memory, which `memoryAreas` names). Call between slices. */
@@ -494,6 +470,7 @@ export class Machine {
     return [
       { name: 'ram', bytes: new Uint8Array(buffer, ram, ramBytes) },
       { name: 'video', bytes: new Uint8Array(buffer, videoMemory, videoMemoryBytes) },
+      ...(this.gpuMemory === undefined ? [] : [{ name: 'gpu', bytes: this.gpuMemory }]),
     ];
   }
 }

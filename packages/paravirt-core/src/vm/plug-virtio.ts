@@ -2,6 +2,7 @@
 import { virtioBalloon } from '../devices/virtio/balloon.ts';
 import { consoleEnd, type ConsolePort } from '../devices/virtio/console-backend.ts';
 import { virtioConsole } from '../devices/virtio/console.ts';
+import { gpuMemory, virtioGpu } from '../devices/virtio/gpu.ts';
 import { virtioInput } from '../devices/virtio/input.ts';
 import { randomSource, type RandomSource } from '../devices/virtio/random-source.ts';
 import { virtioRng } from '../devices/virtio/rng.ts';
@@ -16,12 +17,15 @@ export interface VirtioBackends {
   readonly balloon?: boolean;
   /** A tablet and a keyboard. */
   readonly input?: boolean;
+  /** Memory of a GPU. */
+  readonly gpu?: Uint8Array;
 }
 export interface VirtioParts {
   readonly console: DeviceOf<typeof virtioConsole> | undefined;
   readonly balloon: DeviceOf<typeof virtioBalloon> | undefined;
   readonly tablet: DeviceOf<typeof virtioInput> | undefined;
   readonly keys: DeviceOf<typeof virtioInput> | undefined;
+  readonly gpu: DeviceOf<typeof virtioGpu> | undefined;
 }
 
 const SLOT_CONSOLE = 31;
@@ -29,8 +33,9 @@ const SLOT_RNG = 30;
 const SLOT_BALLOON = 29;
 const SLOT_TABLET = 28;
 const SLOT_KEYBOARD = 27;
+const SLOT_GPU = 26;
 
-export function plugVirtio(board: Board, { random, ports = [], balloon, input }: VirtioBackends): VirtioParts {
+export function plugVirtio(board: Board, { random, ports = [], balloon, input, gpu }: VirtioBackends): VirtioParts {
   const console =
     ports.length === 0
       ? undefined
@@ -45,5 +50,9 @@ export function plugVirtio(board: Board, { random, ports = [], balloon, input }:
       input === true
         ? board.add(virtioInput, { role: 'keyboard' }, { name: 'keyboard', slot: SLOT_KEYBOARD })
         : undefined,
+    gpu:
+      gpu === undefined
+        ? undefined
+        : board.add(virtioGpu, {}, { slot: SLOT_GPU, backends: [backend(gpuMemory, { bytes: gpu })] }),
   };
 }

@@ -33,7 +33,7 @@ import { kvm } from '../paravirt/kvm.ts';
 import { generalRegisters, vmwareBackdoor, type GeneralRegisters } from '../paravirt/vmware-backdoor.ts';
 import { localApic as apicOfCaller, vmi } from '../vmi/index.ts';
 import { kvmFeatures } from './hypervisor.ts';
-import type { MachineConfig } from './machine.ts';
+import type { MachineConfig } from './machine-config.ts';
 import { vmiRomOf } from './vmi-memory.ts';
 import { plugVirtio, type VirtioBackends, type VirtioParts } from './plug-virtio.ts';
 
@@ -71,6 +71,13 @@ export interface NetworkCard {
   readonly wire?: NicBackend;
   /** An option ROM that boots an e1000 from the network. */
   readonly rom?: Uint8Array;
+}
+/** What the board has of the machine. */
+export interface MachineParts {
+  readonly video: VideoMemory;
+  /** Of a virtio GPU; undefined: there is none. */
+  readonly gpu: Uint8Array | undefined;
+  readonly registers: GeneralRegisters;
 }
 /** The devices that the machine itself talks to. */
 export interface BoardParts {
@@ -116,7 +123,7 @@ export function populateBoard(
   board: Board,
   config: MachineConfig,
   backends: MachineBackends,
-  { video, registers }: { readonly video: VideoMemory; readonly registers: GeneralRegisters },
+  { video, gpu, registers }: MachineParts,
 ): BoardParts {
   board.add(pic8259, {});
   const features = kvmFeatures(config);
@@ -201,7 +208,7 @@ export function populateBoard(
     if (device === 'virtio') board.add(virtioNet, { mac }, place);
     else board.add(e1000, { mac, ...(bootRom === undefined ? {} : { rom: bootRom }) }, place);
   }
-  const virtio = plugVirtio(board, backends.virtio ?? {});
+  const virtio = plugVirtio(board, { ...backends.virtio, ...(gpu === undefined ? {} : { gpu }) });
   if (firmware !== undefined) {
     const roms = rom === undefined ? [] : [{ name: 'genroms/vmi.rom', bytes: rom.bytes }];
     board.add(fwCfg, firmwareConfiguration(acpiBoard(config, backends), roms));

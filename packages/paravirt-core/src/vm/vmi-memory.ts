@@ -3,7 +3,7 @@ import type { PhysicalMap } from '../core/physical.ts';
 import type { MemoryPlan } from '../core/plan.ts';
 import type { GuestMemory } from '../machine/device.ts';
 import { ANSWERS, EVERY_CALL, vmiRom, type Answers, type VmiRom } from '../vmi/index.ts';
-import type { MachineConfig } from './machine.ts';
+import type { MachineConfig } from './machine-config.ts';
 
 /** Behind where a video BIOS would be. The ROM is smaller than the page. */
 const PLACE = 0xc_8000;

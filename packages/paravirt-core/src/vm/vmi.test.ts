@@ -5,7 +5,8 @@ import { ensureNumerics } from '../numerics/build.ts';
 import { CALL, HYPERCALL_BASE } from '../vmi/interface.ts';
 import { ANSWERS, vmiRom } from '../vmi/index.ts';
 import { InstructionClock } from './clocks.ts';
-import { Machine, type MachineConfig } from './machine.ts';
+import { Machine } from './machine.ts';
+import type { MachineConfig } from './machine-config.ts';
 
 const LOAD = 0x10_0000,
   ENTRY = LOAD + 32;

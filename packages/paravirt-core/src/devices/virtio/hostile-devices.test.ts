@@ -9,6 +9,7 @@ import { virtioBalloon } from './balloon.ts';
 import { consoleEnd } from './console-backend.ts';
 import { virtioConsole } from './console.ts';
 import { GuestDriver } from './guest-driver.ts';
+import { gpuMemory, virtioGpu } from './gpu.ts';
 import {
   DESC_INDIRECT,
   DESC_NEXT,
@@ -45,6 +46,7 @@ const CASES: readonly (readonly [string, Case])[] = [
   ['net', { def: virtioNet, config: { mac: new Uint8Array(6) }, queues: 2, backends: () => [backend(nicBackend, { linkUp: true, send: () => undefined, onReceive: (h) => void (frame = h) })], outside: (_parts, random) => void frame(new Uint8Array(14 + random.next(9000))) }],
   ['console', { def: virtioConsole, config: {}, queues: 10, backends: () => [backend(consoleEnd, { ports: ['a', 'b'].map((name) => ({ name, isOpen: true, room: 1000, write: () => undefined, onChange: () => undefined })) })], outside: (parts, random) => call(parts, 'typed', random.next(4), new Uint8Array(random.next(100))) }],
   ['balloon', { def: virtioBalloon, config: {}, queues: 5, backends: () => [], outside: (parts, random) => call(parts, random.next(2) === 0 ? 'ask' : 'want', random.next(2 ** 32)) }],
+  ['gpu', { def: virtioGpu, config: {}, queues: 2, backends: () => [backend(gpuMemory, { bytes: new Uint8Array(1 << 18) })], outside: (parts, random) => call(parts, random.next(2) === 0 ? 'resize' : 'scanout', random.next(9000), random.next(9000)) }],
   ['input', { def: virtioInput, config: { role: 'tablet' }, queues: 2, backends: () => [], outside: (parts, random) => call(parts, 'point', random.next(40_000), random.next(40_000), random.next(8), random.next(3) - 1) }],
 ]; // prettier-ignore
 

@@ -1,0 +1,44 @@
+/** What a machine is made of, and how its memory is laid out by that. */
+import type { CpuidMask } from '../core/cpuid.ts';
+import { planMemory, type MemoryPlan } from '../core/plan.ts';
+import type { BootDevice } from '../devices/rtc-setup.ts';
+import type { BootFile } from '../firmware/boot-file.ts';
+import type { ParavirtMode } from '../paravirt/mode.ts';
+import type { VmiMode } from '../vmi/mode.ts';
+
+/** What a machine is made of. Plain data. */
+export interface MachineConfig {
+  readonly ramBytes: number;
+  readonly videoMemoryBytes: number;
+  /** Memory of a virtio GPU; absent: there is none. */
+  readonly gpuMemoryBytes?: number;
+  /** Unix time in seconds at power-on. */
+  readonly epoch: number;
+  readonly kernel?: BootFile;
+  readonly initrd?: BootFile;
+  readonly commandLine: string;
+  /** What a guest without a kernel starts in. */
+  readonly firmware?: FirmwareImages;
+  /** What the firmware tries, at most three kinds; its own order when absent. */
+  readonly bootOrder?: readonly BootDevice[];
+  /** What the guest may find of its hypervisor; a plain PC when absent. */
+  readonly paravirt?: ParavirtMode;
+  /** What it finds of VMI; nothing when absent. */
+  readonly vmi?: VmiMode;
+  /** What CPUID tells otherwise. */
+  readonly cpuid?: readonly CpuidMask[];
+  /** Runs everything in the interpreter: no code is compiled. */
+  readonly interpreted?: boolean;
+  /** Whether port F4h ends the guest, which test kernels use. Absent: only where there is no firmware. */
+  readonly debugExit?: boolean;
+}
+/** ROM images, as Debian's package `seabios` has them. */
+export interface FirmwareImages {
+  /** `bios-256k.bin`. */
+  readonly bios: Uint8Array;
+  /** `vgabios-stdvga.bin`: without it the screen stays dark. */
+  readonly videoBios?: Uint8Array;
+}
+/** How the memory of such a machine is laid out. */
+export const machinePlan = ({ ramBytes, videoMemoryBytes, gpuMemoryBytes }: MachineConfig): MemoryPlan =>
+  planMemory({ processors: 1, ramBytes, videoMemoryBytes, gpuMemoryBytes });
