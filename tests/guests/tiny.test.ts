@@ -214,8 +214,7 @@ test('prints in QEMU what it prints here', async (context) => {
   await using qemu = new Qemu({
     ...{ kernel, initrd, commandLine, memoryMiB: 128 },
     arguments: [
-      ...['-cpu', 'coreduo', '-drive', `file=${copy.disk},format=vmdk,if=none,id=disk`],
-      ...['-device', 'virtio-blk-pci,drive=disk,disable-legacy=on,vectors=0'],
+      ...['-cpu', 'coreduo', '-drive', `file=${copy.disk},format=vmdk,if=ide`],
     ],
   });
   await qemu.expect(/login: $/, 300_000);
