@@ -99,8 +99,12 @@ static void recover(void)
   check("timer-again", 1);
 }
 
+/* What the APICs are told at random may be that a device interrupts by an NMI, which comes if that device's time does. */
+static void on_nmi(struct frame *frame) { (void)frame; }
+
 void test_main(void)
 {
+  vector_handlers[2] = on_nmi;
   disturb_pics();
   disturb_apics();
   disturb_pci();
