@@ -8,10 +8,10 @@ const MAY_DIFFER: readonly (readonly [reason: string, pattern: RegExp])[] = [
   ['what the ACPI tables describe: no slots to plug into, no sleep but soft-off, other routes', /^ACPI: (RSDP|RSDT|FACP|DSDT|FACS|APIC|HPET|WAET) |^ACPI: PM: \(supports|^ACPI: Enabled \d+ GPEs|^acpi resource window|^acpiphp:|Interrupt link|_SB_\.LNK|^pnp: PnP ACPI: found|^system 00:|^00:0[0-9]: ttyS|^rtc_cmos 00:/],
   ['the processor\'s name, features, and the bugs that the kernel concludes from them', /^smpboot: CPU0|NX \(Execute Disable\)|x86\/PAT|^Disabled$|MTRR|Vulnerable|Mitigation|^Performance Events|perfctr|^mce:|^microcode:|x86\/fpu|^MDS|^Spec|^L1TF|^MMIO Stale|using mwait/],
   ['speed', /tsc|TSC|BogoMIPS|^clocksource:|sched_clock|Calibrating|raid6|xor:|using function|clock|^on the kernel command line$|APIC timer disabled|hrtimer: interrupt took|perf: interrupt took|hogged CPU|^APIC calibration not consistent|^APIC delta adjusted|^PM-Timer running at invalid rate|^hpet: Lost \d+ RTC interrupts/],
-  ['the names, sizes and modes of drives, whose probing goes on beside the start', /^ata\d|^ata_piix|^scsi|^sd \d| sd[a-z]:|^libata/],
+  ['what drives there are and how they are called: QEMU has a DVD drive too', /^ata\d\.00: (ATA-|ATAPI:|\d+ sectors)|^ata\d: found unknown device|^scsi \d:0:0:0: (Direct-Access|CD-ROM) /],
   ['the day', /rtc_cmos .*setting system clock|^audit: type=2000/],
   ['devices that the board has or has not', /^pci 0000:00:0[0-9]|^pci_bus|virtio-pci|PCI->APIC|vgaarb: VGA device added/],
-  ['work that the kernel does beside its start, when it gets to it', /Freeing initrd memory|random: crng init|^input:|^platform rtc_cmos|^Trying to unpack rootfs/],
+  ['work that the kernel does beside its start, when it gets to it', /^sd \d|Freeing initrd memory|random: crng init|^input:|^platform rtc_cmos|^Trying to unpack rootfs/],
 ];
 
 /** The messages that must agree, in order, without times and addresses. */
