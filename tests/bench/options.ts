@@ -20,6 +20,31 @@ export const BENCH_OPTIONS = {
   write: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
+/** What the benchmarks of whole guests can be asked for besides. */
+export interface SuiteOptions extends BenchOptions {
+  /** The workloads are made this many times shorter. */
+  readonly scale: number;
+  readonly timeoutSeconds: number;
+}
+/** `SuiteOptions` for `parseArgs`, and which workloads. */
+export const SUITE_OPTIONS = {
+  ...BENCH_OPTIONS,
+  scale: { type: 'string', default: '1' },
+  only: { type: 'string', default: 'all' },
+  timeout: { type: 'string', default: '1800' },
+} as const;
+/** `SuiteOptions` of what `parseArgs` has found. Throws an Error that names the option. */
+export function suiteOptions(
+  values: Pick<BenchOptions, 'help' | 'json' | 'write'> & Readonly<Record<'runs' | 'scale' | 'timeout', string>>,
+): SuiteOptions {
+  const { help, json, write } = values;
+  return {
+    ...{ help, json, write },
+    runs: count('--runs', values.runs),
+    scale: count('--scale', values.scale),
+    timeoutSeconds: count('--timeout', values.timeout),
+  };
+}
 export const JSON_USAGE =
   '--json          print the results as JSON instead (pnpm -s bench ... leaves pnpm’s own lines out)';
 

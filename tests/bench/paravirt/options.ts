@@ -1,14 +1,11 @@
 /** The command line of `pnpm bench paravirt`. */
 import { parseArgs } from 'node:util';
-import { BENCH_OPTIONS, JSON_USAGE, count, type BenchOptions } from '../options.ts';
+import { JSON_USAGE, SUITE_OPTIONS, suiteOptions, type SuiteOptions } from '../options.ts';
 import { WORKLOADS } from './workloads.ts';
 
-export interface ParavirtBenchOptions extends BenchOptions {
-  /** The workloads are made this many times shorter. */
-  readonly scale: number;
+export interface ParavirtBenchOptions extends SuiteOptions {
   /** Workloads by name, in their order. */
   readonly only: readonly string[];
-  readonly timeoutSeconds: number;
 }
 
 export const USAGE = `pnpm bench paravirt [options]
@@ -38,23 +35,15 @@ export function parseOptions(args: readonly string[]): ParavirtBenchOptions {
     args: [...args],
     allowPositionals: true,
     options: {
-      ...BENCH_OPTIONS,
-      scale: { type: 'string', default: '1' },
-      only: { type: 'string', default: 'all' },
-      timeout: { type: 'string', default: '1800' },
+      ...SUITE_OPTIONS,
     },
   });
   if (positionals.length > 0) throw new Error(USAGE);
-  const { help, json, write } = values,
-    scale = count('--scale', values.scale),
+  const options = suiteOptions(values),
     only = chosen(values.only);
-  if (write && (scale !== 1 || only.length < WORKLOADS.length))
+  if (options.write && (options.scale !== 1 || only.length < WORKLOADS.length))
     throw new Error('--write is for the whole suite: leave out --scale and --only');
-  return {
-    ...{ help, json, write, scale, only },
-    runs: count('--runs', values.runs),
-    timeoutSeconds: count('--timeout', values.timeout),
-  };
+  return { ...options, only };
 }
 
 function chosen(only: string): string[] {

@@ -1,14 +1,11 @@
 /** The command line of `pnpm bench peers`. */
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { BENCH_OPTIONS, JSON_USAGE, count, type BenchOptions } from '../options.ts';
+import { JSON_USAGE, SUITE_OPTIONS, suiteOptions, type SuiteOptions } from '../options.ts';
 
-export interface PeersBenchOptions extends BenchOptions {
-  /** The workloads are made this many times shorter. */
-  readonly scale: number;
+export interface PeersBenchOptions extends SuiteOptions {
   /** Workloads by name; 'all' for every one. */
   readonly only: string;
-  readonly timeoutSeconds: number;
   /** Files to boot instead of the tiny guest's kernel and the benchmark's own initrd. */
   readonly kernel: string | undefined;
   readonly initrd: string | undefined;
@@ -45,27 +42,20 @@ export function parseOptions(args: readonly string[]): PeersBenchOptions {
     args: [...args],
     allowPositionals: true,
     options: {
-      ...BENCH_OPTIONS,
-      scale: { type: 'string', default: '1' },
-      only: { type: 'string', default: 'all' },
-      timeout: { type: 'string', default: '1800' },
+      ...SUITE_OPTIONS,
       kernel: { type: 'string' },
       initrd: { type: 'string' },
     },
   });
   if (positionals.length > 0) throw new Error(USAGE);
-  const { help, json, write, only, kernel, initrd } = values,
-    scale = count('--scale', values.scale);
+  const { only, kernel, initrd } = values,
+    options = suiteOptions(values);
   // It becomes a part of the kernel's command line.
   if (!/^[a-z0-9]+(,[a-z0-9]+)*$/.test(only)) throw new Error(`--only ${only}: give names of workloads, with commas`);
   for (const [option, file] of Object.entries({ '--kernel': kernel, '--initrd': initrd }))
     if (file !== undefined && !existsSync(file)) throw new Error(`${option} ${file}: there is no such file`);
-  const isWhole = scale === 1 && only === 'all' && kernel === undefined && initrd === undefined;
-  if (write && !isWhole)
+  const isWhole = options.scale === 1 && only === 'all' && kernel === undefined && initrd === undefined;
+  if (options.write && !isWhole)
     throw new Error('--write is for the whole suite: leave out --scale, --only, --kernel and --initrd');
-  return {
-    ...{ help, json, write, scale, only, kernel, initrd },
-    runs: count('--runs', values.runs),
-    timeoutSeconds: count('--timeout', values.timeout),
-  };
+  return { ...options, only, kernel, initrd };
 }

@@ -13,38 +13,25 @@ import { ALL_FEATURES, HYPERCALL, MSR } from '../paravirt/kvm-interface.ts';
 import { kvm } from '../paravirt/kvm.ts';
 import { HostClock, InstructionClock, type MachineClock } from './clocks.ts';
 import { kvmFeatures } from './hypervisor.ts';
+import { EAX, EBX, ECX, EDX, HLT, VMCALL, exit, finish, kernelOf, mov, register, u32 } from './test-kernel.ts';
 import { Machine } from './machine.ts';
 import type { MachineConfig } from './machine-config.ts';
 
-const LOAD = 0x10_0000,
-  ENTRY = LOAD + 32,
-  DATA = 0x20_0000;
-const HLT = 0xf4;
+const DATA = 0x20_0000;
 const EPOCH = 1_700_000_000;
-const u32 = (n: number): number[] => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
-const EAX = 0,
-  ECX = 1,
-  EDX = 2,
-  EBX = 3;
-const mov = (register: number, n: number): number[] => [0xb8 + register, ...u32(n)];
 const wrmsr = (n: number, low: number): number[] => [...mov(ECX, n), ...mov(EAX, low), ...mov(EDX, 0), 0x0f, 0x30];
-const VMCALL = [0x0f, 0x01, 0xc1];
 /** MOV [address],EAX */
 const store = (address: number): number[] => [0xa3, ...u32(address)];
-const exit = [0xb0, 0, 0xe6, 0xf4, HLT];
 
 function machine(
   code: readonly number[],
   { clock = new InstructionClock(), ...options }: Partial<MachineConfig> & { clock?: MachineClock } = {},
 ): Machine {
-  const flags = 1 << 16,
-    end = ENTRY + code.length;
-  const header = [0x1bad_b002, flags, -(0x1bad_b002 + flags) >>> 0, LOAD, LOAD, end, end, ENTRY];
   const made = new Machine(
     {
       ...{ ramBytes: 8 << 20, videoMemoryBytes: 1 << 20, epoch: EPOCH, commandLine: '', paravirt: 'kvm' },
       ...options,
-      kernel: { name: 'test.kernel', bytes: Uint8Array.from([...header.flatMap(u32), ...code]) },
+      kernel: kernelOf(code),
     },
     { serial: [], disks: [] },
     clock,
@@ -54,14 +41,6 @@ function machine(
   made.powerOn();
   return made;
 }
-function finish(guest: Machine): unknown {
-  for (let i = 0; i < 20_000; i++) {
-    const end = guest.runSlice();
-    if (end.kind === 'stopped') return end.why;
-  }
-  return 'it runs on';
-}
-const register = (guest: Machine, n: number): number => guest.processor.cpu.getRegister(n);
 
 beforeAll(() => ensureNumerics());
 

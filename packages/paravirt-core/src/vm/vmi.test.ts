@@ -5,20 +5,10 @@ import { ensureNumerics } from '../numerics/build.ts';
 import { CALL, HYPERCALL_BASE } from '../vmi/interface.ts';
 import { ANSWERS, vmiRom } from '../vmi/index.ts';
 import { InstructionClock } from './clocks.ts';
+import { EAX, EBX, ECX, EDX, ESI, VMCALL, exit, finish, kernelOf, mov, register, u32 } from './test-kernel.ts';
 import { Machine } from './machine.ts';
 import type { MachineConfig } from './machine-config.ts';
 
-const LOAD = 0x10_0000,
-  ENTRY = LOAD + 32;
-const u32 = (n: number): number[] => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, n >>> 24];
-const EAX = 0,
-  ECX = 1,
-  EDX = 2,
-  EBX = 3,
-  ESI = 6;
-const mov = (register: number, n: number): number[] => [0xb8 + register, ...u32(n)];
-const VMCALL = [0x0f, 0x01, 0xc1];
-const exit = [0xb0, 0, 0xe6, 0xf4, 0xf4];
 /** A hypercall of the ROM's: first argument in EBX, second in EDX. */
 const hyper = (number: number, first = 0, second = 0): number[] => [
   ...[...mov(EBX, first), ...mov(EDX, second), ...mov(ECX, 0), ...mov(EAX, HYPERCALL_BASE + number)],
@@ -30,14 +20,11 @@ function machine(
   options: Partial<MachineConfig> = {},
   trouble?: (what: string) => void,
 ): Machine {
-  const flags = 1 << 16,
-    end = ENTRY + code.length;
-  const header = [0x1bad_b002, flags, -(0x1bad_b002 + flags) >>> 0, LOAD, LOAD, end, end, ENTRY];
   const made = new Machine(
     {
       ...{ ramBytes: 8 << 20, videoMemoryBytes: 1 << 20, epoch: 1_700_000_000, commandLine: '', vmi: 'measured' },
       ...options,
-      kernel: { name: 'test.kernel', bytes: Uint8Array.from([...header.flatMap(u32), ...code]) },
+      kernel: kernelOf(code),
     },
     { serial: [], disks: [], trouble: (_device, what) => trouble?.(what) },
     new InstructionClock(),
@@ -45,14 +32,6 @@ function machine(
   made.powerOn();
   return made;
 }
-function finish(guest: Machine): unknown {
-  for (let i = 0; i < 20_000; i++) {
-    const end = guest.runSlice();
-    if (end.kind === 'stopped') return end.why;
-  }
-  return 'it runs on';
-}
-const register = (guest: Machine, n: number): number => guest.processor.cpu.getRegister(n);
 /** Where an image lies that guests would take: its first byte. */
 function findRom(guest: Machine): number | undefined {
   const { bytes } = vmiRom(ANSWERS);
