@@ -21,6 +21,7 @@ const UNITS = [
     object: 'sse.o',
     options: ['-O3', '-march=pentium4', '-msse2', '-mfpmath=sse', '-ffast-math', '-DNAME=nbody_sse', '-DSIMD'],
   },
+  { source: 'times.c', object: 'times.o', options: ['-O2'] },
   { source: 'main.c', object: 'main.o', options: ['-O2'] },
   { source: 'compute.c', object: 'compute.o', options: ['-O2'] },
   { source: 'system.c', object: 'system.o', options: ['-O2'] },

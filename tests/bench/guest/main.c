@@ -3,16 +3,8 @@
  * every hypervisor and on the host itself. SCALE=n in the environment makes everything n times shorter.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "workloads.h"
-
-uint32_t times(uint32_t full) {
-  const char *text = getenv("SCALE");
-  uint32_t scale = text ? strtoul(text, 0, 10) : 1;
-  uint32_t count = scale > 1 ? full / scale : full;
-  return count ? count : 1;
-}
 
 static const struct {
   const char *name;

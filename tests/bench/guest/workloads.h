@@ -1,8 +1,6 @@
 /* Workloads of a fixed size, each with a result that is the same on every machine. */
 #include <stdint.h>
-
-/* How often something is done, divided by the scale that the environment variable SCALE gives. */
-uint32_t times(uint32_t full);
+#include "times.h"
 
 /* Floating point, compiled apart with other options: fp.c. */
 double nbody_x87(int steps);

@@ -1,8 +1,6 @@
 /* Workloads of a fixed size, each with a result that is the same in both modes. 0 where something failed. */
 #include <stdint.h>
-
-/* How often something is done, divided by the scale that the environment variable SCALE gives. */
-uint32_t times(uint32_t full);
+#include "../../guest/times.h"
 
 uint32_t run_switch(const char *);
 /* Through a file system, and through the disk itself without a cache. */
