@@ -426,11 +426,16 @@ export class RegionBuild extends UnitBuild {
       return this.push(linear).op('i32.add');
     };
   }
-  /** Puts the upper part of a TLB entry into a local, or bails. */
+  /**
+   * Puts the upper part of a TLB entry into a local, or bails. The usual way is the branch: a baseline compiler keeps locals where they are
+   * along the first way to a place, and the call of the other way moves all of them.
+   */
   private lookUp(linear: Value, known: Linear | undefined, bytes: number, write: boolean): number {
     const { code, region } = this;
     const stays = known !== undefined && this.nest === 0;
     const entry = stays ? region.takeEntry() : this.locals.take('i');
+    code.block();
+    this.nest++;
     this.push(linear).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and').memory('i32.load', region.tlb).tee(entry);
     code.i32(write ? region.readBit << 1 : region.readBit);
     const bit = code.length - 1;
@@ -446,15 +451,13 @@ export class RegionBuild extends UnitBuild {
       room = code.i32In2(4096 - bytes);
       code.op('i32.gt_u').op('i32.or');
     }
-    code.ifSeldom();
-    this.nest++;
+    code.op('i32.eqz').brIfOften(0);
     this.push(linear);
     const how = code.i32In3(lookHow(0, bytes, write, write));
-    code.call(region.look).tee(entry).op('i32.eqz').ifSeldom();
-    this.nest++;
+    code.call(region.look).tee(entry).brIfOften(0);
     region.bail(this.nest);
-    this.nest -= 2;
-    code.end().end();
+    this.nest--;
+    code.end();
     code.get(entry).i32(-4096).op('i32.and').set(entry);
     if (stays) region.windows.add(known, bytes, write, entry, { bit, low, room, how });
     return entry;

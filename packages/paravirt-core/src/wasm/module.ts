@@ -105,21 +105,27 @@ class Bytes {
   }
 }
 
+/** What is known of an `if` or `br_if` at an offset. */
+interface Hint {
+  readonly at: number;
+  readonly isTaken: boolean;
+}
+
 /** A growing sequence of instructions. Methods append and return `this`, so that code reads in the order it runs. */
 export class Code {
   private readonly out = new Bytes();
-  private seldom: number[] = [];
+  private hinted: Hint[] = [];
 
   get length(): number {
     return this.out.length;
   }
-  /** Offsets of the branches that are seldom taken, in ascending order. */
-  get seldomTaken(): readonly number[] {
-    return this.seldom.toSorted((a, b) => a - b);
+  /** In ascending order. */
+  get hints(): readonly Hint[] {
+    return this.hinted.toSorted((a, b) => a.at - b.at);
   }
   /** A hint for optimising compilers: the `if` or `br_if` at this offset is seldom taken, so what it leads to is placed out of the way. */
   hintSeldom(at: number): void {
-    this.seldom.push(at);
+    this.hinted.push({ at, isTaken: false });
   }
   /** The instructions so far. Valid until more are appended. */
   get bytes(): Uint8Array {
@@ -128,7 +134,7 @@ export class Code {
   /** Takes back all but the first `length` bytes. */
   truncate(length: number): void {
     this.out.truncate(length);
-    this.seldom = this.seldom.filter((at) => at < length);
+    this.hinted = this.hinted.filter(({ at }) => at < length);
   }
   raw(...bytes: number[]): this {
     this.out.write(bytes);
@@ -243,6 +249,11 @@ export class Code {
     this.hintSeldom(this.length);
     return this.brIf(depth);
   }
+  /** A `br_if` that is taken nearly always: what comes behind it is placed out of the way. */
+  brIfOften(depth: number): this {
+    this.hinted.push({ at: this.length, isTaken: true });
+    return this.brIf(depth);
+  }
   brTable(depths: readonly number[], otherwise: number): this {
     this.raw(0x0e, ...unsignedLeb(depths.length));
     for (const d of depths) this.raw(...unsignedLeb(d));
@@ -274,7 +285,7 @@ export class Code {
     return this.plain(0x00);
   }
   append(other: Code): this {
-    for (const at of other.seldom) this.hintSeldom(this.length + at);
+    for (const { at, isTaken } of other.hinted) this.hinted.push({ at: this.length + at, isTaken });
     this.out.write(other.bytes);
     return this;
   }
@@ -409,20 +420,20 @@ export class ModuleBuilder {
   /** Branch hinting (proposal of the core specification): a custom section, which whoever does not know it passes over. */
   private branchHints(out: Bytes, heads: readonly number[]): void {
     const hinted = this.functions
-      .map(({ code: { seldomTaken } }, i) => ({ seldomTaken, i }))
-      .filter(({ seldomTaken }) => seldomTaken.length > 0);
+      .map(({ code: { hints } }, i) => ({ hints, i }))
+      .filter(({ hints }) => hints.length > 0);
     if (hinted.length === 0) return;
     const content = new Bytes();
     content.unsigned(BRANCH_HINTS.length);
     content.write(BRANCH_HINTS);
     content.unsigned(hinted.length);
-    for (const { seldomTaken, i } of hinted) {
+    for (const { hints, i } of hinted) {
       content.unsigned(this.imports.length + i);
-      content.unsigned(seldomTaken.length);
-      for (const at of seldomTaken) {
-        // Counted from the declarations of locals; one byte, which says that it is unlikely.
+      content.unsigned(hints.length);
+      for (const { at, isTaken } of hints) {
+        // Counted from the declarations of locals; one byte, which says whether it is likely.
         content.unsigned(heads[i]! + at);
-        content.write([1, 0]);
+        content.write([1, isTaken ? 1 : 0]);
       }
     }
     out.byte(0);
