@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { decoder } from '../core/processor.ts';
 import { tuneForGuests } from '../wasm/v8-flags.ts';
+import { yieldToGuest } from './compiler-priority.ts';
 import { translateRequests, type TranslationRequest, type TranslatorStart } from './translator.ts';
 
 /** Regions of one module: instantiating is dear, and so is waiting. */
@@ -16,6 +17,7 @@ setFlagsFromString('--no-wasm-lazy-compilation');
 // Regions call nothing that could be inlined; only counting the calls costs, each time that one is entered.
 setFlagsFromString('--no-wasm-inlining');
 tuneForGuests();
+yieldToGuest();
 
 const queue: TranslationRequest[] = [];
 function work(): void {

@@ -4,6 +4,7 @@ import type { ServiceImport } from '../core/interpreter/generate.ts';
 import type { Decoder } from '../isa/decode.ts';
 import { COMPILED, JUMP_TARGETS, TLB, jumpSite } from '../core/layout.ts';
 import { PSEUDO, RECORD } from '../core/interpreter/record.ts';
+import { optimisersYieldToGuest } from './compiler-priority.ts';
 import { findRegion, type CodePage, type Region, type Width } from './region.ts';
 import { translate } from './translate.ts';
 
@@ -250,6 +251,7 @@ export class ThreadTranslator implements Translator {
     this.thread = undefined;
   }
   private start(place: TranslationPlace): { readonly worker: Worker; readonly port: MessagePort } {
+    optimisersYieldToGuest();
     const { port1, port2 } = new MessageChannel();
     const workerData: TranslatorStart = { port: port2, posted: this.posted.buffer as SharedArrayBuffer, place };
     const worker = new Worker(new URL('./translator-thread.ts', import.meta.url), {

@@ -194,8 +194,8 @@ describe('a module', () => {
 });
 
 describe('branch hints', () => {
-  /** Function index and offsets of each function's hints, all of which have to say "unlikely" (branch hinting proposal). */
-  const hintsOf = (bytes: Uint8Array<ArrayBuffer>): [index: number, offsets: number[]][] => {
+  /** Function index, and the offset of each hint with whether it says "likely" (branch hinting proposal). */
+  const hintsOf = (bytes: Uint8Array<ArrayBuffer>): [index: number, hints: [offset: number, isLikely: boolean][]][] => {
     const [section] = WebAssembly.Module.customSections(new WebAssembly.Module(bytes), 'metadata.code.branch_hint');
     const content = [...new Uint8Array(section!)];
     const next = (): number => {
@@ -204,20 +204,20 @@ describe('branch hints', () => {
     };
     return Array.from({ length: next() }, () => {
       const index = next();
-      const offsets = Array.from({ length: next() }, () => {
+      const hints = Array.from({ length: next() }, (): [number, boolean] => {
         const offset = next();
-        expect([next(), next()]).toEqual([1, 0]);
-        return offset;
+        expect(next()).toBe(1);
+        return [offset, next() === 1];
       });
-      return [index, offsets];
+      return [index, hints];
     });
   };
-  it('name the branches that are seldom taken, counted from where the function declares its locals', () => {
+  it('name the branches that are seldom or nearly always taken, counted from where the function declares its locals', () => {
     const inner = new Code().get(0).ifSeldom().i32(1).set(1).end();
     const code = new Code().get(0).ifSeldom();
     code.truncate(2);
     const late = code.length;
-    code.if().end().block().get(0).brIfSeldom(0).end().append(inner).get(1);
+    code.if().end().block().get(0).brIfSeldom(0).get(0).brIfOften(0).end().append(inner).get(1);
     code.hintSeldom(late);
     const module = new ModuleBuilder();
     module.importFunction('other', 'i:');
@@ -230,8 +230,13 @@ describe('branch hints', () => {
     const [only, ...others] = hintsOf(bytes);
     expect(others).toEqual([]);
     expect(only![0]).toBe(2);
-    expect(only![1].map((at) => body[at])).toEqual([0x04, 0x0d, 0x04]);
-    expect(only![1]).toEqual([head + 2, head + 9, head + 14]);
+    expect(only![1].map(([at]) => body[at])).toEqual([0x04, 0x0d, 0x0d, 0x04]);
+    expect(only![1]).toEqual([
+      [head + 2, false],
+      [head + 9, false],
+      [head + 13, true],
+      [head + 18, false],
+    ]);
     expect(instantiate(module, { other: () => undefined })['run']!(1)).toBe(1);
   });
 });
