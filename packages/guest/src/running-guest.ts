@@ -1,6 +1,5 @@
 /** One guest from its power-on to its end, as its process's main thread sees it: the processor is a worker behind rings. */
 import { setImmediate } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import { ByteRing, Doorbell, TomeiError, messageOf } from '@tomei/kit';
 import {
   SECTOR_BYTES,
@@ -45,6 +44,7 @@ import { allocatePortRings } from './ports/ring-port.ts';
 import { leave, report, warn } from './report.ts';
 import { SnapshotFile, saveSnapshotFile } from './snapshot-file.ts';
 import { TypedBytes } from './typed-bytes.ts';
+import { startVcpuThread } from './vcpu-thread.ts';
 
 const SERIAL_RING = 1 << 16,
   DISK_RING = 1 << 20,
@@ -214,7 +214,7 @@ export class RunningGuest implements ConsoleGuest {
       ...(this.trace === undefined ? {} : { trace: this.trace }),
       ...(snapshot === undefined ? {} : { restore: snapshot.state.machine }),
     };
-    const worker = new Worker(new URL('./vcpu-worker.ts', import.meta.url), { workerData: start });
+    const worker = startVcpuThread(start);
     worker.on('message', (message: VcpuMessage) => this.hear(message));
     worker.on(
       'error',

@@ -8,6 +8,7 @@ import {
   MachineProbe,
   ThreadTranslator,
   planMemory,
+  prepareEngine,
   type MachineClock,
   type SliceEnd,
 } from '@tomei/paravirt-core';
@@ -45,8 +46,15 @@ const DISK_PATIENCE_MS = 10_000;
 const POLLING_SLEEP_MS = 0.2;
 const STOPPED: GuestEnd = { why: 'stopped', status: 0 };
 
-const start = workerData as VcpuStart;
 const port = parentPort!;
+/** The guest: known already, or told once this thread is prepared for it. */
+async function guestOf(): Promise<VcpuStart> {
+  if (workerData !== undefined) return workerData as VcpuStart;
+  const told = new Promise<VcpuStart>((resolve) => port.once('message', resolve));
+  prepareEngine();
+  return told;
+}
+const start = await guestOf();
 const { shared } = start;
 const vcpuBell = new Doorbell(shared.vcpuBell),
   ioBell = new Doorbell(shared.ioBell);

@@ -50,6 +50,9 @@ export class InterposedTranslator implements Translator {
       },
     });
   }
+  prepare(place: Place): void {
+    this.inner.prepare(place);
+  }
   request(request: Request, place: Place): void {
     const { linear, physical, mode } = request;
     this.requests.set(request.id, { linear, physical, mode });

@@ -4,4 +4,4 @@ export { LDTR, OFFSET, TR } from './layout.ts';
 export { oracleEngine } from './oracle.ts';
 export { PhysicalMap } from './physical.ts';
 export { allocateMemory, planMemory } from './plan.ts';
-export { Processor, decoder, type ProcessorOptions, type StopReason } from './processor.ts';
+export { Processor, decoder, prepareEngine, type ProcessorOptions, type StopReason } from './processor.ts';

@@ -45,6 +45,11 @@ let sharedDecoder: Decoder | undefined;
 /** The decoder of the whole table; it holds no state. */
 export const decoder = (): Decoder => (sharedDecoder ??= new Decoder(allRows));
 
+/** Makes what all processors of a thread share, so that the first one starts at once. */
+export function prepareEngine(): void {
+  compileInterpreter(decoder().table);
+}
+
 export interface ProcessorOptions {
   /** Zero in the areas of the plan that are not the guest's: TLBs, page maps and records of another processor would be believed. */
   readonly memory: WebAssembly.Memory;

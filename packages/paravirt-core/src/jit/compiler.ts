@@ -115,6 +115,7 @@ class RegionCompiler {
   }
   start(interpreter: Interpreter): void {
     this.interpreter = interpreter;
+    this.translator.prepare(this.place);
   }
 
   /** Control has landed often on a record: the record to go on with. */

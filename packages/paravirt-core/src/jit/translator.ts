@@ -58,6 +58,8 @@ export interface TranslationPlace {
 }
 
 export interface Translator {
+  /** There will be requests for this processor, and none for another. */
+  prepare(place: TranslationPlace): void;
   /** Asks for a region, at the latest when `send` is called. */
   request(request: TranslationRequest, place: TranslationPlace): void;
   send(): void;
@@ -198,6 +200,9 @@ export class DirectTranslator implements Translator {
   constructor(decoder: Decoder) {
     this.decoder = decoder;
   }
+  prepare(): void {
+    // Nothing has to start.
+  }
   request(request: TranslationRequest, place: TranslationPlace): void {
     this.done.push(translateRequests([request], place, this.decoder));
   }
@@ -220,7 +225,7 @@ export interface TranslatorStart {
   readonly place: TranslationPlace;
 }
 
-/** Translates for one processor in a thread of its own, which starts with the first request. */
+/** Translates for one processor in a thread of its own. */
 export class ThreadTranslator implements Translator {
   private readonly posted = new Int32Array(new SharedArrayBuffer(4));
   private seen = 0;
@@ -228,8 +233,11 @@ export class ThreadTranslator implements Translator {
   private asked: TranslationRequest[] = [];
   private thread: { readonly worker: Worker; readonly port: MessagePort } | undefined;
 
-  request(request: TranslationRequest, place: TranslationPlace): void {
+  prepare(place: TranslationPlace): void {
+    // It takes as long to load as a guest takes to its first request.
     this.thread ??= this.start(place);
+  }
+  request(request: TranslationRequest): void {
     this.asked.push(request);
   }
   send(): void {
