@@ -195,7 +195,10 @@ export class CodeCache implements CodeWatcher {
   invalidated(page: number, pages: number): void {
     this.tlb.invalidate(page, pages);
   }
-  /** Compiled code goes: no jump leads into it any more. */
+  madeGlobal(page: number): void {
+    this.tlb.madeGlobal(page);
+  }
+  /** Compiled code goes. */
   forgetJumps(): void {
     this.tlb.forgetJumps(true);
   }
@@ -492,9 +495,5 @@ export class CodeCache implements CodeWatcher {
 
 const pseudoOf = (why: NoInstruction): number => (why === 'too-long' ? PSEUDO.tooLong : PSEUDO.undefined);
 /** Conditional branches fall through, so the run goes on behind them. */
-const endsRun = (insn: Instruction): boolean => {
-  const { row } = insn.form;
-  return (
-    row.transfers === true && !(row.operands[0]?.kind === 'rel' && row.mnemonic !== 'jmp' && row.mnemonic !== 'call')
-  );
-};
+const endsRun = ({ form: { row } }: Instruction): boolean =>
+  row.transfers === true && !(row.operands[0]?.kind === 'rel' && row.mnemonic !== 'jmp' && row.mnemonic !== 'call');

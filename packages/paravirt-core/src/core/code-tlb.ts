@@ -7,6 +7,8 @@ import { CODE_TLB_ENTRIES, JUMP, JUMP_BYTES } from './layout.ts';
 
 /** Numbers of jumps leave room for a mode of COMPILED. */
 const JUMP_STEP = 4;
+/** A page had an entry since jumps into it were forgotten, and was a global one at some time since. */
+const EXECUTED = { local: 1, global: 2 } as const;
 
 export class CodeTlb {
   private readonly cpu: Cpu;
@@ -20,8 +22,10 @@ export class CodeTlb {
   private readonly isGlobal = new Uint8Array(CODE_TLB_ENTRIES);
   private readonly jumpsAt: number;
   private jumpNumber = 0;
-  /** Linear pages that ever had an entry: jumps may be known that lead there. */
-  private readonly wasExecuted = new Uint8Array(1 << 20);
+  /** By linear page, EXECUTED: whether jumps may be known that lead there. */
+  private readonly executed = new Uint8Array(1 << 20);
+  /** Pages that are in it. */
+  private executedPages: number[] = [];
 
   constructor(cpu: Cpu, plan: { readonly codeTlb: number; readonly jumps: number }) {
     this.cpu = cpu;
@@ -37,24 +41,39 @@ export class CodeTlb {
   enter(linear: number, map: number, isGlobal: boolean): void {
     const slot = (this.plan.codeTlb >> 2) + (((linear >>> 12) & (CODE_TLB_ENTRIES - 1)) << 1);
     if (this.i32[slot] === 0) this.slots[this.used++] = slot;
-    this.wasExecuted[linear >>> 12] = 1;
+    this.noteExecuted(linear >>> 12, isGlobal);
     this.isGlobal[this.placeOf(slot)] = isGlobal ? 1 : 0;
     this.i32[slot] = (linear & ~0xfff) | this.cpu.get('codeKey');
     this.i32[slot + 1] = map;
+  }
+  private noteExecuted(page: number, isGlobal: boolean): void {
+    const before = this.executed[page]!;
+    if (before === 0) this.executedPages.push(page);
+    this.executed[page] = isGlobal ? EXECUTED.global : before | EXECUTED.local;
+  }
+  /** The data TLB has a page as a global one from now on, and so will `chain` when it notes a jump into it. */
+  madeGlobal(page: number): void {
+    if (this.executed[page] !== 0) this.executed[page] = EXECUTED.global;
   }
   /** Forgets pages: global ones only when `all`. */
   flush(all: boolean): void {
     this.keep((slot) => !all && this.isGlobal[this.placeOf(slot)] !== 0);
     this.forgetJumps(all);
+    const { executed } = this;
+    this.executedPages = this.executedPages.filter((page) => {
+      const stays = !all && (executed[page]! & EXECUTED.global) !== 0;
+      if (!stays) executed[page] = 0;
+      return stays;
+    });
   }
   /** Forgets `pages` linear pages. */
   invalidate(page: number, pages: number): void {
     // Most of them are data.
-    let executed = false;
-    for (let i = page; i < page + pages; i++) executed ||= this.wasExecuted[i] !== 0;
-    if (!executed) return;
+    let found = 0;
+    for (let i = page; i < page + pages; i++) found |= this.executed[i]!;
+    if (found === 0) return;
     this.keep((slot) => ((this.i32[slot]! >>> 12) - page) >>> 0 >= pages);
-    this.forgetJumps(true);
+    this.forgetJumps((found & EXECUTED.global) !== 0);
   }
   /** Forgets pages whose maps will serve others. */
   forgetMaps(maps: readonly number[]): void {

@@ -20,6 +20,8 @@ export interface CodeWatcher {
   flushed(all: boolean): void;
   /** The translations of `pages` pages from a linear page on were forgotten. */
   invalidated(page: number, pages: number): void;
+  /** A linear page is known as a global one from now on. */
+  madeGlobal(page: number): void;
 }
 
 /** Who is told of data accesses to certain pages (core/debug-registers.ts). */
@@ -76,7 +78,13 @@ export class Mmu {
   private readonly isLarge = new Uint8Array(PAGES >> 10);
   private anyLarge = false;
   readonly walker: PageWalker;
-  code: CodeWatcher = { hasCode: () => false, written: () => {}, flushed: () => {}, invalidated: () => {} };
+  code: CodeWatcher = {
+    hasCode: () => false,
+    written: () => {},
+    flushed: () => {},
+    invalidated: () => {},
+    madeGlobal: () => {},
+  };
   /** Set while some data is watched. */
   watch: DataWatcher | undefined;
   /** Page walks, for --stats. */
@@ -178,7 +186,11 @@ export class Mmu {
     const page = linear >>> 12;
     this.entries[page] = (host - (page << 12)) | allowed;
     this.frames[page] = physical >>> 12;
-    ((allowed & TLB.global) === 0 ? this.local : this.global).add(page);
+    if ((allowed & TLB.global) === 0) this.local.add(page);
+    else {
+      this.global.add(page);
+      this.code.madeGlobal(page);
+    }
   }
 
   // --- translation

@@ -1,5 +1,6 @@
 /** When code is compiled, what it is worth, and when it is forgotten. */
 import { describe, expect, it } from 'vitest';
+import { JUMP } from '../core/layout.ts';
 import { AT, PTE, TestProcessor, le32 } from '../core/test-processor.ts';
 import { compilingEngine, type CompilingEngine, type CompilingOptions } from './compiler.ts';
 
@@ -149,6 +150,23 @@ describe('compiled code', () => {
     expect(t.register(EAX)).toBe(2000);
     // The narrow ones of the loop were replaced.
     expect(engine.counts.dropped).toBeGreaterThan(0);
+  });
+  it('is led to by the same jumps when it takes the place of narrower code', () => {
+    const { t, engine } = compiling({ hotLandings: 1, hotEntries: 10 });
+    const { cpu } = t.processor;
+    const known = (): number => cpu.i32[(cpu.base + JUMP.global) >> 2]!;
+    t.put(0x20000, 0xe8, ...le32(0x100 - 5), 0x49, 0x75, 0xf8, 0xf4);
+    t.put(0x20100, 0x83, 0xc0, 0x01, 0xc3);
+    t.cpu.setRegister(ECX, 5);
+    t.run(0x20000);
+    const { dropped } = engine.counts,
+      before = known();
+    t.cpu.setRegister(ECX, 2000);
+    t.run(0x20000);
+
+    expect(engine.counts.dropped).toBeGreaterThan(dropped);
+    expect(known()).toBe(before);
+    expect(t.register(EAX)).toBe(2005);
   });
 
   it('looks up one window of memory for accesses around one address, at the edge of a page too', () => {

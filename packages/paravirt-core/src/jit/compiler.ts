@@ -36,6 +36,8 @@ const MOST_ENTRIES = 0xffff;
 /** A region in use. */
 interface Compiled {
   readonly entry: RegionEntry;
+  /** See COMPILED. */
+  readonly mode: number;
   /** Its place in the table. */
   readonly index: number;
   /** Guest-physical pages that it is made from. */
@@ -171,17 +173,14 @@ class RegionCompiler {
       this.requested.delete(id);
       const { generations } = this.parts.code.directory;
       if (pages.length === 0 || pages.some(({ page, generation }) => generations[page] !== generation)) return;
-      if (width === 'wide') this.replaced(physical);
-      const index = this.free.pop() ?? this.used++;
-      const entry = this.parts.code.enterRegion(physical, index, mode);
-      if (entry === undefined) {
-        this.free.push(index);
-        return;
-      }
+      const narrow = width === 'wide' ? this.compiledAt(physical) : undefined,
+        place = narrow?.mode === mode ? this.handOver(narrow) : this.enter(physical, mode, narrow);
+      if (place === undefined) return;
+      const { entry, index } = place;
       exports ??= this.instantiate(module, imports);
       if (index >= this.table.length) this.table.grow(1024);
       this.table.set(index, exports[String(i)] as () => number);
-      const compiled = { entry, index, pages: pages.map(({ page }) => page), bytes: size, mayWiden };
+      const compiled = { entry, mode, index, pages: pages.map(({ page }) => page), bytes: size, mayWiden };
       this.byIndex[index] = compiled;
       this.parts.code.countEntries(entry, mayWiden ? this.hotEntries : MOST_ENTRIES, this.hotLandings);
       this.liveBytes += size;
@@ -227,28 +226,49 @@ class RegionCompiler {
     const pages = page < 0 ? [...this.byPage.keys()] : [page];
     for (const each of pages) for (const compiled of this.byPage.get(each) ?? []) this.forget(compiled);
   }
-  /** Compiled code that begins at a guest-physical address is about to be replaced. */
-  private replaced(physical: number): void {
+  /** Compiled code that begins at a guest-physical address. */
+  private compiledAt(physical: number): Compiled | undefined {
     const { code } = this.parts;
     const record = code.recordAt(physical),
       index = record === undefined ? undefined : code.regionOf(record);
-    if (index !== undefined) this.forget(this.byIndex[index]!);
+    return index === undefined ? undefined : this.byIndex[index];
   }
-  private forget(compiled: Compiled): void {
+  /** Where a region begins that takes the place of another one: jumps that are known to lead there lead to the new one. */
+  private handOver(old: Compiled): Pick<Compiled, 'entry' | 'index'> {
+    this.unlist(old);
+    return old;
+  }
+  /** Where a region begins; undefined when there is no such code any more. */
+  private enter(
+    physical: number,
+    mode: number,
+    old: Compiled | undefined,
+  ): Pick<Compiled, 'entry' | 'index'> | undefined {
+    if (old !== undefined) this.forget(old);
+    const index = this.free.pop() ?? this.used++,
+      entry = this.parts.code.enterRegion(physical, index, mode);
+    if (entry !== undefined) return { entry, index };
+    this.free.push(index);
+    return undefined;
+  }
+  private unlist(compiled: Compiled): void {
     for (const page of compiled.pages) {
       const known = this.byPage.get(page);
       if (known?.delete(compiled) === true && known.size === 0) this.byPage.delete(page);
     }
-    this.parts.code.leaveRegion(compiled.entry);
     this.live.delete(compiled);
     this.liveBytes -= compiled.bytes;
+    this.counts.dropped++;
+  }
+  private forget(compiled: Compiled): void {
+    this.unlist(compiled);
+    this.parts.code.leaveRegion(compiled.entry);
     // It may be what is running.
     this.parts.cpu.set('exit', 1);
     this.parts.code.forgetJumps();
     this.table.set(compiled.index, null);
     this.byIndex[compiled.index] = undefined;
     this.free.push(compiled.index);
-    this.counts.dropped++;
   }
 }
 
