@@ -7,7 +7,7 @@ import { cpuCase } from './base-case.ts';
 import { type NamedCase } from './case.ts';
 import { HostCpu } from './host/host-cpu.ts';
 import { CASE_SOURCES } from './sources/index.ts';
-import { checkVectors, makeVectors } from './vector-making.ts';
+import { checkVectors, makeVectors, type Disagreement } from './vector-making.ts';
 import { VECTORS_DIRECTORY, VECTORS_SUFFIX, readVectors, storedFamilies } from './vectors.ts';
 
 const SIZE_LIMIT = 8 * 1024 * 1024;
@@ -53,7 +53,10 @@ describe('the processor of this machine', () => {
     const stranger = `made on ${header.cpu.vendor}, here is ${cpu.identity.vendor}: see make-vectors.ts --check`;
     context.skip(header.cpu.vendor !== cpu.identity.vendor, stranger);
 
-    const disagreements = await checkVectors(vectors, cpu);
+    // Which of two operands CMPS reads first, where neither can be, differs between models of one maker.
+    const isOrder = ({ name, lines }: Disagreement): boolean =>
+      name.startsWith('cmps ') && lines.every((line) => line.startsWith('cr2: '));
+    const disagreements = (await checkVectors(vectors, cpu)).filter((each) => !isOrder(each));
 
     expect(disagreements.slice(0, 5)).toEqual([]);
   });

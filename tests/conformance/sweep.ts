@@ -147,7 +147,7 @@ const HARNESS = { from: 0x0804_0000, to: 0x0900_0000 } as const;
  * Where AMD's and Intel's processors are known to differ, so that the engine follows one of them: told by the form and both results. `theirs` is
  * the processor's.
  */
-export function makersDiffer({ family, form }: SweepCase, theirs: CpuResult, ours: CpuResult): boolean {
+export function makersDiffer({ family, form, prefix }: SweepCase, theirs: CpuResult, ours: CpuResult): boolean {
   const fault = ours.trap === TRAP.PF || ours.trap === TRAP.GP || ours.trap === TRAP.SS;
   // A call that goes beyond the limit of its segment has written its return address before it finds out, or has not.
   if (/^call (E8|FF \/2)/.test(form) && ours.trap === TRAP.GP) return true;
@@ -159,8 +159,23 @@ export function makersDiffer({ family, form }: SweepCase, theirs: CpuResult, our
   if (ours.trap === TRAP.PF && ours.cr2 >= HARNESS.from && ours.cr2 < HARNESS.to) return true;
   // A store that faults has set TOP to 0 before, or has not; which byte of a masked store is reported.
   if (family === 'sse-move' && /^(maskmov|mov[dq] NP|movntq)/.test(form)) return fault;
+  const comparison = /^(cmps|scas) /.test(form) && fault && theirs.trap === ours.trap;
+  // Which of two operands is read first, where neither can be.
+  if (comparison && theirs.cr2 !== ours.cr2) return true;
+  // A fault in the midst of a repetition leaves the flags of the start (Intel: SDM vol. 2, REP), or those of the last comparison.
+  if (comparison && theirs.eflags !== ours.eflags) return true;
+  if (isReserved(form, prefix)) return true;
   // A store that an unmasked exception prevents looks at its memory, or does not.
   return family.startsWith('x87') && /^f(b|i)?st/.test(form) && fault && theirs.trap !== ours.trap;
+}
+
+/**
+ * Prefixes that are reserved where they are (SDM vol. 2, 2.1.1), and that some of AMD's processors give a meaning: another sense of ZF, CR8
+ * instead of CR0, MOVNTSS and MOVNTSD of SSE4a, or none at all.
+ */
+function isReserved(form: string, prefix: PrefixName): boolean {
+  if (prefix === 'LOCK') return /^(ver[rw]|mov 0F 2[02]) /.test(form);
+  return prefix.startsWith('REP') && /^(loopn?e|movntp[sd]) /.test(form);
 }
 
 /** Rows of which no source has a case, and why. */
