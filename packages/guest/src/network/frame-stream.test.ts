@@ -1,7 +1,8 @@
 /** What guest processes say to each other about frames: whatever the pieces, and whoever talks. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { FrameStream, LEAST_FRAME, MOST_FRAME, framed, greeting } from './frame-stream.ts';
+import { HEAD_BYTES, LEAST_FRAME, MOST_UNCUT } from '@tomei/paravirt-core';
+import { FrameStream, framed, greeting } from './frame-stream.ts';
 
 const NAME = '0123456789abcdef';
 function rig(): { stream: FrameStream; seen: string[] } {
@@ -15,7 +16,7 @@ function rig(): { stream: FrameStream; seen: string[] } {
 
 describe('a stream of frames', () => {
   it('is the frames that were sent, in whatever pieces it comes', () => {
-    const frame = fc.uint8Array({ minLength: LEAST_FRAME, maxLength: 40 });
+    const frame = fc.uint8Array({ minLength: HEAD_BYTES + LEAST_FRAME, maxLength: 40 });
     fc.assert(
       fc.property(fc.array(frame, { maxLength: 6 }), fc.array(fc.integer({ min: 1, max: 50 })), (frames, cuts) => {
         const { stream, seen } = rig();
@@ -31,11 +32,15 @@ describe('a stream of frames', () => {
   it.each<[string, () => Uint8Array, RegExp]>([
     ['no greeting', () => new Uint8Array(20).fill(65), /no guest of Tomei/],
     ['another version', () => greeting(NAME).fill(9, 8, 9), /version 9/],
-    ['a frame that is too short', () => Buffer.concat([greeting(NAME), framed(new Uint8Array(13))]), /13 bytes/],
+    [
+      'a frame that is too short',
+      () => Buffer.concat([greeting(NAME), framed(new Uint8Array(HEAD_BYTES + 13))]),
+      /21 bytes/,
+    ],
     [
       'a frame that is too long',
-      () => Buffer.concat([greeting(NAME), framed(new Uint8Array(MOST_FRAME + 1))]),
-      /16289/,
+      () => Buffer.concat([greeting(NAME), framed(new Uint8Array(HEAD_BYTES + MOST_UNCUT + 1))]),
+      /65562 bytes/,
     ],
   ])('refuses %s', (_what, bytes, message) => {
     const { stream } = rig();

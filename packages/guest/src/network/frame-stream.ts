@@ -2,18 +2,16 @@
  * Ethernet frames on a stream between two guest processes. Each side begins with a greeting, then come frames with their length in
  * front. What comes is hostile: it is checked here, and nothing is kept but the beginning of one frame.
  *
- *   greeting: 'TOMEINET', u8 version, 8 bytes that name the sender;   frame: u16 length (little-endian), bytes
+ *   greeting: 'TOMEINET', u8 version, 8 bytes that name the sender;   frame: u32 length (little-endian), `encodeFrame`
  */
 import { TomeiError } from '@tomei/kit';
+import { isEncodedLength } from '@tomei/paravirt-core';
 
-/** An Ethernet header; and the longest frame that a card can send (82540EM manual, 317453, 3.2: the packet buffer). */
-export const LEAST_FRAME = 14,
-  MOST_FRAME = 16_288;
 export const NAME_BYTES = 8;
-const VERSION = 1;
+const VERSION = 2;
 const MAGIC = new TextEncoder().encode('TOMEINET');
 const GREETING_BYTES = MAGIC.length + 1 + NAME_BYTES;
-const HEAD_BYTES = 2;
+const HEAD_BYTES = 4;
 
 /** `name`: `NAME_BYTES` bytes in hexadecimal. */
 export function greeting(name: string): Uint8Array {
@@ -26,12 +24,11 @@ export function greeting(name: string): Uint8Array {
 /** A frame as it goes onto the stream. */
 export function framed(frame: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEAD_BYTES + frame.length);
-  bytes[0] = frame.length & 0xff;
-  bytes[1] = frame.length >> 8;
+  new DataView(bytes.buffer).setUint32(0, frame.length, true);
   bytes.set(frame, HEAD_BYTES);
   return bytes;
 }
-export const isFrame = (bytes: Uint8Array): boolean => bytes.length >= LEAST_FRAME && bytes.length <= MOST_FRAME;
+export const isFrame = (bytes: Uint8Array): boolean => isEncodedLength(bytes.length);
 
 export interface StreamEvents {
   /** The other side's name: once, first. */
@@ -62,9 +59,8 @@ export class FrameStream {
     }
     let at = 0;
     while (all.length - at >= HEAD_BYTES) {
-      const length = all[at]! | (all[at + 1]! << 8);
-      if (length < LEAST_FRAME || length > MOST_FRAME)
-        throw badPeer(`a frame of ${length} bytes: there are ${LEAST_FRAME} to ${MOST_FRAME}`);
+      const length = new DataView(all.buffer, all.byteOffset + at, HEAD_BYTES).getUint32(0, true);
+      if (!isEncodedLength(length)) throw badPeer(`a frame of ${length} bytes, head and all`);
       if (all.length - at - HEAD_BYTES < length) break;
       this.events.frame(Uint8Array.from(all.subarray(at + HEAD_BYTES, at + HEAD_BYTES + length)));
       at += HEAD_BYTES + length;

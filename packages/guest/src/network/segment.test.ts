@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Doorbell } from '@tomei/kit';
+import { HEAD_BYTES, encodeFrame, type Offload } from '@tomei/paravirt-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NetworkCards } from './cards.ts';
 import { greeting } from './frame-stream.ts';
@@ -88,7 +89,7 @@ describe('a network of guest processes', () => {
       connect(path);
       connect(path).write('GET / HTTP/1.1\r\nHost: nobody\r\n\r\n');
       // Frames are taken of a member alone, and of one connection of it.
-      connect(path).write(Buffer.concat([greeting('00'.repeat(8)), Buffer.from([1, 0, 1])]));
+      connect(path).write(Buffer.concat([greeting('00'.repeat(8)), Buffer.from([1, 0, 0, 0, 1])]));
     }
     await expect.poll(() => [a.trouble.length, b.trouble.length]).toEqual([2, 2]);
     expect(new Set([...a.trouble, ...b.trouble])).toEqual(new Set(['network.bad-peer']));
@@ -142,7 +143,7 @@ describe('the cards of a guest', () => {
     for (const [i, nic] of nics.entries()) nic.send(frame(`from ${i}`));
     cards.poll();
     const heard = nics.map((nic) =>
-      Buffer.from(nic.take() ?? [])
+      Buffer.from(nic.take()?.subarray(HEAD_BYTES) ?? [])
         .toString('latin1')
         .trim(),
     );
@@ -157,12 +158,31 @@ describe('the cards of a guest', () => {
   });
   it('lose what finds no room, and say how much that was', () => {
     const nic = new RingNic(allocateNicRings(), { linkUp: true, isMute: false });
-    for (let n = 0; n < 300; n++) nic.send(new Uint8Array(1500));
-    nic.deliver(frame('nobody listens'));
-    expect(nic.counts).toEqual({ sent: 300, received: 0, lost: 300 - 174 + 1 });
+    for (let n = 0; n < 800; n++) nic.send(new Uint8Array(1500));
+    nic.deliver(encodeFrame(frame('nobody listens'), undefined));
+    expect(nic.counts).toEqual({ sent: 800, received: 0, lost: 800 - 693 + 1 });
     nic.onReceive(() => true);
-    nic.deliver(frame('taken'));
-    expect(nic.counts.received).toBe(1);
+    nic.deliver(encodeFrame(frame('taken'), undefined));
+    nic.deliver(frame('no frame of another card'));
+    expect(nic.counts).toMatchObject({ received: 1, lost: 800 - 693 + 2 });
+  });
+  it('get a packet of TCP whole, or cut and with its checksums where they cannot do that', () => {
+    const nic = new RingNic(allocateNicRings(), { linkUp: true, isMute: false });
+    // IPv4 without options, and a TCP header without any.
+    const packet = Uint8Array.from({ length: 54 + 250 }, (_, i) => (i < 54 ? 0 : i & 255));
+    packet.set([0x08, 0x00, 0x45], 12);
+    packet.set([64, 6], 22);
+    packet[46] = 0x50;
+    const offload: Offload = { checksumStart: 34, checksumAt: 50, segmentSize: 100 };
+    const wire: Uint8Array[] = [];
+    nic.onReceive((frame) => wire.push(frame) > 0);
+    nic.deliver(encodeFrame(packet, offload));
+    expect(wire.map(({ length }) => length)).toEqual([154, 154, 104]);
+    const taken: unknown[] = [];
+    nic.onOffloaded((frame, left) => taken.push(frame, left) > 0);
+    nic.deliver(encodeFrame(packet, offload));
+    expect(taken).toEqual([packet, offload]);
+    expect(nic.counts).toMatchObject({ received: 4, lost: 0 });
   });
   it('are heard by nobody where they only repeat what they did', () => {
     const rings = allocateNicRings();

@@ -13,7 +13,7 @@ import { FrameStream, NAME_BYTES, framed, greeting } from './frame-stream.ts';
 /** Processes on one network; the rest is refused. */
 export const MOST_PEERS = 64;
 /** Bytes that may wait for one of them. */
-const MOST_WAITING = 1 << 20;
+const MOST_WAITING = 1 << 22;
 const GREETING_MS = 5_000;
 /** A socket at which nobody listens is a dead process's when it is older than this: younger, it may be about to listen. */
 const STALE_MS = 10_000;

@@ -39,6 +39,16 @@ export { FLOPPY_SIZES } from '../devices/floppy/media.ts';
 export type { IdeDrive } from '../devices/ide/drives.ts';
 export { makeCable, type Cable, type CableOptions } from '../devices/cable.ts';
 export type { NicBackend } from '../devices/nic-backend.ts';
+export {
+  HEAD_BYTES,
+  LEAST_FRAME,
+  MOST_UNCUT,
+  decodeFrame,
+  encodeFrame,
+  isEncodedLength,
+  wireFrames,
+  type Offload,
+} from '../devices/offload.ts';
 export type { BootDevice } from '../devices/rtc-setup.ts';
 export type { SerialBackend } from '../devices/uart16550.ts';
 export type { DisplayState, DisplayView } from '../display/display-state.ts';

@@ -4,6 +4,7 @@ import { backend } from '../../machine/board.ts';
 import { makeCable } from '../cable.ts';
 import { checkPacket } from '../e1000/checksum.ts';
 import { nicBackend, type NicBackend } from '../nic-backend.ts';
+import type { Offload } from '../offload.ts';
 import { GuestDriver, NEEDS_RESET, type Buffer } from './guest-driver.ts';
 import { LAYOUTS } from './layouts.ts';
 import {
@@ -14,9 +15,14 @@ import {
   TRANSMIT_QUEUE,
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_GUEST_TSO4,
+  VIRTIO_NET_F_GUEST_TSO6,
+  VIRTIO_NET_F_HOST_TSO4,
+  VIRTIO_NET_F_HOST_TSO6,
   VIRTIO_NET_F_MAC,
   VIRTIO_NET_F_MRG_RXBUF,
   VIRTIO_NET_F_STATUS,
+  GSO,
   virtioNet,
 } from './net.ts';
 import { Rig, SLOT } from './rig.ts';
@@ -26,6 +32,10 @@ const OFFERED = [
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_MAC,
+  VIRTIO_NET_F_GUEST_TSO4,
+  VIRTIO_NET_F_GUEST_TSO6,
+  VIRTIO_NET_F_HOST_TSO4,
+  VIRTIO_NET_F_HOST_TSO6,
   VIRTIO_NET_F_MRG_RXBUF,
   VIRTIO_NET_F_STATUS,
 ];
@@ -34,14 +44,22 @@ const DATA = 0x2_0000;
 /** What a card sent, and a way to give it frames. */
 class Wire implements NicBackend {
   readonly sent: Uint8Array[] = [];
+  /** What was left to do with each of them. */
+  readonly left: (Offload | undefined)[] = [];
   linkUp = true;
+  takesOffloads = false;
   give: (frame: Uint8Array) => boolean = () => false;
+  giveUncut: (frame: Uint8Array, offload: Offload) => boolean | undefined = () => undefined;
   changed: () => void = () => undefined;
-  send(frame: Uint8Array): void {
+  send(frame: Uint8Array, offload?: Offload): void {
     this.sent.push(frame);
+    this.left.push(offload);
   }
   onReceive(handler: (frame: Uint8Array) => boolean): void {
     this.give = handler;
+  }
+  onOffloaded(handler: typeof this.giveUncut): void {
+    this.giveUncut = handler;
   }
   onLink(handler: () => void): void {
     this.changed = handler;
@@ -53,6 +71,13 @@ function guestWith(wire: NicBackend) {
   return { rig, driver: new GuestDriver(rig, SLOT) };
 }
 type Guest = ReturnType<typeof guestWith>;
+type Started = Guest & { wire: Wire };
+function startedWith(features: readonly number[]): Started {
+  const wire = new Wire();
+  const guest = guestWith(wire);
+  guest.driver.bringUp(features, 16, 0x1000, 2);
+  return { ...guest, wire };
+}
 
 /** Puts a frame with its header at `at` and makes it available. */
 function send(
@@ -123,12 +148,7 @@ describe('virtio-net configuration', () => {
 });
 
 describe.each(LAYOUTS)('virtio-net, %s', (_layout, features) => {
-  const started = (more: readonly number[] = OFFERED): Guest & { wire: Wire } => {
-    const wire = new Wire();
-    const guest = guestWith(wire);
-    guest.driver.bringUp([...features, ...more], 16, 0x1000, 2);
-    return { ...guest, wire };
-  };
+  const started = (more: readonly number[] = OFFERED): Started => startedWith([...features, ...more]);
 
   it('sends frames, in whatever pieces they are', () => {
     const guest = started();
@@ -242,6 +262,78 @@ describe.each(LAYOUTS)('virtio-net, %s', (_layout, features) => {
     wire.give(frameOf(1514));
     expect(driver.status & NEEDS_RESET).toBe(NEEDS_RESET);
     expect(rig.troubles).toHaveLength(1);
+  });
+});
+
+/** A TCP packet over IPv4 or IPv6 without options: what a driver leaves to the card is left out. */
+function tcpFrame(version: 4 | 6, payload: number): { frame: Uint8Array; offload: Offload } {
+  const tcp = version === 4 ? 34 : 54,
+    frame = new Uint8Array(tcp + 20 + payload).fill(7, tcp + 20);
+  frame.set(version === 4 ? [0x08, 0, 0x45] : [0x86, 0xdd, 0x60], 12);
+  frame[version === 4 ? 23 : 20] = 6;
+  frame[tcp + 12] = 0x50;
+  return { frame, offload: { checksumStart: tcp, checksumAt: tcp + 16, segmentSize: 1000 } };
+}
+const TSO = [VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6];
+const headerOf = (type: number, { checksumStart, segmentSize = 0 }: Offload): [number, number][] => [
+  ...([[0, HDR_F_NEEDS_CSUM], [1, type], [4, segmentSize & 255], [5, segmentSize >> 8]] as const).map(([a, b]): [number, number] => [a, b]), // prettier-ignore
+  [6, checksumStart],
+  [8, 16],
+];
+
+describe('packets of TCP that are longer than a frame', () => {
+  const started = (more: readonly number[] = OFFERED): Started => startedWith([...LAYOUTS[0]![1], ...more]);
+  it.each([
+    [4, GSO.tcp4],
+    [6, GSO.tcp6],
+  ] as const)('of IPv%i leave whole where the wire takes that, and cut where it does not', (version, type) => {
+    const guest = started();
+    const { frame, offload } = tcpFrame(version, 40_000);
+    const sends = (): void => {
+      send(guest, frame, headerOf(type, offload));
+      guest.driver.kick(TRANSMIT_QUEUE);
+    };
+    guest.wire.takesOffloads = true;
+    sends();
+    expect([guest.wire.sent, guest.wire.left]).toEqual([[frame], [offload]]);
+    guest.wire.takesOffloads = false;
+    sends();
+    expect(guest.wire.sent).toHaveLength(1 + 40);
+    if (version === 4)
+      expect(new Set(guest.wire.sent.slice(1).map((each) => checkPacket(each).transport))).toEqual(new Set([true]));
+  });
+  it.each<[string, number[], (frame: Uint8Array) => void, [number, number][]]>([
+    ['without the feature', OFFERED.filter((feature) => !TSO.includes(feature)), () => undefined, []],
+    ['of another version than it says', OFFERED, () => undefined, [[1, GSO.tcp6]]],
+    ['of UDP', OFFERED, (frame) => void (frame[23] = 17), []],
+    ['in pieces too small', OFFERED, () => undefined, [[4, 47], [5, 0]]], // prettier-ignore
+    ['without a checksum to do', OFFERED, () => undefined, [[0, 0]]],
+  ])('are lost %s, and the card goes on', (_what, features, change, header) => {
+    const guest = started(features);
+    const { frame, offload } = tcpFrame(4, 5000);
+    change(frame);
+    send(guest, frame, [...headerOf(GSO.tcp4, offload), ...header]);
+    send(guest, frameOf(60, 2), [], DATA + 0x8000);
+    guest.driver.kick(TRANSMIT_QUEUE);
+
+    expect(guest.wire.sent).toEqual([frameOf(60, 2)]);
+    expect(guest.driver.status & NEEDS_RESET).toBe(0);
+  });
+  it('come to the driver as they were sent, if it can take them', () => {
+    const { rig, driver, wire } = started();
+    const { frame, offload } = tcpFrame(4, 5000);
+    const ids = [0, 1, 2].map((i) => driver.add([room(0x3_0000 + 0x1000 * i, 2048)]));
+    expect(wire.giveUncut(frame, offload)).toBe(true);
+    expect(driver.collect().map(({ id }) => id)).toEqual(ids);
+    expect([...rig.ram.subarray(0x3_0000, 0x3_0000 + HEADER_BYTES)]).toEqual([
+      ...[HDR_F_NEEDS_CSUM, GSO.tcp4, 54, 0, 1000 & 255, 1000 >> 8, 34, 0, 16, 0, 3, 0],
+    ]);
+    expect(wire.giveUncut(frame, offload)).toBe(false);
+
+    const other = started([VIRTIO_NET_F_MAC, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_MRG_RXBUF]);
+    other.driver.add([room(0x3_0000, 8192)]);
+    expect(other.wire.giveUncut(frame, offload)).toBeUndefined();
+    expect(other.wire.giveUncut(tcpFrame(4, 100).frame, { checksumStart: 34, checksumAt: 50 })).toBe(true);
   });
 });
 

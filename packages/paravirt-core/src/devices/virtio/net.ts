@@ -1,13 +1,14 @@
 /**
- * The virtio network card (OASIS virtio 1.2, section 5.1): one pair of queues, checksums left to the card in both
- * directions, mergeable receive buffers, link status.
+ * The virtio network card (OASIS virtio 1.2, section 5.1): one pair of queues, checksums and the segmentation of TCP left to the card in
+ * both directions, mergeable receive buffers, link status.
  *
- * Known gaps: no segmentation (TSO, UFO), no control queue, so that every frame on the wire is received.
+ * Known gaps: no segmentation of UDP, no control queue, so that every frame on the wire is received.
  */
 import { list, nested, pod, type StateOf } from '@tomei/kit';
 import { defineDevice, typed, type Host } from '../../machine/device.ts';
-import { checkPacket, onesSum } from '../e1000/checksum.ts';
+import { checkPacket } from '../e1000/checksum.ts';
 import { nicBackend } from '../nic-backend.ts';
+import { LEAST_FRAME, MOST_FRAME, MOST_UNCUT, isPossible, tcpPlaces, wireFrames, type Offload } from '../offload.ts';
 import { byteRegisters } from './fields.ts';
 import { arePossible, heldChain, hold } from './held-chain.ts';
 import { type Chain } from './queue-state.ts';
@@ -22,6 +23,10 @@ const CLASS_ETHERNET = 0x020000;
 export const VIRTIO_NET_F_CSUM = 0;
 export const VIRTIO_NET_F_GUEST_CSUM = 1;
 export const VIRTIO_NET_F_MAC = 5;
+export const VIRTIO_NET_F_GUEST_TSO4 = 7;
+export const VIRTIO_NET_F_GUEST_TSO6 = 8;
+export const VIRTIO_NET_F_HOST_TSO4 = 11;
+export const VIRTIO_NET_F_HOST_TSO6 = 12;
 export const VIRTIO_NET_F_MRG_RXBUF = 15;
 export const VIRTIO_NET_F_STATUS = 16;
 
@@ -37,15 +42,20 @@ const STATUS_LINK_UP = 1;
 /** `struct virtio_net_hdr` (5.1.6): flags, gso_type, hdr_len, gso_size, csum_start, csum_offset, num_buffers. */
 export const HEADER_BYTES = 12;
 const GSO_TYPE = 1;
+const HDR_LEN = 2;
+const GSO_SIZE = 4;
 const CSUM_START = 6;
 const CSUM_OFFSET = 8;
 const NUM_BUFFERS = 10;
 export const HDR_F_NEEDS_CSUM = 1;
 export const HDR_F_DATA_VALID = 2;
+/** `gso_type`: none, or TCP over one version of IP, with the features that it needs in both directions. */
+export const GSO = { none: 0, tcp4: 1, tcp6: 4 } as const;
+const TSO = {
+  4: { type: GSO.tcp4, sends: VIRTIO_NET_F_HOST_TSO4, takes: VIRTIO_NET_F_GUEST_TSO4 },
+  6: { type: GSO.tcp6, sends: VIRTIO_NET_F_HOST_TSO6, takes: VIRTIO_NET_F_GUEST_TSO6 },
+} as const;
 
-const LEAST_FRAME = 14;
-/** What other cards here can send and take. */
-const MOST_FRAME = 16_288;
 /** A frame without jumbo size, and the buffer that a driver without mergeable buffers has for it at least (5.1.6.3.1). */
 const ORDINARY_FRAME = 1514;
 
@@ -66,7 +76,8 @@ export const virtioNet = defineDevice({
   kind: 'virtio-net',
   version: 1,
   config: typed<NetConfig>({ mac: Uint8Array.of(0, 0x0c, 0x29, 1, 2, 3) }),
-  summary: 'virtio 1.x network card over PCI (1AF4:1041): checksums, mergeable receive buffers, link status',
+  summary:
+    'virtio 1.x network card over PCI (1AF4:1041): checksums, TCP segmentation, mergeable receive buffers, link status',
   state: netState,
   attach({ config, state, host }) {
     const net = new Net(config, state, host);
@@ -102,6 +113,10 @@ class Net {
           VIRTIO_NET_F_CSUM,
           VIRTIO_NET_F_GUEST_CSUM,
           VIRTIO_NET_F_MAC,
+          VIRTIO_NET_F_GUEST_TSO4,
+          VIRTIO_NET_F_GUEST_TSO6,
+          VIRTIO_NET_F_HOST_TSO4,
+          VIRTIO_NET_F_HOST_TSO6,
           VIRTIO_NET_F_MRG_RXBUF,
           VIRTIO_NET_F_STATUS,
         ],
@@ -119,7 +134,10 @@ class Net {
         isPossible: () => arePossible(this.state.buffers, host.memory),
       },
     });
-    this.wire?.onReceive((frame) => this.receive(frame));
+    this.wire?.onReceive((frame) => this.receive(frame, undefined));
+    this.wire?.onOffloaded?.((frame, offload) =>
+      this.takes(frame, offload) ? this.receive(frame, offload) : undefined,
+    );
     this.wire?.onLink?.(() => this.transport.configurationChanged());
   }
 
@@ -144,23 +162,39 @@ class Net {
   /** What is no frame that can be sent is lost: there is no way to tell the driver. */
   private send({ readable }: Chain): void {
     const length = totalLength(readable) - HEADER_BYTES;
-    if (length < LEAST_FRAME || length > MOST_FRAME) return;
-    const bytes = gather(this.host.memory, readable, HEADER_BYTES + length);
-    const header = new DataView(bytes.buffer, 0, HEADER_BYTES);
-    const frame = bytes.subarray(HEADER_BYTES);
-    if (header.getUint8(GSO_TYPE) !== 0) return;
-    if ((header.getUint8(0) & HDR_F_NEEDS_CSUM) !== 0) {
-      const start = header.getUint16(CSUM_START, true);
-      const at = start + header.getUint16(CSUM_OFFSET, true);
-      if (!this.transport.accepted(VIRTIO_NET_F_CSUM) || at + 2 > length) return;
-      completeChecksum(frame, start, at);
-    }
-    if (this.wire?.linkUp === true) this.wire.send(frame);
+    if (length < LEAST_FRAME || length > MOST_UNCUT) return;
+    const bytes = gather(this.host.memory, readable, HEADER_BYTES + length),
+      frame = bytes.subarray(HEADER_BYTES);
+    const offload = this.offloadOf(new DataView(bytes.buffer, 0, HEADER_BYTES), frame);
+    if (offload === 'bad' || this.wire?.linkUp !== true) return;
+    if (offload === undefined || this.wire.takesOffloads === true) this.wire.send(frame, offload);
+    else for (const each of wireFrames(frame, offload)) this.wire.send(each);
+  }
+  /** What the header leaves to do with a frame; 'bad' where that is nothing that was negotiated, or cannot be done. */
+  private offloadOf(header: DataView, frame: Uint8Array): Offload | undefined | 'bad' {
+    const type = header.getUint8(GSO_TYPE),
+      isUncut = type !== GSO.none;
+    if ((header.getUint8(0) & HDR_F_NEEDS_CSUM) === 0) return isUncut || frame.length > MOST_FRAME ? 'bad' : undefined;
+    const checksumStart = header.getUint16(CSUM_START, true),
+      checksumAt = checksumStart + header.getUint16(CSUM_OFFSET, true);
+    const offload = {
+      ...{ checksumStart, checksumAt },
+      ...(isUncut ? { segmentSize: header.getUint16(GSO_SIZE, true) } : {}),
+    };
+    if (!this.transport.accepted(VIRTIO_NET_F_CSUM) || !isPossible(frame, offload)) return 'bad';
+    if (!isUncut) return offload;
+    const tso = TSO[tcpPlaces(frame)!.version];
+    return type === tso.type && this.transport.accepted(tso.sends) ? offload : 'bad';
   }
 
+  /** Whether the driver does by itself what is left to do with a frame. */
+  private takes(frame: Uint8Array, { segmentSize }: Offload): boolean {
+    if (!this.transport.accepted(VIRTIO_NET_F_GUEST_CSUM)) return false;
+    return segmentSize === undefined || this.transport.accepted(TSO[tcpPlaces(frame)!.version].takes);
+  }
   /** A frame from the wire; false when there is no room for it. */
-  private receive(frame: Uint8Array): boolean {
-    if (!this.transport.running() || frame.length > MOST_FRAME) return false;
+  private receive(frame: Uint8Array, offload: Offload | undefined): boolean {
+    if (!this.transport.running() || (offload === undefined && frame.length > MOST_FRAME)) return false;
     const needed = HEADER_BYTES + frame.length;
     const merges = this.transport.accepted(VIRTIO_NET_F_MRG_RXBUF);
     const count = this.takeBuffers(needed, merges);
@@ -174,9 +208,7 @@ class Net {
     this.state.buffers.splice(0, count);
     const bytes = new Uint8Array(needed);
     bytes.set(frame, HEADER_BYTES);
-    const isValid = this.transport.accepted(VIRTIO_NET_F_GUEST_CSUM) && checkPacket(frame).transport === true;
-    if (isValid) bytes[0] = HDR_F_DATA_VALID;
-    new DataView(bytes.buffer).setUint16(NUM_BUFFERS, count, true);
+    this.describe(new DataView(bytes.buffer, 0, HEADER_BYTES), frame, offload, count);
     let at = 0;
     for (const chain of chains) {
       const written = scatter(this.host.memory, chain.segments, bytes.subarray(at));
@@ -185,6 +217,24 @@ class Net {
     }
     this.transport.signal(this.receiving);
     return true;
+  }
+  /** The header of a frame for the driver. */
+  private describe(header: DataView, frame: Uint8Array, offload: Offload | undefined, buffers: number): void {
+    header.setUint16(NUM_BUFFERS, buffers, true);
+    if (offload === undefined) {
+      const isValid = this.transport.accepted(VIRTIO_NET_F_GUEST_CSUM) && checkPacket(frame).transport === true;
+      if (isValid) header.setUint8(0, HDR_F_DATA_VALID);
+      return;
+    }
+    const { checksumStart, checksumAt, segmentSize } = offload;
+    header.setUint8(0, HDR_F_NEEDS_CSUM);
+    header.setUint16(CSUM_START, checksumStart, true);
+    header.setUint16(CSUM_OFFSET, checksumAt - checksumStart, true);
+    if (segmentSize === undefined) return;
+    const { version, payload } = tcpPlaces(frame)!;
+    header.setUint8(GSO_TYPE, TSO[version].type);
+    header.setUint16(HDR_LEN, payload, true);
+    header.setUint16(GSO_SIZE, segmentSize, true);
   }
 
   /** Sees to buffers for so many bytes; how many of `state.buffers` that takes, undefined when there are not enough. */
@@ -206,13 +256,4 @@ class Net {
     }
     return undefined;
   }
-}
-
-/** Replaces the sum of the pseudo header that the driver left at `at` by the checksum from `start` on (5.1.6.2). */
-function completeChecksum(frame: Uint8Array, start: number, at: number): void {
-  const sum = ~onesSum(frame, start, frame.length) & 0xffff;
-  // UDP has no checksum of 0, and in TCP both mean the same (RFC 768).
-  const checksum = sum === 0 ? 0xffff : sum;
-  frame[at] = checksum >> 8;
-  frame[at + 1] = checksum & 0xff;
 }
