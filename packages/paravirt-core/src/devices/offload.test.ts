@@ -17,25 +17,29 @@ import {
 interface Packet {
   readonly version: 4 | 6;
   readonly isTagged: boolean;
+  /** Words of options of IPv4, none where absent; and of TCP. */
+  readonly ipOptions?: number;
   readonly options: number;
   readonly flags: number;
   readonly sequence: number;
   readonly payload: Uint8Array;
 }
 /** A frame as Linux gives it to a card: lengths of the whole, and of the TCP checksum the pseudo header alone. */
-function frameOf({ version, isTagged, options, flags, sequence, payload }: Packet): Uint8Array {
+function frameOf({ version, isTagged, ipOptions = 0, options, flags, sequence, payload }: Packet): Uint8Array {
   const ip = isTagged ? 18 : 14,
-    tcp = ip + (version === 4 ? 20 : 40),
+    tcp = ip + (version === 4 ? 20 + ipOptions * 4 : 40),
     header = 20 + options * 4,
     frame = new Uint8Array(tcp + header + payload.length);
   if (isTagged) putBe16(frame, 12, 0x8100);
   putBe16(frame, ip - 2, version === 4 ? 0x0800 : 0x86dd);
-  frame[ip] = version === 4 ? 0x45 : 0x60;
+  frame[ip] = version === 4 ? 0x45 + ipOptions : 0x60;
   if (version === 4) {
     putBe16(frame, ip + 2, frame.length - ip);
     putBe16(frame, ip + 4, 0xfffe);
     frame.set([64, 6], ip + 8);
     frame.set([10, 0, 0, 1, 10, 0, 0, 2], ip + 12);
+    // Record route (RFC 791, 3.1): it must not count in a checksum of TCP.
+    if (ipOptions > 0) frame.set([7, ipOptions * 4, 4], ip + 20);
   } else {
     putBe16(frame, ip + 4, frame.length - tcp);
     frame.set([6, 64], ip + 6);
@@ -45,9 +49,12 @@ function frameOf({ version, isTagged, options, flags, sequence, payload }: Packe
   frame[tcp + 12] = (header / 4) << 4;
   frame[tcp + 13] = flags;
   frame.set(payload, tcp + header);
-  putBe16(frame, tcp + 16, onesSum(frame, version === 4 ? ip + 12 : ip + 8, tcp, 6 + frame.length - tcp));
+  putBe16(frame, tcp + 16, pseudoSum(frame, version, ip, frame.length - tcp));
   return frame;
 }
+/** The sum of a pseudo header: the addresses, the protocol, and the length of TCP. */
+const pseudoSum = (frame: Uint8Array, version: 4 | 6, ip: number, length: number): number =>
+  version === 4 ? onesSum(frame, ip + 12, ip + 20, 6 + length) : onesSum(frame, ip + 8, ip + 40, 6 + length);
 const offloadOf = (frame: Uint8Array, segmentSize?: number): Offload => {
   const { tcp } = tcpPlaces(frame)!;
   return { checksumStart: tcp, checksumAt: tcp + 16, ...(segmentSize === undefined ? {} : { segmentSize }) };
@@ -55,6 +62,7 @@ const offloadOf = (frame: Uint8Array, segmentSize?: number): Offload => {
 const packets = fc.record({
   version: fc.constantFrom(4 as const, 6 as const),
   isTagged: fc.boolean(),
+  ipOptions: fc.integer({ min: 0, max: 10 }),
   options: fc.integer({ min: 0, max: 10 }),
   flags: fc.integer({ min: 0, max: 255 }),
   sequence: fc.integer({ min: 0, max: 0xffff_ffff }),
@@ -64,12 +72,7 @@ const [FIN, PSH, CWR] = [0x01, 0x08, 0x80];
 /** The one's complement sum of TCP with its pseudo header. */
 function tcpSum(frame: Uint8Array): number {
   const { version, ip, tcp } = tcpPlaces(frame)!;
-  return onesSum(
-    frame,
-    tcp,
-    frame.length,
-    onesSum(frame, version === 4 ? ip + 12 : ip + 8, tcp, 6 + frame.length - tcp),
-  );
+  return onesSum(frame, tcp, frame.length, pseudoSum(frame, version, ip, frame.length - tcp));
 }
 
 describe('a TCP packet that is to be cut', () => {

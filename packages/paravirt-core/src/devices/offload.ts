@@ -96,8 +96,9 @@ function* segments(frame: Uint8Array, places: TcpPlaces, size: number): Generato
     if (!isLast) out[tcp + 13]! &= ~(FLAGS.fin | FLAGS.push);
     if (n > 0) out[tcp + 13]! &= ~FLAGS.windowReduced;
     // What the sender has left there is of another length.
-    const addresses = version === 4 ? ip + 12 : ip + 8;
-    putBe16(out, tcp + TCP_CHECKSUM, onesSum(out, addresses, tcp, TCP + out.length - tcp));
+    // Options of IPv4 lie between the addresses and TCP, and are not summed up.
+    const [addresses, addressesEnd] = version === 4 ? [ip + 12, ip + 20] : [ip + 8, ip + 40];
+    putBe16(out, tcp + TCP_CHECKSUM, onesSum(out, addresses, addressesEnd, TCP + out.length - tcp));
     putChecksum(out, tcp, tcp + TCP_CHECKSUM);
     yield out;
   }
