@@ -170,7 +170,7 @@ describe('the cards of a guest', () => {
     const nic = new RingNic(allocateNicRings(), { linkUp: true, isMute: false });
     // IPv4 without options, and a TCP header without any.
     const packet = Uint8Array.from({ length: 54 + 250 }, (_, i) => (i < 54 ? 0 : i & 255));
-    packet.set([0x08, 0x00, 0x45], 12);
+    packet.set([0x08, 0x00, 0x45, 0, (packet.length - 14) >> 8, (packet.length - 14) & 255], 12);
     packet.set([64, 6], 22);
     packet[46] = 0x50;
     const offload: Offload = { checksumStart: 34, checksumAt: 50, segmentSize: 100 };

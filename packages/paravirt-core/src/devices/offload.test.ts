@@ -122,6 +122,9 @@ describe('a TCP packet that is to be cut', () => {
     expect(isPossible(whole.with(20, 0x20), offload)).toBe(false);
     expect(isPossible(whole.with(46, 0xf0).subarray(0, 60), offload)).toBe(false);
     expect(isPossible(new Uint8Array(MOST_UNCUT + 1), offload)).toBe(false);
+    // Something behind the packet.
+    expect(isPossible(Uint8Array.from([...whole, 0]), offload)).toBe(false);
+    expect(isPossible(whole, { checksumStart: 0, checksumAt: 50 })).toBe(false);
   });
 });
 

@@ -37,20 +37,25 @@ const FRAGMENTED = 0x3fff;
 const TCP_CHECKSUM = 16;
 const FLAGS = { fin: 0x01, push: 0x08, windowReduced: 0x80 } as const;
 
-/** Undefined where the frame is no whole TCP packet, or has headers between IP and TCP that are not looked through. */
+/**
+ * Undefined where the frame is no whole TCP packet, has headers between IP and TCP, which are not looked through, or something behind the
+ * packet.
+ */
 export function tcpPlaces(frame: Uint8Array): TcpPlaces | undefined {
   const isTagged = be16(frame, 12) === TAG,
     ip = isTagged ? 18 : 14,
     type = be16(frame, ip - 2);
-  let tcp: number;
+  let tcp: number, end: number;
   if (type === IPV4 && frame[ip]! >> 4 === 4) {
     tcp = ip + (frame[ip]! & 15) * 4;
+    end = ip + be16(frame, ip + 2);
     if (tcp < ip + 20 || frame[ip + 9] !== TCP || (be16(frame, ip + 6) & FRAGMENTED) !== 0) return undefined;
   } else if (type === IPV6 && frame[ip]! >> 4 === 6) {
     tcp = ip + 40;
+    end = tcp + be16(frame, ip + 4);
     if (frame[ip + 6] !== TCP) return undefined;
   } else return undefined;
-  if (tcp + 20 > frame.length) return undefined;
+  if (tcp + 20 > frame.length || end !== frame.length) return undefined;
   const payload = tcp + (frame[tcp + 12]! >> 4) * 4;
   if (payload < tcp + 20 || payload > frame.length) return undefined;
   return { version: type === IPV4 ? 4 : 6, ip, tcp, payload };
@@ -58,7 +63,8 @@ export function tcpPlaces(frame: Uint8Array): TcpPlaces | undefined {
 
 /** Whether somebody who finds this out of a frame can do what is left to do. */
 export function isPossible(frame: Uint8Array, { checksumStart, checksumAt, segmentSize }: Offload): boolean {
-  if (checksumAt < checksumStart || checksumAt + 2 > frame.length) return false;
+  // No checksum begins within the Ethernet header.
+  if (checksumStart < LEAST_FRAME || checksumAt < checksumStart || checksumAt + 2 > frame.length) return false;
   if (segmentSize === undefined) return frame.length <= MOST_FRAME;
   const places = tcpPlaces(frame);
   if (places === undefined || frame.length > MOST_UNCUT || segmentSize < LEAST_SEGMENT) return false;

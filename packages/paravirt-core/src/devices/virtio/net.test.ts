@@ -270,6 +270,8 @@ function tcpFrame(version: 4 | 6, payload: number): { frame: Uint8Array; offload
   const tcp = version === 4 ? 34 : 54,
     frame = new Uint8Array(tcp + 20 + payload).fill(7, tcp + 20);
   frame.set(version === 4 ? [0x08, 0, 0x45] : [0x86, 0xdd, 0x60], 12);
+  const length = version === 4 ? frame.length - 14 : frame.length - tcp;
+  frame.set([length >> 8, length & 255], version === 4 ? 16 : 18);
   frame[version === 4 ? 23 : 20] = 6;
   frame[tcp + 12] = 0x50;
   return { frame, offload: { checksumStart: tcp, checksumAt: tcp + 16, segmentSize: 1000 } };
