@@ -53,7 +53,7 @@ const nothing: CpuBus = {
   memoryRead: () => 0xffffffff,
   memoryWrite: () => undefined,
   acknowledgeInterrupt: () => 0,
-  timestamp: () => 0n,
+  timestamp: () => 0,
   apicBase: () => undefined,
 };
 

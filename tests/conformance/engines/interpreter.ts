@@ -21,7 +21,7 @@ const NO_BUS: CpuBus = {
   memoryRead: (_, width) => 2 ** (8 * width) - 1,
   memoryWrite: () => {},
   acknowledgeInterrupt: () => 0,
-  timestamp: () => 0n,
+  timestamp: () => 0,
   apicBase: () => {},
 };
 

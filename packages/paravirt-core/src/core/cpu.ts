@@ -60,8 +60,8 @@ export interface CpuBus {
   memoryWrite(address: number, width: 1 | 2 | 4, value: number): void;
   /** The interrupt controller's acknowledge cycle: a vector. */
   acknowledgeInterrupt(): number;
-  /** The time stamp counter, before the guest's own offset. */
-  timestamp(): bigint;
+  /** The time stamp counter, before the guest's own offset: an integer below 2^53. */
+  timestamp(): number;
   /**
    * Whether an access may be made now. False when it is not known what time it is: the fault by which the instruction is done once
    * more is recorded then. For what guests poll with; the accesses themselves unwind, which is slow.

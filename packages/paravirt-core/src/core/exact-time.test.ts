@@ -11,7 +11,7 @@ beforeEach(() => {
   t.reset();
   [now, times.length] = [0, 0];
   t.bus.onAccess = () => void times.push(now);
-  t.bus.timestamp = () => BigInt(now) << 1n;
+  t.bus.timestamp = () => now * 2;
 });
 
 const NOP = 0x90,

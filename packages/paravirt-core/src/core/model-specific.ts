@@ -152,7 +152,7 @@ export class ModelSpecificRegisters {
     const { cpu, identity } = this;
     switch (n) {
       case MSR.TSC:
-        return BigInt.asUintN(64, cpu.bus.timestamp() + cpu.timestampOffset);
+        return BigInt.asUintN(64, BigInt(cpu.bus.timestamp()) + cpu.timestampOffset);
       case MSR.APIC_BASE:
         return BigInt(this.apicBase);
       case MSR.SYSENTER_CS:
@@ -187,7 +187,7 @@ export class ModelSpecificRegisters {
       low = Number(value & 0xffff_ffffn);
     switch (n) {
       case MSR.TSC:
-        cpu.timestampOffset = value - cpu.bus.timestamp();
+        cpu.timestampOffset = value - BigInt(cpu.bus.timestamp());
         return this.hypervisor?.timestampMoved(cpu.timestampOffset);
       case MSR.APIC_BASE:
         this.require((value & ~APIC_BASE.writable) === 0n);

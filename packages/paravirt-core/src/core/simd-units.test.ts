@@ -28,7 +28,7 @@ const NO_BUS: CpuBus = {
   memoryRead: () => 0,
   memoryWrite: () => {},
   acknowledgeInterrupt: () => 0,
-  timestamp: () => 0n,
+  timestamp: () => 0,
   apicBase: () => {},
 };
 

@@ -115,7 +115,11 @@ export class SystemRegisters {
     const { cpu } = this;
     if ((cpu.get('cr4') & CR4.TSD) !== 0 && cpu.get('cpl') !== 0) cpu.raise(EXCEPTION.GP, 0);
     if (cpu.bus.isTimeExact?.() === false) return;
-    this.setPair(cpu.bus.timestamp() + cpu.timestampOffset);
+    const time = cpu.bus.timestamp();
+    if (cpu.timestampOffset !== 0n) return this.setPair(BigInt(time) + cpu.timestampOffset);
+    // Systems ask a few times in each system call: a BigInt costs as much as all the rest.
+    cpu.setRegister(EAX, time >>> 0);
+    cpu.setRegister(EDX, Math.floor(time / 2 ** 32));
   }
   private setPair(value: bigint): void {
     // Through memory: operators of BigInt make a new one each.

@@ -88,8 +88,8 @@ export class RecordingBus implements CpuBus {
     this.onAcknowledge();
     return this.vectors.shift() ?? 0xff;
   }
-  timestamp(): bigint {
-    return 0n;
+  timestamp(): number {
+    return 0;
   }
   apicBase(): void {}
 }

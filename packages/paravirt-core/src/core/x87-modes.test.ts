@@ -36,7 +36,7 @@ describe.each([
       processor.setInterruptRequest(false);
       return VECTOR;
     },
-    timestamp: () => 0n,
+    timestamp: () => 0,
     apicBase: () => {},
     fpuError: (asserted) => {
       ferr.push(asserted);

@@ -130,7 +130,7 @@ export class Machine {
       memoryRead: (address, width) => (time.look(), touch(board.memoryRead(address, width))),
       memoryWrite: (address, width, value) => (time.look(), touch(board.memoryWrite(address, width, value))),
       acknowledgeInterrupt: () => (time.look(), board.acknowledge()),
-      timestamp: () => touch(BigInt(Math.floor(clock.now()))),
+      timestamp: () => touch(Math.floor(clock.now())),
       apicBase: (value) => this.parts.localApic.parts.setBase(value),
       fpuError: (asserted) => this.parts.fpuErrors.parts.error(asserted),
     };
