@@ -88,6 +88,9 @@ export class Board {
   private readonly options: BoardOptions;
   private readonly pin: InterruptPin;
   private readonly devices = new Map<string, Device>();
+  private readonly localApics: { readonly name: string; readonly parts: Parts }[] = [];
+  /** Messages of PCI functions while devices are restored one after the other. */
+  private held: ApicMessage[] | undefined;
   private readonly staged: Staging[] = [];
 
   constructor(options: BoardOptions) {
@@ -102,6 +105,10 @@ export class Board {
       ports: this.ports,
       memory: this.memory,
       source: () => this.lines.source(),
+      message: (message) => {
+        if (this.held === undefined) this.send(message, this.pci.kind);
+        else this.held.push(message);
+      },
       videoMemory: options.videoMemory,
     });
   }
@@ -127,6 +134,7 @@ export class Board {
       parts.plugged?.(slot);
     }
     if (parts.interruptLine !== undefined) this.lines.listen(parts.interruptLine);
+    if (parts.apicMessage !== undefined) this.localApics.push({ name, parts });
     this.pin.connect(name, parts);
     this.devices.set(name, device);
     return device;
@@ -208,17 +216,26 @@ export class Board {
   }
 
   private load(devices: Readonly<Record<string, Saved>>): void {
-    this.lines.quietly(() => {
-      this.pci.restore(devices[this.pci.kind]!);
-      for (const [name, device] of this.devices) {
-        try {
-          device.restore(devices[name]!);
-        } catch (error) {
-          if (!(error instanceof TomeiError)) throw error;
-          throw new TomeiError(error.code, `device '${name}': ${error.message}`, { cause: error });
-        }
+    const messages: ApicMessage[] = [];
+    this.held = messages;
+    try {
+      this.lines.quietly(() => this.restoreEach(devices));
+    } finally {
+      this.held = undefined;
+    }
+    for (const message of messages) this.send(message, this.pci.kind);
+  }
+
+  private restoreEach(devices: Readonly<Record<string, Saved>>): void {
+    this.pci.restore(devices[this.pci.kind]!);
+    for (const [name, device] of this.devices) {
+      try {
+        device.restore(devices[name]!);
+      } catch (error) {
+        if (!(error instanceof TomeiError)) throw error;
+        throw new TomeiError(error.code, `device '${name}': ${error.message}`, { cause: error });
       }
-    });
+    }
   }
 
   private refuseStranger(saved: SavedBoard): void {
@@ -288,9 +305,9 @@ export class Board {
 
   /** Delivers to every local APIC that is meant; lowest priority to the first that takes it (SDM vol. 3, 11.6.2.4). */
   private send(message: ApicMessage, sender: string): void {
-    for (const [name, { parts }] of this.devices) {
-      if (parts.apicMessage === undefined || (message.excludeSender === true && name === sender)) continue;
-      if (parts.apicMessage(message) && message.mode === 'lowest') return;
+    for (const { name, parts } of this.localApics) {
+      if (message.excludeSender === true && name === sender) continue;
+      if (parts.apicMessage!(message) && message.mode === 'lowest') return;
     }
   }
 }

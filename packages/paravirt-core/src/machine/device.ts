@@ -152,7 +152,7 @@ export interface PciCapability {
   readonly body: Uint8Array;
   /** Which bytes the guest may write, by offset from the start of the capability; none when absent. */
   readonly writable?: (offset: number) => boolean;
-  /** Takes over the access of a body byte range; offset counts from the start of the capability (id is 0). */
+  /** Takes over the access of a body byte range; offset counts from the start of the capability (id is 0) and is 2 at least. */
   readonly read?: (offset: number, width: Width) => number;
   readonly write?: (offset: number, width: Width, value: number) => void;
 }
@@ -172,6 +172,8 @@ export interface PciFunction {
   /** Expansion ROM (6.2.5.2): the guest reads its image behind the base address register at 30h, sized to a power of two. */
   readonly rom?: { readonly bytes: Uint8Array };
   readonly capabilities?: readonly PciCapability[];
+  /** How many of the last capabilities states of the bus of version 1 do not know. */
+  readonly laterCapabilities?: number;
   /** Device-specific configuration registers (0x40..0xff outside capabilities): initial bytes and who is told of writes. */
   readonly specific?: Readonly<Record<number, number>>;
   /** Which bits of those registers the guest may change, where not all of them. */
@@ -183,6 +185,8 @@ export interface PciFunction {
 export interface PciSlot {
   /** Drives INTx of this function. */
   interrupt(level: boolean): void;
+  /** Sends a message signalled interrupt. It is lost while the command register does not let the function be a bus master. */
+  message(message: ApicMessage): void;
   /** Reads configuration space as the guest sees it. */
   config(offset: number, width: Width): number;
 }

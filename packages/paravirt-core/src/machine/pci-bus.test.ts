@@ -113,6 +113,36 @@ describe('PciBus', () => {
     expect([0x10, 0x14, 0x18, 0x1c].map((bar) => read(2, bar))).toEqual([0xffffc000, 0xffffffe1, 0xfff00008, 0]);
   });
 
+  it('reads and writes the first bytes of a capability together with those of its header', () => {
+    const written: number[][] = [];
+    const { read, write } = build({
+      slot: 2,
+      fn: {
+        capabilities: [
+          {
+            id: 0x11,
+            body: Uint8Array.of(1, 2, 3, 4, 5, 6),
+            read: (offset) => 0xa000 + offset,
+            write: (...access) => void written.push(access),
+          },
+        ],
+      },
+    });
+
+    expect([read(2, 0x40), read(2, 0x40, 2), read(2, 0x42, 2), read(2, 0x44)]).toEqual([
+      0xa002_0011, 0x0011, 0xa002, 0xa004,
+    ]);
+    write(2, 0x40, 0x1234_5678);
+    write(2, 0x40, 0x9999, 2);
+    write(2, 0x42, 0x4321, 2);
+    write(2, 0x44, 0x8765_4321);
+    expect(written).toEqual([
+      [2, 2, 0x1234],
+      [2, 2, 0x4321],
+      [4, 4, 0x8765_4321],
+    ]);
+  });
+
   it('decodes BARs where the guest puts them, and only while the command register says so', () => {
     const { board, read, write, video } = build({ slot: 2 });
     const [memory, io] = [read(2, 0x10), read(2, 0x14) - 1];

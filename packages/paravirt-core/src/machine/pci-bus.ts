@@ -5,7 +5,7 @@
  * same wires, level-triggered, as on QEMU's i440FX machine.
  */
 import { assert, bytes, list, nested, pod, TomeiError, u32, u8 } from '@tomei/kit';
-import type { PciFunction, PciSlot, PortClaim, Saved, Width } from './device.ts';
+import type { ApicMessage, PciFunction, PciSlot, PortClaim, Saved, Width } from './device.ts';
 import type { LineSource } from './irq-lines.ts';
 import type { MemorySpace } from './memory-space.ts';
 import { assignResources, type ResourceWindows } from './pci-resources.ts';
@@ -45,6 +45,8 @@ export interface PciBusOptions {
   readonly memory: MemorySpace;
   /** A new driver of interrupt lines; one for each function. */
   readonly source: () => LineSource;
+  /** Takes message signalled interrupts to local APICs. */
+  readonly message: (message: ApicMessage) => void;
   /** Told when video memory appears, moves or goes. */
   readonly videoMemory?: ((mapping: VideoMapping) => void) | undefined;
 }
@@ -63,6 +65,10 @@ const busState = pod({
   address: u32(),
   functions: list(256, nested(pod({ devfn: u8(), config: bytes(PCI_CONFIG_SIZE) }))),
 });
+
+const BUS_VERSION = 2;
+/** In whose states no function has the capability of MSI-X. */
+const BUS_VERSION_WITHOUT_MSIX = 1;
 
 export class PciBus {
   readonly kind = 'pci-bus';
@@ -108,6 +114,9 @@ export class PciBus {
         space.interruptAsserted = level;
         this.route(plugged);
       },
+      message: (message) => {
+        if (space.isBusMaster) this.options.message(message);
+      },
       config: (offset, width) => space.read(offset, width),
     };
   }
@@ -133,7 +142,7 @@ export class PciBus {
     const functions = [...this.functions.values()].sort((a, b) => a.devfn - b.devfn);
     return {
       kind: this.kind,
-      version: 1,
+      version: BUS_VERSION,
       state: {
         address: this.address,
         functions: functions.map(({ devfn, space }) => ({ devfn, config: space.save() })),
@@ -143,10 +152,19 @@ export class PciBus {
 
   /** @throws TomeiError `snapshot.device` or `state.invalid`; the bus is untouched then. */
   restore(saved: Saved): void {
-    if (saved.kind !== this.kind || saved.version !== 1) {
-      throw new TomeiError('snapshot.device', `cannot restore ${saved.kind}@${saved.version} into ${this.kind}@1`);
+    if (saved.kind !== this.kind || (saved.version !== BUS_VERSION && saved.version !== BUS_VERSION_WITHOUT_MSIX)) {
+      throw new TomeiError(
+        'snapshot.device',
+        `cannot restore ${saved.kind}@${saved.version} into ${this.kind}@${BUS_VERSION}`,
+      );
     }
     const state = busState.parse(saved.state);
+    if (saved.version === BUS_VERSION_WITHOUT_MSIX) {
+      state.functions = state.functions.map(({ devfn, config }) => ({
+        devfn,
+        config: this.functions.get(devfn)?.space.withLaterCapabilities(config) ?? config,
+      }));
+    }
     const present = new Set(state.functions.map((f) => f.devfn));
     if (state.functions.length !== this.functions.size || present.size !== this.functions.size) {
       throw new TomeiError(

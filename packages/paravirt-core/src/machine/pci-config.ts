@@ -48,6 +48,8 @@ const ROM_INDEX = 6;
 const WINDOW_INDEX = 7;
 
 interface PlacedCapability {
+  /** Where the pointer to it lies. */
+  readonly link: number;
   readonly base: number;
   readonly capability: PciCapability;
 }
@@ -86,8 +88,11 @@ export class PciConfigSpace {
   /** Reads naturally sized and aligned; unsigned. */
   read(offset: number, width: Width): number {
     const placed = this.capabilityAt(offset);
-    if (placed?.capability.read !== undefined && offset >= placed.base + 2) {
-      return (placed.capability.read(offset - placed.base, width) & OPEN_BUS[width]) >>> 0;
+    if (placed?.capability.read !== undefined) {
+      const { base, capability } = placed;
+      if (offset >= base + 2) return (capability.read!(offset - base, width) & OPEN_BUS[width]) >>> 0;
+      // Identifier and next pointer with the two bytes of the body beside them.
+      if (width === 4) return this.read(offset, 2) + (capability.read!(2, 2) & OPEN_BUS[2]) * 0x1_0000;
     }
     let value = 0;
     for (let i = 0; i < width; i++) value += this.byte(offset + i) * 2 ** (8 * i);
@@ -104,14 +109,20 @@ export class PciConfigSpace {
       specific ||= this.function.specific?.[at] !== undefined;
     }
     const placed = this.capabilityAt(offset);
-    if (placed !== undefined && offset >= placed.base + 2) {
-      placed.capability.write?.(offset - placed.base, width, value);
+    if (placed !== undefined) {
+      if (offset >= placed.base + 2) placed.capability.write?.(offset - placed.base, width, value);
+      else if (width === 4) placed.capability.write?.(2, 2, value >>> 16);
     }
     if (specific) this.function.configured?.(offset, width, value);
   }
 
   get command(): number {
     return this.read(PCI_COMMAND, 2);
+  }
+
+  /** Whether the guest lets the function reach memory, which messages are written to as well. */
+  get isBusMaster(): boolean {
+    return (this.bytes[PCI_COMMAND]! & COMMAND_MASTER) !== 0;
   }
 
   /** Windows of all BARs whose space is enabled and that hold an address a decoder could match. */
@@ -154,6 +165,18 @@ export class PciConfigSpace {
       }
     }
     return undefined;
+  }
+
+  /** A configuration space that was saved before this function had the last of its capabilities, with them. */
+  withLaterCapabilities(saved: Uint8Array): Uint8Array {
+    const { laterCapabilities = 0 } = this.function;
+    const whole = saved.slice();
+    if (laterCapabilities > 0) whole[PCI_STATUS] = this.initial[PCI_STATUS]!;
+    for (const { link, base, capability } of this.capabilities.slice(this.capabilities.length - laterCapabilities)) {
+      whole[link] = base;
+      whole.set(this.initial.subarray(base, base + 2 + capability.body.length), base);
+    }
+    return whole;
   }
 
   load(saved: Uint8Array): void {
@@ -220,7 +243,7 @@ export class PciConfigSpace {
       this.bytes[next] = capability.id;
       this.bytes.set(capability.body, next + 2);
       for (let i = 2; i < length; i++) if (capability.writable?.(i) === true) this.writable[next + i] = 0xff;
-      placed.push({ base: next, capability });
+      placed.push({ link, base: next, capability });
       link = next + 1;
       next = (next + length + 3) & ~3;
     }
