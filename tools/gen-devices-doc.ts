@@ -7,6 +7,7 @@ import { paravirtDevices } from '../packages/paravirt-core/src/paravirt/index.ts
 import { vmi } from '../packages/paravirt-core/src/vmi/index.ts';
 import { Board } from '../packages/paravirt-core/src/machine/board.ts';
 import type { DeviceDef, Parts, PciFunction } from '../packages/paravirt-core/src/machine/device.ts';
+import { CAPABILITY_MSIX } from '../packages/paravirt-core/src/machine/msix.ts';
 
 export const DEVICES_DOC = join(import.meta.dirname, '../docs/reference/devices.md');
 
@@ -26,9 +27,11 @@ function pciText(pci: PciFunction): string {
 
 function interrupts(parts: Parts): string {
   const pin = parts.pci?.interruptPin;
+  const msix = parts.pci?.capabilities?.find(({ id }) => id === CAPABILITY_MSIX);
   return lines([
     ...(parts.lines ?? []).map((line) => `IRQ ${line}`),
     ...(pin === undefined ? [] : [`INT${'ABCD'[pin - 1]}`]),
+    ...(msix === undefined ? [] : [`MSI-X: ${((msix.body[0]! | (msix.body[1]! << 8)) & 0x7ff) + 1} vectors`]),
     ...(parts.acknowledge === undefined && parts.apicEoi === undefined ? [] : ['controller']),
   ]);
 }

@@ -141,6 +141,19 @@ function ide(bench: Bench): void {
   }
 }
 
+/** Interrupts of a virtio device by MSI-X, mostly to vectors that there are. */
+function messages(bench: Bench, driver: GuestDriver): void {
+  const { random } = bench;
+  driver.useMsix(!chance(bench, 4), chance(bench, 8));
+  for (let vector = 0; vector < driver.msix().vectors; vector++) {
+    const address = chance(bench, 10) ? random.next(2 ** 32) : 0xfee0_0000 + 4 * random.next(4);
+    const data = chance(bench, 6) ? random.next(2 ** 16) : 0x20 + random.next(0xd0);
+    driver.setMessage(vector, { address, data, masked: chance(bench, 4) });
+  }
+  driver.setConfigVector(random.next(4));
+  for (let queue = 0; queue < 3; queue++) driver.setQueueVector(queue, random.next(5));
+}
+
 /** Chains for the virtio disk, a little wrong at times. */
 function virtio(bench: Bench): void {
   const { random } = bench;
@@ -151,6 +164,7 @@ function virtio(bench: Bench): void {
   driver.status = 0;
   if (driver.status !== 0 || !driver.negotiate([32])) return;
   driver.queue(16, somewhere(bench, 2048));
+  if (chance(bench, 2)) messages(bench, driver);
   driver.start();
   for (let i = 0; i < 4; i++) {
     const header = somewhere(bench, 16);
@@ -175,6 +189,7 @@ function virtioOther(bench: Bench): void {
   driver.status = 0;
   if (driver.status !== 0 || !driver.negotiate([32])) return;
   driver.queue(16, somewhere(bench, 2048));
+  if (chance(bench, 2)) messages(bench, driver);
   driver.start();
   for (let i = 1 + random.next(6); i > 0; i--) {
     const address = chance(bench, 20) ? random.next(2 ** 32) : somewhere(bench, 4096);

@@ -11,7 +11,7 @@ import { fieldRegisters } from './fields.ts';
 import { arePossible, heldChain, hold, type HeldChain } from './held-chain.ts';
 import { gather, slice, totalLength, type Segment } from './segments.ts';
 import { VirtioPci } from './transport-pci.ts';
-import { transportState } from './transport-state.ts';
+import { transportState, withMsix } from './transport-state.ts';
 
 const DEVICE_TYPE_BALLOON = 5;
 /** No class of PCI's fits. */
@@ -81,10 +81,11 @@ export interface Balloon {
 
 export const virtioBalloon = defineDevice({
   kind: 'virtio-balloon',
-  version: 1,
+  version: 2,
   config: typed<object>({}),
   summary: 'virtio 1.x memory balloon over PCI (1AF4:1045): statistics, free page reporting',
   state: balloonState,
+  migrate: (_version, state) => withMsix(state, QUEUE_SIZES),
   attach({ state, host }) {
     const balloon = new BalloonDevice(state, host);
     return {

@@ -26,7 +26,7 @@ import { type Virtqueue } from './queue.ts';
 import { queueState, type UsedChain, type Chain } from './queue-state.ts';
 import { scatter, totalLength } from './segments.ts';
 import { VirtioPci } from './transport-pci.ts';
-import { transportState } from './transport-state.ts';
+import { isObject, transportState, withMsix } from './transport-state.ts';
 
 const DEVICE_TYPE_BLOCK = 2;
 /** Mass storage, SCSI controller: what guests expect of a virtio disk. */
@@ -65,11 +65,11 @@ type BlockState = StateOf<typeof blockState>;
 /** A virtio disk. Without a backend it is there with no sectors. */
 export const virtioBlock = defineDevice({
   kind: 'virtio-block',
-  version: 2,
+  version: 3,
   config: typed<object>({}),
-  summary: 'virtio 1.x block device over PCI (1AF4:1042): four queues of 256, flush, discard and write zeroes, INTx',
+  summary: 'virtio 1.x block device over PCI (1AF4:1042): four queues of 256, flush, discard and write zeroes',
   state: blockState,
-  migrate: (_version, state) => migrateSingleQueue(state),
+  migrate: (version, state) => withMsix(version < 2 ? migrateSingleQueue(state) : state, QUEUE_SIZES),
   attach({ state, host }) {
     const block = new Block(state, host);
     return {
@@ -99,7 +99,6 @@ function migrateSingleQueue(old: unknown): unknown {
     inFlight: inFlight.map(({ head, ...request }) => ({ ...request, queue: 0, id: head, slots: 1 })),
   };
 }
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
 class Block {
   readonly transport: VirtioPci;

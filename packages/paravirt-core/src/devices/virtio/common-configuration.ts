@@ -1,15 +1,14 @@
 /** The common configuration structure of a virtio PCI device, `struct virtio_pci_common_cfg` (virtio 1.2, 4.1.4.3). */
 import { type RegisterField } from './fields.ts';
 import { type Virtqueue } from './queue.ts';
-import { isQueueSize } from './queue-state.ts';
+import { isQueueSize, isVector, NO_VECTOR } from './queue-state.ts';
 import { STATUS_FEATURES_OK, type TransportState } from './transport-state.ts';
-
-/** What the vector registers read as without MSI-X (4.1.5.1.2). */
-const NO_VECTOR = 0xffff;
 
 export interface CommonConfiguration {
   readonly state: () => TransportState;
   readonly queues: readonly Virtqueue[];
+  /** How many MSI-X vectors there are. */
+  readonly vectors: number;
   /** Offered feature bits 0..31 and 32..63. */
   readonly offered: readonly [number, number];
   /** Whether packed rings were negotiated. */
@@ -21,9 +20,11 @@ export interface CommonConfiguration {
 
 /** Its fields. What a driver may not write at this point of its initialization is ignored. */
 export function commonConfiguration(parts: CommonConfiguration): RegisterField[] {
-  const { state, queues, offered, packed, readStatus, writeStatus } = parts;
+  const { state, queues, vectors, offered, packed, readStatus, writeStatus } = parts;
   const selected = (): Virtqueue | undefined => queues[state().queueSelect];
   const negotiating = (): boolean => (state().status & STATUS_FEATURES_OK) === 0;
+  /** A vector that there is not is refused by NO_VECTOR (4.1.5.1.2.1). */
+  const known = (vector: number): number => (isVector(vector, vectors) ? vector : NO_VECTOR);
   /** One half of an address of the selected queue; fixed once the queue is enabled. */
   const half = (
     offset: number,
@@ -61,7 +62,7 @@ export function commonConfiguration(parts: CommonConfiguration): RegisterField[]
         else if (state().driverFeatureSelect === 1) state().driverFeaturesHigh = value;
       },
     },
-    { offset: 0x10, width: 2, read: () => NO_VECTOR },
+    { offset: 0x10, width: 2, read: () => state().vector, write: (value) => (state().vector = known(value)) },
     { offset: 0x12, width: 2, read: () => queues.length },
     {
       offset: 0x14,
@@ -81,7 +82,15 @@ export function commonConfiguration(parts: CommonConfiguration): RegisterField[]
         if (queue?.state.enabled === false && isQueueSize(value, queue.maxSize, packed())) queue.state.size = value;
       },
     },
-    { offset: 0x1a, width: 2, read: () => NO_VECTOR },
+    {
+      offset: 0x1a,
+      width: 2,
+      read: () => selected()?.state.vector ?? NO_VECTOR,
+      write: (value) => {
+        const queue = selected()?.state;
+        if (queue !== undefined) queue.vector = known(value);
+      },
+    },
     {
       offset: 0x1c,
       width: 2,

@@ -12,7 +12,7 @@ import { byteRegisters } from './fields.ts';
 import { arePossible, heldChain, hold } from './held-chain.ts';
 import { gather, scatter, slice, totalLength } from './segments.ts';
 import { VirtioPci } from './transport-pci.ts';
-import { transportState } from './transport-state.ts';
+import { transportState, withMsix } from './transport-state.ts';
 
 const DEVICE_TYPE_CONSOLE = 3;
 /** Simple communication controller. */
@@ -73,10 +73,11 @@ type ConsoleState = StateOf<typeof consoleState>;
 /** Without a backend it has no ports. */
 export const virtioConsole = defineDevice({
   kind: 'virtio-console',
-  version: 1,
+  version: 2,
   config: typed<object>({}),
   summary: 'virtio 1.x console over PCI (1AF4:1043): up to four ports, with names',
   state: consoleState,
+  migrate: (_version, state) => withMsix(state, QUEUE_SIZES),
   attach({ state, host }) {
     const console = new Console(state, host);
     return {

@@ -41,7 +41,7 @@ import {
 import { type Chain } from './queue-state.ts';
 import { gather, scatter, totalLength, type Segment } from './segments.ts';
 import { VirtioPci } from './transport-pci.ts';
-import { transportState } from './transport-state.ts';
+import { transportState, withMsix } from './transport-state.ts';
 
 const DEVICE_TYPE_GPU = 16;
 /** Display controller that is no VGA: the guest's firmware leaves it alone. */
@@ -90,10 +90,11 @@ type GpuState = StateOf<typeof gpuState>;
 
 export const virtioGpu = defineDevice({
   kind: 'virtio-gpu',
-  version: 1,
+  version: 2,
   config: typed<object>({}),
   summary: 'virtio 1.x GPU over PCI (1AF4:1050): 2D, one screen, cursor, EDID',
   state: gpuState,
+  migrate: (_version, state) => withMsix(state, QUEUE_SIZES),
   // The host's wish outlives a reset of the machine.
   retained: ['width', 'height'],
   attach({ state, host }) {

@@ -14,6 +14,11 @@ export { DESC_INDIRECT, DESC_NEXT, DESC_WRITE, type Buffer, type Used } from './
 
 const CAPABILITIES_POINTER = 0x34;
 const CAPABILITY_VENDOR = 0x09;
+const CAPABILITY_MSIX = 0x11;
+const MSIX_ENABLE = 1 << 15;
+const MSIX_MASK_ALL = 1 << 14;
+const COMMAND = 0x04;
+const COMMAND_MEMORY_AND_MASTER = 0x06;
 
 /** Offsets in the common configuration structure (4.1.4.3). */
 export const COMMON = {
@@ -21,11 +26,13 @@ export const COMMON = {
   deviceFeature: 0x04,
   driverFeatureSelect: 0x08,
   driverFeature: 0x0c,
+  configVector: 0x10,
   numQueues: 0x12,
   status: 0x14,
   generation: 0x15,
   queueSelect: 0x16,
   queueSize: 0x18,
+  queueVector: 0x1a,
   queueEnable: 0x1c,
   queueNotifyOff: 0x1e,
   queueDesc: 0x20,
@@ -52,6 +59,7 @@ export class GuestDriver {
   readonly structures: Structure[] = [];
   /** Set by `queue`. */
   readonly queues: GuestQueue[] = [];
+  private msixAt = 0;
   private packed = false;
   private readonly board: Board;
   private readonly ram: Uint8Array;
@@ -65,6 +73,7 @@ export class GuestDriver {
     this.ram = ram;
     this.slot = slot;
     for (let at = this.configRead(CAPABILITIES_POINTER, 1); at !== 0; at = this.configRead(at + 1, 1)) {
+      if (this.configRead(at, 1) === CAPABILITY_MSIX) this.msixAt = at;
       if (this.configRead(at, 1) !== CAPABILITY_VENDOR) continue;
       const [type, bar] = [this.configRead(at + 3, 1), this.configRead(at + 4, 1)];
       const [offset, length] = [this.configRead(at + 8, 4), this.configRead(at + 12, 4)];
@@ -107,6 +116,41 @@ export class GuestDriver {
   }
   get isr(): number {
     return this.read(3, 0, 1);
+  }
+
+  /** How many MSI-X vectors the device has, and where table and pending bits are, each in base address register 0. */
+  msix(): { vectors: number; table: number; pending: number } {
+    assert(this.msixAt !== 0, 'the device has MSI-X');
+    const [table, pending] = [this.configRead(this.msixAt + 4, 4), this.configRead(this.msixAt + 8, 4)];
+    return { vectors: (this.configRead(this.msixAt + 2, 2) & 0x7ff) + 1, table, pending };
+  }
+  /** Switches MSI-X on or off, with all vectors masked or not. */
+  useMsix(on: boolean, masked = false): void {
+    this.configWrite(COMMAND, 2, COMMAND_MEMORY_AND_MASTER);
+    this.configWrite(this.msixAt + 2, 2, (on ? MSIX_ENABLE : 0) | (masked ? MSIX_MASK_ALL : 0));
+  }
+  /** What a vector sends; masks it or not. */
+  setMessage(vector: number, { address = 0xfee0_0000, data = 0, masked = false }): void {
+    const at = this.barBase + this.msix().table + 16 * vector;
+    const words = [address % 2 ** 32, Math.floor(address / 2 ** 32), data, masked ? 1 : 0];
+    for (const [i, word] of words.entries()) this.board.memoryWrite(at + 4 * i, 4, word);
+  }
+  maskVector(vector: number, masked: boolean): void {
+    this.board.memoryWrite(this.barBase + this.msix().table + 16 * vector + 12, 4, masked ? 1 : 0);
+  }
+  /** Pending bits of vectors 0 to 31. */
+  get pendingVectors(): number {
+    return this.board.memoryRead(this.barBase + this.msix().pending, 4);
+  }
+  /** Has a queue interrupt by this vector; returns what the device makes of it. */
+  setQueueVector(index: number, vector: number): number {
+    this.write(1, COMMON.queueSelect, 2, index);
+    this.write(1, COMMON.queueVector, 2, vector);
+    return this.read(1, COMMON.queueVector, 2);
+  }
+  setConfigVector(vector: number): number {
+    this.write(1, COMMON.configVector, 2, vector);
+    return this.read(1, COMMON.configVector, 2);
   }
 
   offered(): number[] {

@@ -79,12 +79,20 @@ it.each(runs)('%s, %s', (_name, _layout, { def, config, queues, backends, outsid
     rig.ram.fill(0, 0x4_0000, 0x5_0000);
     for (let i = 0; i < 400; i++) rig.ram[0x4_0000 + random.next(0x4000)] = random.next(random.next(2) === 0 ? 8 : 256);
     driver.bringUp([...features, ...own.filter(() => random.next(4) > 0)], SIZE, 0x1000, queues);
+    driver.useMsix(random.next(2) === 0, random.next(8) === 0);
+    for (let index = 0; index <= queues; index++) {
+      const masked = random.next(3) === 0;
+      driver.setMessage(index, { address: 0xfee0_0000 + random.next(2 ** 21), data: random.next(2 ** 16), masked });
+      if (index === 0) driver.setConfigVector(random.next(queues + 2));
+      else driver.setQueueVector(index - 1, random.next(queues + 2));
+    }
     for (let step = 0; step < 60; step++) {
       const index = random.next(queues);
       scribble(driver.queues[index]!, random);
       if (random.next(2) === 0) driver.kick(index);
       if (random.next(3) === 0) outside((rig.device as Device<Parts & Record<string, unknown>>).parts, random);
       if (random.next(5) === 0) rig.clock.advance(1500);
+      if (random.next(6) === 0) driver.maskVector(random.next(queues + 1), random.next(2) === 0);
       if (random.next(15) > 0) continue;
       const isStopped = (driver.status & 64) !== 0;
       const saved = structuredClone(rig.device.save());
@@ -95,5 +103,5 @@ it.each(runs)('%s, %s', (_name, _layout, { def, config, queues, backends, outsid
     if ((driver.status & 64) !== 0) faults++;
   }
   expect(faults).toBeGreaterThan(20);
-  expect(rig.troubles.length).toBe(faults);
+  expect(rig.troubles.filter((text) => !text.includes('MSI-X'))).toHaveLength(faults);
 });

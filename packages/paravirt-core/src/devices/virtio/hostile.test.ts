@@ -198,7 +198,7 @@ describe('hostile guests', () => {
     for (let i = 0; i < RAM_BYTES; i += 4) if (next(3) === 0) guest.rig.memory.write32(i, next(2 ** 32));
     for (let step = 0; step < 5_000; step++) {
       const width = ([1, 2, 4] as const)[next(3)]!;
-      const regions = [0x00, 0x10, 0x14, 0x18, 0x1c, 0x20, 0x80, 0x100, 0x800, next(0x1000)];
+      const regions = [0x00, 0x10, 0x14, 0x18, 0x1c, 0x20, 0x80, 0x100, 0x400, 0x410, 0x600, 0x800, next(0x1000)];
       const offset = Math.min(regions[next(regions.length)]! + next(8), 0x1000 - width);
       const values = [next(256), 1, 0, 0xf, next(2 ** 32), next(RAM_BYTES) & ~15];
       if (next(3) === 0) board.memoryRead(bar + offset, width);
@@ -213,6 +213,17 @@ describe('hostile guests', () => {
     const numbers = fc.oneof(fc.nat(20), fc.nat(0xffff), fc.nat(2 ** 32 - 1), fc.constant(2 ** 40));
     const overrides = fc.record({
       status: fc.nat(255),
+      vector: fc.oneof({ weight: 9, arbitrary: fc.nat(4) }, numbers),
+      message: fc.record(
+        {
+          addressLow: numbers.map((n) => n - (n % 4)),
+          addressHigh: numbers,
+          data: numbers,
+          masked: fc.boolean(),
+          pending: fc.boolean(),
+        },
+        { requiredKeys: [] },
+      ),
       queue: fc.dictionary(
         fc.constantFrom('size', 'descLow', 'descHigh', 'driverLow', 'deviceLow', 'nextAvailable', 'nextUsed'),
         numbers,
@@ -223,13 +234,23 @@ describe('hostile guests', () => {
     });
 
     fc.assert(
-      fc.property(overrides, ({ status, queue, request, kind, segments }) => {
+      fc.property(overrides, ({ status, vector, message, queue, request, kind, segments }) => {
         const guest = new BlockGuest({ immediate: true });
         guest.driver.bringUp(ALL);
         const saved = structuredClone(guest.rig.device.save());
-        const state = saved.state as { transport: { status: number; queues: object[] }; inFlight: object[] };
-        state.transport.status = status;
-        Object.assign(state.transport.queues[0]!, queue);
+        const state = saved.state as {
+          transport: {
+            status: number;
+            vector: number;
+            queues: object[];
+            msix: { enabled: boolean; entries: object[] };
+          };
+          inFlight: object[];
+        };
+        Object.assign(state.transport, { status, vector });
+        state.transport.msix.enabled = status % 2 === 1;
+        Object.assign(state.transport.msix.entries[1]!, message);
+        Object.assign(state.transport.queues[0]!, { vector: 1 }, queue);
         const blank = { head: 0, statusAddress: 0, room: 0, sector: 0, count: 0, unmap: false };
         state.inFlight.push({ ...blank, ...request, kind, segments });
         try {

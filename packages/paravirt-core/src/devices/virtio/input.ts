@@ -6,7 +6,7 @@ import { array, list, nested, pod, u16, u32, u8, type StateOf } from '@tomei/kit
 import { defineDevice, typed, type Host } from '../../machine/device.ts';
 import { scatter, totalLength } from './segments.ts';
 import { VirtioPci } from './transport-pci.ts';
-import { transportState } from './transport-state.ts';
+import { transportState, withMsix } from './transport-state.ts';
 
 const DEVICE_TYPE_INPUT = 18;
 const CLASS_INPUT_OTHER = 0x098000;
@@ -14,6 +14,7 @@ const CLASS_KEYBOARD = 0x090000;
 const EVENT_QUEUE = 0;
 const STATUS_QUEUE = 1;
 const QUEUE_SIZE = 64;
+const QUEUE_SIZES = [QUEUE_SIZE, QUEUE_SIZE];
 export const EVENT_BYTES = 8;
 /** Events that wait for buffers. A guest that reads none loses later ones. */
 const MOST_WAITING = 256;
@@ -41,7 +42,7 @@ const BUS_VIRTUAL = 6;
 export type InputRole = 'tablet' | 'keyboard';
 
 const inputState = pod({
-  transport: nested(transportState([QUEUE_SIZE, QUEUE_SIZE])),
+  transport: nested(transportState(QUEUE_SIZES)),
   select: u8(),
   subsel: u8(),
   /** Events for the driver, oldest first; values are of 32 bits. */
@@ -58,10 +59,11 @@ interface InputEvent {
 
 export const virtioInput = defineDevice({
   kind: 'virtio-input',
-  version: 1,
+  version: 2,
   config: typed<{ role: InputRole }>({ role: 'tablet' }),
   summary: 'virtio 1.x input device over PCI (1AF4:1052): a tablet or a keyboard',
   state: inputState,
+  migrate: (_version, state) => withMsix(state, QUEUE_SIZES),
   attach({ config, state, host }) {
     const input = new Input(config.role, state, host);
     return {
@@ -95,7 +97,7 @@ class Input {
       device: {
         deviceType: DEVICE_TYPE_INPUT,
         classCode: role === 'keyboard' ? CLASS_KEYBOARD : CLASS_INPUT_OTHER,
-        queueSizes: [QUEUE_SIZE, QUEUE_SIZE],
+        queueSizes: QUEUE_SIZES,
         features: [],
         configuration: {
           length: UNION + UNION_BYTES,

@@ -15,7 +15,7 @@ import { type Chain } from './queue-state.ts';
 import { type Virtqueue } from './queue.ts';
 import { gather, scatter, totalLength } from './segments.ts';
 import { VirtioPci } from './transport-pci.ts';
-import { transportState } from './transport-state.ts';
+import { transportState, withMsix } from './transport-state.ts';
 
 const DEVICE_TYPE_NETWORK = 1;
 const CLASS_ETHERNET = 0x020000;
@@ -33,6 +33,7 @@ export const VIRTIO_NET_F_STATUS = 16;
 export const RECEIVE_QUEUE = 0;
 export const TRANSMIT_QUEUE = 1;
 const QUEUE_SIZE = 256;
+const QUEUE_SIZES = [QUEUE_SIZE, QUEUE_SIZE];
 
 /** Offsets in `struct virtio_net_config`, of which MAC and status count here. */
 const STATUS = 6;
@@ -65,7 +66,7 @@ export interface NetConfig {
 }
 
 const netState = pod({
-  transport: nested(transportState([QUEUE_SIZE, QUEUE_SIZE])),
+  transport: nested(transportState(QUEUE_SIZES)),
   /** Receive buffers that were taken and hold no frame yet. */
   buffers: list(QUEUE_SIZE, nested(heldChain(QUEUE_SIZE))),
 });
@@ -74,11 +75,12 @@ type NetState = StateOf<typeof netState>;
 /** Without a backend the card is there with nothing plugged in. */
 export const virtioNet = defineDevice({
   kind: 'virtio-net',
-  version: 1,
+  version: 2,
   config: typed<NetConfig>({ mac: Uint8Array.of(0, 0x0c, 0x29, 1, 2, 3) }),
   summary:
     'virtio 1.x network card over PCI (1AF4:1041): checksums, TCP segmentation, mergeable receive buffers, link status',
   state: netState,
+  migrate: (_version, state) => withMsix(state, QUEUE_SIZES),
   attach({ config, state, host }) {
     const net = new Net(config, state, host);
     return {
@@ -108,7 +110,7 @@ class Net {
       device: {
         deviceType: DEVICE_TYPE_NETWORK,
         classCode: CLASS_ETHERNET,
-        queueSizes: [QUEUE_SIZE, QUEUE_SIZE],
+        queueSizes: QUEUE_SIZES,
         features: [
           VIRTIO_NET_F_CSUM,
           VIRTIO_NET_F_GUEST_CSUM,

@@ -17,6 +17,10 @@ export const queueFault = oneOf('none', 'layout', 'index', 'buffer', 'loop', 'or
 export type QueueFault = ReturnType<typeof queueFault.initial>;
 export type QueueTrouble = Exclude<QueueFault, 'none'>;
 
+/** The vector of what has none (4.1.5.1.2). */
+export const NO_VECTOR = 0xffff;
+export const isVector = (vector: number, vectors: number): boolean => vector < vectors || vector === NO_VECTOR;
+
 /** What a snapshot holds of one queue that offers `maxSize` entries (a power of two up to 32768). */
 export const queueState = (maxSize: number) =>
   pod({
@@ -36,6 +40,8 @@ export const queueState = (maxSize: number) =>
     signalledUsed: u16(),
     /** Stopped with entries left; the transport calls again. */
     pending: bool(),
+    /** The MSI-X vector of its interrupts. */
+    vector: u16(NO_VECTOR),
     fault: queueFault,
   }).check((q) => (q.size > 0 && q.size <= maxSize) || `queue size ${q.size} is not 1 to ${maxSize}`);
 export type QueueState = StateOf<ReturnType<typeof queueState>>;

@@ -10,17 +10,18 @@ import { type Virtqueue } from './queue.ts';
 import { randomSource } from './random-source.ts';
 import { scatter, totalLength } from './segments.ts';
 import { VirtioPci } from './transport-pci.ts';
-import { transportState } from './transport-state.ts';
+import { transportState, withMsix } from './transport-state.ts';
 
 const DEVICE_TYPE_ENTROPY = 4;
 /** No class of PCI's fits. */
 const CLASS_OTHER = 0x00ff00;
 const QUEUE_SIZE = 64;
+const QUEUE_SIZES = [QUEUE_SIZE];
 /** The most bytes for one buffer; the driver is told how many it got (5.4.6.1). */
 export const MOST_RANDOM_BYTES = 4096;
 
 const rngState = pod({
-  transport: nested(transportState([QUEUE_SIZE])),
+  transport: nested(transportState(QUEUE_SIZES)),
   /** The buffer that waits for bytes. */
   waiting: list(1, nested(heldChain(QUEUE_SIZE))),
 });
@@ -29,10 +30,11 @@ type RngState = StateOf<typeof rngState>;
 /** Without a backend no buffer is ever filled. */
 export const virtioRng = defineDevice({
   kind: 'virtio-rng',
-  version: 1,
+  version: 2,
   config: typed<object>({}),
   summary: 'virtio 1.x entropy device over PCI (1AF4:1044)',
   state: rngState,
+  migrate: (_version, state) => withMsix(state, QUEUE_SIZES),
   attach({ state, host }) {
     const rng = new Rng(state, host);
     return {
@@ -59,7 +61,7 @@ class Rng {
       device: {
         deviceType: DEVICE_TYPE_ENTROPY,
         classCode: CLASS_OTHER,
-        queueSizes: [QUEUE_SIZE],
+        queueSizes: QUEUE_SIZES,
         features: [],
         configuration: { ...byteRegisters(new Uint8Array(0)), length: 0 },
         notified: () => {

@@ -1,12 +1,13 @@
 /**
  * Virtio over PCI (OASIS virtio 1.2, sections 2.1 to 2.3, 3.1 and 4.1): what every virtio device here shares. Modern
- * only (no legacy ports), one 4 KiB memory base address register, interrupts by INTx and ISR status.
+ * only (no legacy ports), one 4 KiB memory base address register. Interrupts are messages of MSI-X, a vector for each queue and one for
+ * the configuration, or INTx and ISR status while the driver has MSI-X switched off.
  *
- * Known gaps: no MSI-X (the vector registers read as "no vector"), no per-queue reset; the bus
- * master enable bit of the PCI command register is not looked at.
+ * Known gaps: no per-queue reset; the bus master enable bit of the PCI command register counts for messages alone, not for rings.
  */
 import { us } from '@tomei/kit';
 import { type Host, type PciFunction, type PciSlot, type Registers } from '../../machine/device.ts';
+import { Msix } from '../../machine/msix.ts';
 import { commonConfiguration } from './common-configuration.ts';
 import { fieldRegisters } from './fields.ts';
 import {
@@ -25,6 +26,7 @@ import {
   STATUS_FEATURES_OK,
   STATUS_NEEDS_RESET,
   transportState,
+  vectorsOf,
   type TransportState,
 } from './transport-state.ts';
 
@@ -65,6 +67,9 @@ const BAR_SIZE = 0x1000;
 const COMMON: Region = { offset: 0x000, length: 0x38 };
 const ISR: Region = { offset: 0x080, length: 1 };
 const DEVICE_OFFSET = 0x100;
+/** The table of MSI-X has room for 32 vectors. */
+const MSIX_TABLE_OFFSET = 0x400;
+const MSIX_PENDING_OFFSET = 0x600;
 const NOTIFY_OFFSET = 0x800;
 const NOTIFY_MULTIPLIER = 4;
 
@@ -107,6 +112,7 @@ export class VirtioPci {
   /** Offered feature bits 0..31 and 32..63. */
   private readonly offered: readonly [number, number];
   private readonly again;
+  private readonly msix: Msix;
   private slot: PciSlot | undefined;
 
   constructor(parts: { state: () => TransportState; host: Host; device: VirtioFunction }) {
@@ -126,12 +132,22 @@ export class VirtioPci {
           broken: (fault) => this.broken(index, fault),
         }),
     );
+    this.msix = new Msix({
+      state: () => this.state().msix,
+      vectors: vectorsOf(device.queueSizes),
+      bar: 0,
+      table: MSIX_TABLE_OFFSET,
+      pending: MSIX_PENDING_OFFSET,
+      switched: () => this.driveInterrupt(),
+      trouble: (what) => host.trouble(what),
+    });
     this.pci = this.pciFunction();
   }
 
   /** The bus gave the device its place. */
   plugged(slot: PciSlot): void {
     this.slot = slot;
+    this.msix.plugged(slot);
   }
 
   /**
@@ -139,6 +155,7 @@ export class VirtioPci {
    * device holds. A device that has stopped keeps that until its reset, restored or not.
    */
   settle(): void {
+    this.msix.settle();
     this.driveInterrupt();
     const { resumeAt } = this.state();
     if (resumeAt === null) this.again.cancel();
@@ -165,13 +182,15 @@ export class VirtioPci {
 
   /** Interrupts the driver when it wants to know of what was pushed to `queue`. */
   signal(queue: Virtqueue): void {
-    if (queue.takeInterrupt()) this.raise(ISR_QUEUE);
+    if (!queue.takeInterrupt()) return;
+    if (this.msix.enabled) this.msix.notify(queue.state.vector);
+    else this.raise(ISR_QUEUE);
   }
 
   /** The device-specific configuration changed (4.1.4.3.1, 4.1.5.4). */
   configurationChanged(): void {
     this.state().configurationChanged = true;
-    if (this.running()) this.raise(ISR_CONFIG);
+    if (this.running()) this.tellConfiguration();
   }
 
   /** The driver broke a rule that the device cannot recover from: it stops until a reset (2.1.2). */
@@ -179,12 +198,18 @@ export class VirtioPci {
     const state = this.state();
     if ((state.status & STATUS_NEEDS_RESET) !== 0) return;
     state.status |= STATUS_NEEDS_RESET;
-    if ((state.status & STATUS_DRIVER_OK) !== 0) this.raise(ISR_CONFIG);
+    if ((state.status & STATUS_DRIVER_OK) !== 0) this.tellConfiguration();
   }
 
   private broken(queue: number, fault: QueueTrouble): void {
     this.host.trouble(`its driver broke virtqueue ${queue} (${FAULT_TEXT[fault]}): it stands still until a reset`);
     this.needsReset();
+  }
+
+  /** ISR status has this bit with MSI-X too (4.1.4.5.1). */
+  private tellConfiguration(): void {
+    this.raise(ISR_CONFIG);
+    this.msix.notify(this.state().vector);
   }
 
   private raise(bit: number): void {
@@ -193,7 +218,8 @@ export class VirtioPci {
   }
 
   private driveInterrupt(): void {
-    this.slot?.interrupt(this.state().isr !== 0);
+    const { isr, msix } = this.state();
+    this.slot?.interrupt(isr !== 0 && !msix.enabled);
   }
 
   /** Nothing is running and the host side has not let go of the old driver's memory. */
@@ -221,8 +247,10 @@ export class VirtioPci {
   private writeStatus(value: number): void {
     const state = this.state();
     if (value === 0) {
-      const { window } = state;
-      Object.assign(state, transportState(this.device.queueSizes).initial(), { window });
+      // What belongs to PCI stays, but for what masked vectors had to tell.
+      const { window, msix } = state;
+      Object.assign(state, transportState(this.device.queueSizes).initial(), { window, msix });
+      this.msix.forgetPending();
       this.again.cancel();
       this.device.reset();
       this.driveInterrupt();
@@ -269,7 +297,9 @@ export class VirtioPci {
           ? []
           : [structureCapability(CAP_DEVICE_CFG, { offset: DEVICE_OFFSET, length: device.configuration.length })]),
         windowCapability(() => this.state().window, bar),
+        this.msix.capability,
       ],
+      laterCapabilities: 1,
     };
   }
 
@@ -278,6 +308,7 @@ export class VirtioPci {
       commonConfiguration({
         state: this.state,
         queues: this.queues,
+        vectors: vectorsOf(this.device.queueSizes),
         offered: this.offered,
         packed: () => this.accepted(VIRTIO_F_RING_PACKED),
         readStatus: () => (this.resetting() ? STATUS_NEEDS_RESET : this.state().status),
@@ -293,6 +324,7 @@ export class VirtioPci {
       read: (offset, width) => {
         if (within(COMMON, offset)) return common.read(offset, width);
         if (within(ISR, offset)) return this.readIsr();
+        if (this.msix.covers(offset)) return this.msix.registers.read(offset, width);
         if (!within(specific, offset)) return 0;
         this.configurationRead();
         return configuration.read(offset - DEVICE_OFFSET, width);
@@ -301,6 +333,7 @@ export class VirtioPci {
         if (within(COMMON, offset)) common.write(offset, width, value);
         else if (within(notify, offset)) this.serve(Math.floor((offset - NOTIFY_OFFSET) / NOTIFY_MULTIPLIER));
         else if (within(specific, offset)) configuration.write(offset - DEVICE_OFFSET, width, value);
+        else if (this.msix.covers(offset)) this.msix.registers.write(offset, width, value);
       },
     };
   }
