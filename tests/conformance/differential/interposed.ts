@@ -5,7 +5,7 @@
 import type { Translator } from '@tomei/paravirt-core';
 
 type Request = Parameters<Translator['request']>[0];
-type Place = Parameters<Translator['request']>[1];
+type Place = Parameters<Translator['prepare']>[0];
 type Translated = NonNullable<ReturnType<Translator['take']>>;
 
 /** A region as WebAssembly has it: (left) -> REGION. */
@@ -53,10 +53,10 @@ export class InterposedTranslator implements Translator {
   prepare(place: Place): void {
     this.inner.prepare(place);
   }
-  request(request: Request, place: Place): void {
+  request(request: Request): void {
     const { linear, physical, mode } = request;
     this.requests.set(request.id, { linear, physical, mode });
-    this.inner.request(request, place);
+    this.inner.request(request);
   }
   send(): void {
     this.inner.send();

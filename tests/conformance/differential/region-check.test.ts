@@ -52,11 +52,11 @@ class OtherBytes extends DirectTranslator {
     this.bytes = bytes;
     this.others = others;
   }
-  override request(...[request, place]: Parameters<DirectTranslator['request']>): void {
-    const page = Buffer.from(place.memory.buffer, request.host & ~0xfff, 4096);
+  override request(...[request]: Parameters<DirectTranslator['request']>): void {
+    const page = Buffer.from(this.place.memory.buffer, request.host & ~0xfff, 4096);
     const at = page.indexOf(Buffer.from(this.bytes));
     if (at >= 0) page.set(this.others, at);
-    super.request(request, place);
+    super.request(request);
     if (at >= 0) page.set(this.bytes, at);
   }
 }

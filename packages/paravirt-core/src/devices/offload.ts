@@ -4,7 +4,7 @@
  */
 import { onesSum, putBe16, putBe32, be16, be32 } from './e1000/checksum.ts';
 
-/** A frame with an Ethernet header, without jumbo size; and what other cards here can send and take. */
+/** An Ethernet header; and the longest frame that a card can send (82540EM manual, 317453, 3.2: the packet buffer). */
 export const LEAST_FRAME = 14,
   MOST_FRAME = 16_288;
 /** The longest one that is still to be cut: an IP packet of 64 KiB, behind an Ethernet header with a tag. */

@@ -142,7 +142,7 @@ class RegionCompiler {
     const id = this.nextId++;
     const request = { id, mode, linear, physical, host, width: narrow === undefined ? 'narrow' : 'wide' } as const;
     this.requested.set(id, request);
-    this.translator.request(request, this.place);
+    this.translator.request(request);
     this.takeReady();
     return code.recordAt(physical) ?? record;
   }

@@ -58,10 +58,10 @@ export interface TranslationPlace {
 }
 
 export interface Translator {
-  /** There will be requests for this processor, and none for another. */
+  /** Comes first: all requests are for this processor. */
   prepare(place: TranslationPlace): void;
   /** Asks for a region, at the latest when `send` is called. */
-  request(request: TranslationRequest, place: TranslationPlace): void;
+  request(request: TranslationRequest): void;
   send(): void;
   /** What has become ready, one module at a time. */
   take(): Translated | undefined;
@@ -196,15 +196,16 @@ export function translateRequests(
 export class DirectTranslator implements Translator {
   private readonly decoder: Decoder;
   private readonly done: Translated[] = [];
+  protected place!: TranslationPlace;
 
   constructor(decoder: Decoder) {
     this.decoder = decoder;
   }
-  prepare(): void {
-    // Nothing has to start.
+  prepare(place: TranslationPlace): void {
+    this.place = place;
   }
-  request(request: TranslationRequest, place: TranslationPlace): void {
-    this.done.push(translateRequests([request], place, this.decoder));
+  request(request: TranslationRequest): void {
+    this.done.push(translateRequests([request], this.place, this.decoder));
   }
   send(): void {
     // Nothing waits.
