@@ -260,6 +260,67 @@ describe('a hostile guest', () => {
     expect((await readdir(outside)).sort()).toEqual(['secret', 'shared']);
     expect((await lstat(join(outside, 'secret'))).size).toBe(6);
   });
+  it('does no harm with requests in good form, whatever they ask for (seeded)', async () => {
+    let seed = 9;
+    const random = (below: number): number => {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      return Math.floor((seed / 2 ** 32) * below);
+    };
+    const fid = (): number => random(6);
+    const name = (): string => ['file', 'folder', 'inner', 'up', 'secret', 'x', 'y', '..'][random(8)]!;
+    const bodies: Partial<Record<RequestKind, () => WireWriter>> = {
+      walk: () => walking(fid(), 1 + random(5), ...Array.from({ length: random(4) }, name)),
+      clunk: () => w().u32(1 + random(5)),
+      lopen: () =>
+        w()
+          .u32(fid())
+          .u32(random(1 << 12)),
+      lcreate: () =>
+        w()
+          .u32(1 + random(5))
+          .string(name())
+          .u32(random(1 << 12))
+          .u32(0o600)
+          .u32(0),
+      mkdir: () => w().u32(fid()).string(name()).u32(0o755).u32(0),
+      symlink: () => w().u32(fid()).string(name()).string('../secret').u32(0),
+      link: () => w().u32(fid()).u32(fid()).string(name()),
+      renameat: () => w().u32(fid()).string(name()).u32(fid()).string(name()),
+      rename: () => w().u32(fid()).u32(fid()).string(name()),
+      unlinkat: () =>
+        w()
+          .u32(fid())
+          .string(name())
+          .u32(0x200 * random(2)),
+      write: () => writing(fid(), BigInt(random(1000)), 'evil'),
+      setattr: () => setting(fid(), 9, { mode: 0o600, size: BigInt(random(100)) }),
+      readdir: () => w().u32(fid()).u64(0n).u32(4096),
+    };
+    const kinds = Object.keys(bodies) as RequestKind[];
+    const done = new Set<RequestKind>();
+    for (let round = 0; round < 5000; round++) {
+      // What the guest has made of the folder is put right now and then, so that there is always something to do.
+      if (round % 50 === 0) {
+        await server.close();
+        await rm(shared, { recursive: true });
+        await mkdir(join(shared, 'folder'), { recursive: true });
+        await writeFile(join(shared, 'file'), 'hello');
+        await writeFile(join(shared, 'folder', 'inner'), 'inner');
+        await symlink('..', join(shared, 'up'));
+        server = await begin();
+        await walk(1, 'file');
+        await walk(2, 'file');
+        await asked(server, 'lopen', w().u32(2).u32(2));
+        await walk(3, 'up');
+      }
+      const kind = kinds[random(kinds.length)]!;
+      const { number } = await sent(server, kind, bodies[kind]!());
+      if (number !== RLERROR) done.add(kind);
+    }
+    expect([...done].sort()).toEqual([...kinds].sort());
+    expect((await readdir(outside)).sort()).toEqual(['secret', 'shared']);
+    expect(await readFile(join(outside, 'secret'), 'utf8')).toBe('secret');
+  });
   it('gets no answer to what has no header, and an error for a size that lies', async () => {
     expect(await server.answer(new Uint8Array(3))).toBeUndefined();
     const lying = frame(120, 1, w().u32(0).done());

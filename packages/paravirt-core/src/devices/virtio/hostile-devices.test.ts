@@ -5,6 +5,8 @@ import { seededRandom, type Random } from '../../machine/battery.ts';
 import { backend, type Backend } from '../../machine/board.ts';
 import { type Device, type DeviceDef, type Parts } from '../../machine/device.ts';
 import { nicBackend } from '../nic-backend.ts';
+import { shareBackend } from './9p-backend.ts';
+import { virtio9p } from './9p.ts';
 import { virtioBalloon } from './balloon.ts';
 import { consoleEnd } from './console-backend.ts';
 import { virtioConsole } from './console.ts';
@@ -37,6 +39,8 @@ interface Case {
   readonly outside: (parts: Parts & Record<string, unknown>, random: Random) => void;
 }
 let frame: (bytes: Uint8Array) => boolean = () => false;
+let answer: (id: number, bytes: Uint8Array) => void = () => undefined;
+let asked = 0;
 let bytes: (bytes: Uint8Array) => void = () => undefined;
 const call = (parts: Record<string, unknown>, name: string, ...args: unknown[]): void => {
   (parts[name] as (...args: unknown[]) => void)(...args);
@@ -47,6 +51,7 @@ const CASES: readonly (readonly [string, Case])[] = [
   ['console', { def: virtioConsole, config: {}, queues: 10, backends: () => [backend(consoleEnd, { ports: ['a', 'b'].map((name) => ({ name, isOpen: true, room: 1000, write: () => undefined, onChange: () => undefined })) })], outside: (parts, random) => call(parts, 'typed', random.next(4), new Uint8Array(random.next(100))) }],
   ['balloon', { def: virtioBalloon, config: {}, queues: 5, backends: () => [], outside: (parts, random) => call(parts, random.next(2) === 0 ? 'ask' : 'want', random.next(2 ** 32)) }],
   ['gpu', { def: virtioGpu, config: {}, queues: 2, backends: () => [backend(gpuMemory, { bytes: new Uint8Array(1 << 18) })], outside: (parts, random) => call(parts, random.next(2) === 0 ? 'resize' : 'scanout', random.next(9000), random.next(9000)) }],
+  ['9p', { def: virtio9p, config: {}, queues: 1, backends: () => [backend(shareBackend, { tag: 'share', submit: (id) => void (asked = id), onAnswer: (h) => void (answer = h) })], outside: (_parts, random) => answer(Math.max(0, asked - random.next(3)), new Uint8Array(7 + random.next(120))) }],
   ['input', { def: virtioInput, config: { role: 'tablet' }, queues: 2, backends: () => [], outside: (parts, random) => call(parts, 'point', random.next(40_000), random.next(40_000), random.next(8), random.next(3) - 1) }],
 ]; // prettier-ignore
 
