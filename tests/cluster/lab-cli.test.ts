@@ -127,6 +127,26 @@ describe('tomei lab and the commands that talk to it', () => {
     expect(deaf.events.map(({ message }) => message)).toContainEqual(expect.stringMatching(/does not listen/));
   });
 
+  test('a guest that wants a folder of the host is refused, with the key that asks for it', async () => {
+    await addSmall('nosy', exit(1));
+    const keys = [
+      'present = "TRUE"',
+      'enabled = "TRUE"',
+      'readAccess = "TRUE"',
+      'hostPath = "/"',
+      'guestName = "root"',
+    ];
+    const shares = keys.map((key) => `sharedFolder0.${key}\n`).join('');
+    await writeFile(join(pool, 'nosy', 'nosy.vmx'), vmx('nosy') + shares);
+
+    const { code, stderr } = await command('register', 'nosy/nosy.vmx');
+
+    expect([code, stderr]).toEqual([
+      3,
+      expect.stringMatching(/nosy\/nosy\.vmx:10: sharedFolder0\.hostPath: .*no folder/),
+    ]);
+  });
+
   test('console joins a pipe to the serial port; logs has what it said', async () => {
     await using console = new Tomei(['console', 'echo', '--server', url]);
     await console.saw(/ready/);

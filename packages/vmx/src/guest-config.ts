@@ -12,6 +12,7 @@ import { readBootOrder, type BootDevice } from './firmware.ts';
 import { Problems, type VmxProblem } from './problem.ts';
 import { readVnc, type VncConfig } from './remote-display.ts';
 import { readSerialPorts, type SerialConfig } from './serial.ts';
+import { readSharedFolders, type ShareConfig } from './shared-folders.ts';
 import { checkTomeiKeys, ENGINES, PARAVIRT_MODES, type EngineKind, type ParavirtMode } from './tomei-keys.ts';
 import { Values } from './values.ts';
 import { readVirtio, type VirtioConfig } from './virtio-keys.ts';
@@ -61,6 +62,8 @@ export interface GuestConfig {
   readonly paravirt: ParavirtMode;
   /** `tomei.rng.*`, `tomei.portN.*`: paravirtual devices that VMware has no keys for. */
   readonly virtio: VirtioConfig;
+  /** `sharedFolderN.*`: folders of the host that the guest finds, at most eight; absent when there are none. */
+  readonly shares?: readonly ShareConfig[];
   /** `vmi.present`: whether the guest finds the VMI option ROM. */
   readonly vmi: boolean;
   /** `RemoteDisplay.vnc.*`; absent when it is not enabled. */
@@ -112,11 +115,13 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
   const cards = networks.length === 0 ? {} : { networks };
   const cpuid = readCpuid(vmx, values, problems);
   const floppies = readFloppies(values, problems);
+  const shares = readSharedFolders(values, problems, paravirt);
   const drives = floppies.length === 0 ? {} : { floppies };
   return {
     ...config,
     ...cards,
     ...drives,
+    ...(shares.length === 0 ? {} : { shares }),
     ...(cpuid.length === 0 ? {} : { cpuid }),
     ...(boot === undefined ? {} : { boot }),
     ...(bootOrder === undefined ? {} : { bootOrder }),

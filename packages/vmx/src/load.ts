@@ -28,7 +28,7 @@ export interface VmxCheck {
   readonly config?: GuestConfig;
 }
 
-/** Finds all that is wrong with a `.vmx` file, including kernels, disks and images that are missing. Never throws. */
+/** Finds all that is wrong with a `.vmx` file, including kernels, disks, images and shared folders that are missing. Never throws. */
 export async function checkVmx(path: string): Promise<VmxCheck> {
   const problems = new Problems(path);
   let bytes: Uint8Array;
@@ -43,6 +43,7 @@ export async function checkVmx(path: string): Promise<VmxCheck> {
   const config = collectGuestConfig(vmx, dirname(resolve(path)), problems);
   const files = [config.boot?.kernel, config.boot?.initrd, ...config.disks.map((disk) => disk.file)];
   for (const file of files) if (file !== undefined) await checkFile(file, problems);
+  for (const { folder } of config.shares ?? []) await checkFolder(folder, problems);
   const list = problems.list.toSorted((a, b) => a.line - b.line);
   return { problems: list, ok: !list.some((p) => p.severity === 'error'), config };
 }
@@ -62,6 +63,14 @@ async function readVmxBytes(path: string): Promise<Uint8Array> {
     const what = missing ? `${path} does not exist` : `${path} cannot be read: ${messageOf(error)}`;
     throw new TomeiError(missing ? 'vmx.missing' : 'vmx.unreadable', what, { cause: error, data: { file: path } });
   }
+}
+
+async function checkFolder(folder: FileReference, problems: Problems): Promise<void> {
+  const found = await stat(folder.path).catch((error: unknown) => error as NodeJS.ErrnoException);
+  if (!(found instanceof Error) && found.isDirectory()) return;
+  const isMissing = found instanceof Error && found.code === 'ENOENT';
+  const why = isMissing ? 'does not exist' : found instanceof Error ? 'cannot be read' : 'is no folder';
+  problems.error('vmx.missing-file', folder, `${folder.key} = "${folder.fileName}": ${folder.path} ${why}`);
 }
 
 async function checkFile(file: FileReference, problems: Problems): Promise<void> {

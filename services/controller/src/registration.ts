@@ -4,7 +4,15 @@ import { basename, dirname } from 'node:path/posix';
 import { PoolService, guestName, messages, newGuestId, type Guest, type GuestSpec, type Init } from '@tomei/contracts';
 import { TomeiError } from '@tomei/kit';
 import { rpcClient, type GuestRecords, type RpcClient } from '@tomei/service';
-import { VMX_MAX_BYTES, createVmx, formatVmx, parseVmx, readGuestConfig, type VmxFile } from '@tomei/vmx';
+import {
+  VMX_MAX_BYTES,
+  createVmx,
+  formatVmx,
+  parseVmx,
+  readGuestConfig,
+  refuseSharedFolders,
+  type VmxFile,
+} from '@tomei/vmx';
 
 const CALL_MS = 10_000;
 
@@ -97,6 +105,7 @@ async function readSpec(
   const bytes = await pool.fetch(path, VMX_MAX_BYTES);
   const vmx = parseVmx(bytes, path);
   const { config, warnings } = readGuestConfig(vmx, `/${dirname(path)}`);
+  refuseSharedFolders(config, path);
   // Each begins with file and line.
   const said = warnings.map(({ message }) => message);
   const disks: { slot: string; path: string }[] = [];
