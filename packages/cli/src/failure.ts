@@ -13,6 +13,7 @@ const CODES: Readonly<Record<string, number>> = {
   firmware: EXIT.badInput,
   snapshot: EXIT.badInput,
   recording: EXIT.badInput,
+  share: EXIT.badInput,
   symbols: EXIT.badInput,
   trace: EXIT.usage,
   gdb: EXIT.hostTrouble,

@@ -162,6 +162,14 @@ describe('a guest of the pool', () => {
   });
   it.each([
     ['with a .vmx that is wrong', 'memsize = "lots"', 'vmx.value'],
+    [
+      'that wants a folder of the host',
+      ['present', 'enabled', 'readAccess']
+        .map((key) => `sharedFolder0.${key} = "TRUE"\n`)
+        .join('')
+        .concat('sharedFolder0.hostPath = "/"\nsharedFolder0.guestName = "root"'),
+      'vmx.unsupported',
+    ],
     ['whose pool is away', 'memsize = "8"\ntomei.kernel = "kernel"', 'kernel.unreadable'],
   ])('%s does not start, and says why', async (_, text, code) => {
     const guest = start(remote(text));

@@ -1,9 +1,17 @@
 /** What a guest is put together from: its source's configuration, kernel and disks, opened and checked. */
 import type { MachineConfig } from '@tomei/paravirt-core';
-import { SERIAL_PORTS, type EngineKind, type GuestConfig, type VirtioConfig } from '@tomei/vmx';
+import {
+  SERIAL_PORTS,
+  refuseSharedFolders,
+  type EngineKind,
+  type FileReference,
+  type GuestConfig,
+  type VirtioConfig,
+} from '@tomei/vmx';
 import { findFirmware } from './firmware-files.ts';
 import { networkCards, type GuestNic } from './networks.ts';
 import { openDrives, type GuestDrives } from './drives.ts';
+import type { GuestShare } from './share/share-servers.ts';
 import type { SnapshotFile } from './snapshot-file.ts';
 import type { GuestDisk, GuestSource } from './source/guest-source.ts';
 
@@ -19,6 +27,8 @@ export interface GuestParts extends GuestDrives {
   readonly serial: readonly boolean[];
   readonly networks: readonly GuestNic[];
   readonly virtio: VirtioConfig;
+  /** Folders of the host. */
+  readonly shares: readonly GuestShare[];
   /** Opens an image of a CD for a drive while the guest runs. Throws `disk.*`. */
   openDisc(slot: string, file: string): Promise<GuestDisk>;
 }
@@ -33,6 +43,7 @@ export async function gatherParts(
   const { config: read, warnings } = await source.config();
   const config = engine === undefined ? read : { ...read, engine };
   for (const { message } of warnings) warn(message);
+  const shares = sharesOf(source, config);
   const machine = await machineConfig(source, config, snapshot);
   const networks = await networkCards(config, { vmx: source.vmx, meets: source.isLocal }, warn);
   const drives = await openDrives(source, config, warn);
@@ -42,7 +53,7 @@ export async function gatherParts(
   if (serial[0] !== true) warn(`${source.vmx}: serial0 is not present: there will be no console`);
   const openDisc = (slot: string, file: string): Promise<GuestDisk> =>
     source.openCd({ key: slot, fileName: file, path: file, line: 0 });
-  return { machine, ...drives, serial, networks, virtio: reachable(source, config.virtio, warn), openDisc };
+  return { machine, ...drives, serial, networks, virtio: reachable(source, config.virtio, warn), shares, openDisc };
 }
 
 /** A guest of a pool makes no files on the machine that it happens to run on: nobody is at the other end of its ports. */
@@ -53,6 +64,14 @@ function reachable(source: GuestSource, virtio: VirtioConfig, warn: Warn): Virti
     if (socket !== undefined) warn(`${source.vmx}:${socket.line}: ${socket.key} of the port ${name}: ${why}`);
   }
   return { ...virtio, ports: virtio.ports.map(({ name }) => ({ name })) };
+}
+
+/** Throws `vmx.unsupported` for a guest of a pool. */
+function sharesOf(source: GuestSource, config: GuestConfig): GuestShare[] {
+  if (!source.isLocal) refuseSharedFolders(config, source.vmx);
+  const place = ({ key, line }: FileReference): string => `${source.vmx}:${line}: ${key}`;
+  const { shares = [] } = config;
+  return shares.map(({ tag, folder, readOnly }) => ({ tag, hostPath: folder.path, readOnly, place: place(folder) }));
 }
 
 async function machineConfig(

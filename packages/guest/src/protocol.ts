@@ -3,6 +3,7 @@ import { TomeiError, messageOf } from '@tomei/kit';
 import type { EngineKind } from '@tomei/vmx';
 import type { NicRings } from './network/ring-nic.ts';
 import type { PortRings } from './ports/ring-port.ts';
+import type { ShareRings } from './share/ring-share.ts';
 import type { DebuggerRings } from './gdb/debug-session.ts';
 import type { Profile } from './perf/profile.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
@@ -23,6 +24,8 @@ export interface SharedParts {
   readonly commands: SharedArrayBuffer;
   /** Of the ports of the virtio console. */
   readonly ports?: readonly PortRings[];
+  /** Of the shared folders. */
+  readonly shares?: readonly ShareRings[];
   /** Of the network cards. */
   readonly networks?: readonly NicRings[];
   /** Where a debugger may attach. */
@@ -57,6 +60,8 @@ export interface VirtioShape {
   readonly input: boolean;
   /** Names of the ports of the virtio console; their rings are `shared.ports`, in the same order. */
   readonly ports: readonly string[];
+  /** Tags of the shared folders; their rings are `shared.shares`, in the same order. None when absent. */
+  readonly shares?: readonly string[];
 }
 /** What the vCPU thread starts with. */
 export interface VcpuStart {

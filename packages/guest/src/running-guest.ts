@@ -8,6 +8,7 @@ import {
   encodePng,
   machinePlan,
   refuseOtherMachine,
+  refuseOtherShares,
   renderFrame,
   textOf,
   type DisplayState,
@@ -42,6 +43,8 @@ import {
 import { PortServers } from './ports/port-servers.ts';
 import { allocatePortRings } from './ports/ring-port.ts';
 import { leave, report, warn } from './report.ts';
+import { allocateShareRings } from './share/ring-share.ts';
+import { ShareServers } from './share/share-servers.ts';
 import { SnapshotFile, saveSnapshotFile } from './snapshot-file.ts';
 import { TypedBytes } from './typed-bytes.ts';
 import { startVcpuThread } from './vcpu-thread.ts';
@@ -67,6 +70,7 @@ export class RunningGuest implements ConsoleGuest {
   private readonly server: DiskServer;
   private readonly network: NetworkCards;
   private readonly ports: PortServers;
+  private readonly shares: ShareServers;
   private readonly commands: ByteRing;
   private readonly vcpuBell: Doorbell;
   private readonly ioBell: Doorbell;
@@ -120,6 +124,7 @@ export class RunningGuest implements ConsoleGuest {
       diskCompletions: ByteRing.allocate(DISK_RING),
       commands: ByteRing.allocate(COMMAND_RING),
       ports: parts.virtio.ports.map(allocatePortRings),
+      shares: parts.shares.map(allocateShareRings),
       networks: networks.map(allocateNicRings),
       ...(gdb === undefined
         ? {}
@@ -146,6 +151,10 @@ export class RunningGuest implements ConsoleGuest {
         ...(socket === undefined ? {} : { socket: socket.path }),
         rings: shared.ports![i]!,
       })),
+      this.vcpuBell,
+    );
+    this.shares = new ShareServers(
+      parts.shares.map((share, i) => ({ share, rings: shared.shares![i]! })),
       this.vcpuBell,
     );
     this.server = new DiskServer({
@@ -182,15 +191,19 @@ export class RunningGuest implements ConsoleGuest {
    */
   async start(snapshot: SnapshotFile | undefined, console: GuestConsole | undefined): Promise<void> {
     this.console = console;
-    const { machine, disks, names, places, empty, serial, networks, virtio } = this.parts;
+    const { machine, disks, names, places, empty, serial, networks, virtio, shares } = this.parts;
+    const tags = shares.map(({ tag }) => tag);
     if (snapshot !== undefined) {
       refuseOtherMachine(snapshot.state.config, await this.snapshotConfig(), snapshot.path, names);
+      refuseOtherShares(snapshot.state.shares, tags, snapshot.path);
       await snapshot.readMemory(this.areas);
     }
     // Before the guest can send anything; what is given again meets nobody.
     if (this.timing.replay === undefined) {
       await this.network.join(warn);
       await this.ports.listen(warn);
+      await this.shares.open();
+      if (snapshot !== undefined) await this.shares.restore(snapshot.state.shares, snapshot.path);
     }
     const start: VcpuStart = {
       config: machine,
@@ -206,7 +219,7 @@ export class RunningGuest implements ConsoleGuest {
         ...{ device, mac, connected },
         ...(rom === undefined ? {} : { rom }),
       })),
-      virtio: { ...virtio, ports: virtio.ports.map(({ name }) => name) },
+      virtio: { ...virtio, ports: virtio.ports.map(({ name }) => name), shares: tags },
       shared: this.shared,
       debuggerFirst: this.debuggerOptions?.first === true,
       ...this.timing,
@@ -252,6 +265,7 @@ export class RunningGuest implements ConsoleGuest {
       this.passSerial();
       const sendsMore = this.network.poll();
       this.ports.poll();
+      this.shares.poll();
       this.debugger?.poll();
       await (sendsMore ? setImmediate() : this.ioBell.waitAsync(ticket));
     }
@@ -342,7 +356,8 @@ export class RunningGuest implements ConsoleGuest {
     let saved = false;
     try {
       await this.server.drained();
-      await saveSnapshotFile(path, { config: await this.snapshotConfig(), machine }, this.areas);
+      const [config, shares] = [await this.snapshotConfig(), await this.shares.save()];
+      await saveSnapshotFile(path, { config, machine, shares }, this.areas);
       saved = true;
       report({ kind: 'answer', id, value: undefined });
     } catch (error) {
@@ -399,6 +414,8 @@ export class RunningGuest implements ConsoleGuest {
     const { end, stats, profile } = message;
     this.passSerial();
     this.server.poll();
+    // What the guest asked at last is done: `close` waits for it.
+    this.shares.poll();
     await this.server.drained();
     const trouble = await this.close();
     for (const text of trouble) warn(text);
@@ -419,6 +436,7 @@ export class RunningGuest implements ConsoleGuest {
     for (const { reject } of this.looks.values()) reject(new TomeiError('guest.ended', 'the guest has ended'));
     this.looks.clear();
     this.ioBell.ring();
+    await this.shares.close();
     const results = await Promise.allSettled(this.discs.disks.map((disk) => disk.close()));
     return results.flatMap((r) => (r.status === 'rejected' ? [messageOf(r.reason)] : []));
   }

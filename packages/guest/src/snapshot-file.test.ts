@@ -23,6 +23,7 @@ const stateOf = (machine: Machine): SnapshotState => ({
     disks: [],
   },
   machine: machine.save(),
+  shares: [],
 });
 
 test('a machine comes back from its file, with every device and all memory', async () => {

@@ -198,6 +198,7 @@ function give(input: MachineInput): boolean {
     case 'random':
     case 'port':
     case 'port-change':
+    case 'share':
       return virtio.give(machine, input);
     case 'disc':
       return insertDisc(input);
@@ -212,8 +213,8 @@ function give(input: MachineInput): boolean {
 function takeRecorded(from: Player): void {
   for (const input of from.take()) if (!give(input)) throw from.diverged(`it does not take what came (${input.kind})`);
 }
-const lines = [...serial.filter((line) => line !== undefined), ...nics, ...virtio.ports];
-/** Passes on what the guest sent by its serial ports and network cards; false when bytes of a port found no room. */
+const lines = [...serial.filter((line) => line !== undefined), ...nics, ...virtio.ports, ...virtio.shares];
+/** Passes on what the guest sent by its serial ports, network cards and other devices; false when bytes of a port found no room. */
 function passOutput(): boolean {
   let hasPassed = false;
   for (const line of lines) if (line.flush()) hasPassed = true;
@@ -304,8 +305,10 @@ function pause(id: number): GuestEnd | undefined {
   for (;;) {
     const { ticket } = vcpuBell;
     takeCompletions();
-    if (disks.every((disk) => disk.outstanding === 0)) break;
-    vcpuBell.wait(ticket, LONGEST_SLEEP_MS);
+    if (player === undefined) virtio.takeAnswers(machine, recordInput);
+    passOutput();
+    if ([...disks, ...virtio.shares].every((end) => end.outstanding === 0)) break;
+    vcpuBell.wait(ticket, virtio.isWaiting ? 1 : LONGEST_SLEEP_MS);
   }
   passAllOutput();
   machine.clock.set(time);

@@ -3,17 +3,19 @@ import type { Machine, VirtioBackends } from '@tomei/paravirt-core';
 import type { VcpuStart, VirtioShape } from '../protocol.ts';
 import type { MachineInput } from '../record/recording-format.ts';
 import { HostRandom } from './host-random.ts';
+import { RingShare } from '../share/ring-share.ts';
 import { RingPort } from './ring-port.ts';
 
 export type VirtioInput = Extract<
   MachineInput,
-  { kind: 'random' | 'port' | 'port-change' | 'pointer' | 'balloon' | 'screen-size' }
+  { kind: 'random' | 'port' | 'port-change' | 'pointer' | 'balloon' | 'screen-size' | 'share' }
 >;
 /** Pieces that one look gives a port. */
 const PIECES_AT_ONCE = 4;
 
 export class VirtioEnds {
   readonly ports: readonly RingPort[];
+  readonly shares: readonly RingShare[];
   private readonly random: HostRandom | undefined;
   private readonly shape: VirtioShape | undefined;
 
@@ -21,17 +23,20 @@ export class VirtioEnds {
   constructor({ virtio, shared }: Pick<VcpuStart, 'virtio' | 'shared'>, isMute: boolean) {
     this.shape = virtio;
     this.ports = (virtio?.ports ?? []).map((name, i) => new RingPort(name, shared.ports![i]!, isMute));
+    this.shares = (virtio?.shares ?? []).map((tag, i) => new RingShare(tag, shared.shares![i]!, isMute));
     this.random = virtio?.rng === true ? new HostRandom() : undefined;
   }
 
   /** For the machine. */
   get backends(): VirtioBackends {
     const { balloon = false, input = false } = this.shape ?? {};
-    return { ports: this.ports, balloon, input, ...(this.random === undefined ? {} : { random: this.random }) };
+    const { ports, shares } = this;
+    return { ports, shares, balloon, input, ...(this.random === undefined ? {} : { random: this.random }) };
   }
 
   /** Gives the guest what came since the last look, and tells `record` before of what it will take. */
   take(machine: Machine, record: (input: VirtioInput) => void): void {
+    this.takeAnswers(machine, record);
     const bytes = this.random?.take();
     if (bytes !== undefined) this.pass(machine, { kind: 'random', bytes }, record);
     this.ports.forEach((port, index) => {
@@ -46,6 +51,12 @@ export class VirtioEnds {
       }
     });
   }
+  /** Of `take`, what the servers of shares have answered. */
+  takeAnswers(machine: Machine, record: (input: VirtioInput) => void): void {
+    for (const [index, share] of this.shares.entries())
+      for (let answer = share.take(); answer !== undefined; answer = share.take())
+        this.pass(machine, { kind: 'share', share: index, ...answer }, record);
+  }
   private pass(machine: Machine, input: VirtioInput, record: (input: VirtioInput) => void): void {
     record(input);
     this.give(machine, input);
@@ -58,6 +69,9 @@ export class VirtioEnds {
       case 'random':
         this.random?.deliver(input.bytes);
         return this.random !== undefined;
+      case 'share':
+        this.shares[input.share]?.deliver(input);
+        return input.share < this.shares.length;
       case 'port':
         return machine.typeAtPort(input.port, input.bytes) === input.bytes.length;
       case 'pointer':
@@ -79,8 +93,8 @@ export class VirtioEnds {
   get isDue(): boolean {
     return this.random?.isAsked === true;
   }
-  /** Whether something waits that the guest had no room for: it is tried again soon. */
+  /** Whether something waits that the guest or a ring had no room for: it is tried again soon. */
   get isWaiting(): boolean {
-    return this.ports.some((port) => port.waiting.length > 0);
+    return this.ports.some((port) => port.waiting.length > 0) || this.shares.some((share) => share.isWaiting);
   }
 }

@@ -12,7 +12,7 @@ import type { PortChange } from '../ports/ring-port.ts';
 import type { PointerEvent } from '@tomei/paravirt-core';
 import type { Disc } from '../protocol.ts';
 
-export const RECORDING_VERSION = 7;
+export const RECORDING_VERSION = 8;
 const MAGIC = new TextEncoder().encode('TOMEIREC');
 const HEAD_BYTES = 16;
 const EVENT_HEAD = 21,
@@ -22,8 +22,9 @@ const MAX_HEADER = 1 << 20;
 const MAX_PAYLOAD = 64 << 20;
 const MAX_DISKS = 64,
   MAX_NETWORKS = 8,
-  MAX_VIRTIO = 16,
-  MAX_PORTS = 4;
+  MAX_VIRTIO = 32,
+  MAX_PORTS = 4,
+  MAX_SHARES = 8;
 
 const text = (most: number): Field<string> => ({
   initial: () => '',
@@ -44,7 +45,7 @@ const header = pod({
   empty: list(MAX_DISKS, text(100)),
   networks: list(MAX_NETWORKS, nested(pod({ device: text(16), mac: text(12), connected: bool() }))),
   /** Paravirtual devices beside those. */
-  virtio: list(MAX_VIRTIO, text(100)),
+  virtio: list(MAX_VIRTIO, text(300)),
   checks: u32(),
 });
 /** What a machine must be like for a recording to be given to it. */
@@ -76,6 +77,8 @@ export type MachineInput =
   /** Bytes came by a port of the virtio console; and what changed at the host's end of one. */
   | { readonly kind: 'port'; readonly port: number; readonly bytes: Uint8Array }
   | ({ readonly kind: 'port-change'; readonly port: number } & PortChange)
+  /** The server of a shared folder has answered a request. */
+  | { readonly kind: 'share'; readonly share: number; readonly id: number; readonly bytes: Uint8Array }
   /** A disc was laid into an IDE drive, as the disk of that number; or taken out, without one. */
   | { readonly kind: 'disc'; readonly drive: number; readonly disc?: Disc }
   /** A disk request is done; `data` is what a read brought. */
@@ -118,6 +121,7 @@ const KINDS = [
   'pointer',
   'balloon',
   'screen-size',
+  'share',
 ] as const;
 
 function payloadOf(event: RecordedEvent): Uint8Array {
@@ -164,6 +168,10 @@ function payloadOf(event: RecordedEvent): Uint8Array {
       data.setUint8(1, event.open === undefined ? OPEN_AS_BEFORE : Number(event.open));
       data.setUint32(2, event.room ?? 0, true);
       return head.slice(0, 6);
+    case 'share':
+      data.setUint8(0, event.share);
+      data.setUint32(1, event.id, true);
+      return joined(head.subarray(0, 5), event.bytes);
     case 'disc':
       data.setUint8(0, event.drive);
       if (event.disc === undefined) return head.slice(0, 1);
@@ -234,6 +242,9 @@ function eventOf(
       const change = { ...(open === OPEN_AS_BEFORE ? {} : { open: open === 1 }), ...(room === 0 ? {} : { room }) };
       return { kind, port: data.getUint8(0), ...change, ...at };
     }
+    case 'share':
+      if (bytes.length < 5 || data.getUint8(0) >= MAX_SHARES) return undefined;
+      return { kind, share: data.getUint8(0), id: data.getUint32(1, true), bytes: bytes.subarray(5), ...at };
     case 'disc': {
       const drive = bytes[0];
       if (drive === undefined || drive > 3 || (bytes.length !== 1 && bytes.length !== 10)) return undefined;

@@ -19,8 +19,9 @@ export const SLOTS = {
   virtioNet: 8,
   rng: 9,
   gpu: 10,
+  share: 11,
 } as const;
-const VIRTIO_SLOTS = [SLOTS.balloon, SLOTS.console, SLOTS.input, SLOTS.virtioNet, SLOTS.rng, SLOTS.gpu];
+const VIRTIO_SLOTS = [SLOTS.balloon, SLOTS.console, SLOTS.input, SLOTS.virtioNet, SLOTS.rng, SLOTS.gpu, SLOTS.share];
 const IDE_FUNCTION = 1;
 const BUS_MASTER = 0xc200;
 const NETWORK_BASE = 0xe710_0000;
@@ -193,7 +194,10 @@ function virtioOther(bench: Bench): void {
   driver.start();
   for (let i = 1 + random.next(6); i > 0; i--) {
     const address = chance(bench, 20) ? random.next(2 ** 32) : somewhere(bench, 4096);
-    driver.add([{ address, length: random.next(4096), writable: chance(bench, 2) }]);
+    const one = { address, length: random.next(4096), writable: chance(bench, 2) };
+    // A request of a share has a message, and room for its answer.
+    const room = { address: somewhere(bench, 4096), length: 1 + random.next(4096), writable: true };
+    driver.add(slot === SLOTS.share ? [one, room] : [one]);
   }
   driver.kick();
 }

@@ -18,6 +18,7 @@ import { nicBackend } from './nic-backend.ts';
 import { keyboardBackend } from './ps2.ts';
 import { serialBackend } from './uart16550.ts';
 import { videoMemoryBackend } from './vga.ts';
+import { shareBackend } from './virtio/9p-backend.ts';
 import { blockBackend, type BlockBackend } from './virtio/block-backend.ts';
 import { consoleEnd } from './virtio/console-backend.ts';
 import { gpuMemory } from './virtio/gpu.ts';
@@ -69,6 +70,9 @@ export class Chaos {
   private bring: (frame: Uint8Array) => boolean = () => false;
   private bringVirtio: (frame: Uint8Array) => boolean = () => false;
   private give: (bytes: Uint8Array) => void = () => undefined;
+  private answer: (id: number, answer: Uint8Array) => void = () => undefined;
+  /** Messages of the share without an answer, and those that a reset made forgotten. */
+  private readonly asked: number[] = [];
   private moved = 0;
   private resets = false;
 
@@ -124,6 +128,10 @@ export class Chaos {
         return [backend(serialBackend, { write: () => undefined })];
       case 'vga':
         return [backend(videoMemoryBackend, { bytes: this.video, size: VIDEO_BYTES })];
+      case 'virtio-9p': {
+        const onAnswer = (handler: (id: number, answer: Uint8Array) => void): void => void (this.answer = handler);
+        return [backend(shareBackend, { tag: 'share', submit: (id) => void this.asked.push(id), onAnswer })];
+      }
       case 'virtio-block':
         return [backend(blockBackend, this.disk())];
       case 'virtio-console': {
@@ -278,7 +286,11 @@ export class Chaos {
   /** The host's side: keys, frames, input, the power button. */
   private touch(random: Random): unknown {
     const bytes = Uint8Array.from({ length: 1 + random.next(8) }, () => random.next(256));
-    switch (random.next(8)) {
+    switch (random.next(9)) {
+      case 8:
+        // All of them alike: a twin has not those that are forgotten.
+        for (const id of this.asked.splice(0)) this.answer(id, bytes);
+        return undefined;
       case 7:
         return this.watch(random);
       case 5:
@@ -313,6 +325,7 @@ const PLACES: Readonly<Record<string, { slot: number; function?: number }>> = {
   'piix-ide': { slot: SLOTS.isa, function: 1 },
   'acpi-pm': { slot: SLOTS.isa, function: 3 },
   vga: { slot: SLOTS.video },
+  'virtio-9p': { slot: SLOTS.share },
   'virtio-block': { slot: SLOTS.virtio },
   e1000: { slot: SLOTS.network },
   'virtio-balloon': { slot: SLOTS.balloon },

@@ -18,6 +18,7 @@ import { ps2 } from './ps2.ts';
 import { rtcCmos } from './rtc-cmos.ts';
 import { uart16550 } from './uart16550.ts';
 import { vga } from './vga.ts';
+import { virtio9p } from './virtio/9p.ts';
 import { virtioBalloon } from './virtio/balloon.ts';
 import { virtioBlock } from './virtio/block.ts';
 import { virtioConsole } from './virtio/console.ts';
@@ -47,6 +48,7 @@ export const devices = [
   ['rtc-cmos', rtcCmos],
   ['uart16550', uart16550],
   ['vga', vga],
+  ['virtio-9p', virtio9p],
   ['virtio-balloon', virtioBalloon],
   ['virtio-block', virtioBlock],
   ['virtio-console', virtioConsole],

@@ -23,7 +23,13 @@ export {
   type SnapshotSource,
   type SnapshotTools,
 } from './snapshot.ts';
-export { refuseOtherMachine, type SnapshotConfig, type SnapshotState } from './snapshot-state.ts';
+export {
+  refuseOtherMachine,
+  refuseOtherShares,
+  type SavedShare,
+  type SnapshotConfig,
+  type SnapshotState,
+} from './snapshot-state.ts';
 export type { MemoryArea } from './snapshot-pages.ts';
 export { allocateMemory, planMemory, type MemoryPlan } from '../core/plan.ts';
 export {
@@ -32,6 +38,7 @@ export {
   type BlockRequest,
   type BlockRequestKind,
 } from '../devices/virtio/block-backend.ts';
+export type { ShareBackend } from '../devices/virtio/9p-backend.ts';
 export type { Balloon } from '../devices/virtio/balloon.ts';
 export type { ConsolePort } from '../devices/virtio/console-backend.ts';
 export type { RandomSource } from '../devices/virtio/random-source.ts';

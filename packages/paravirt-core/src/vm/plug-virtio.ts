@@ -1,4 +1,6 @@
 /** The paravirtual devices of a machine beside disks and network cards, on the highest slots of the PCI bus. */
+import { shareBackend, type ShareBackend } from '../devices/virtio/9p-backend.ts';
+import { virtio9p } from '../devices/virtio/9p.ts';
 import { virtioBalloon } from '../devices/virtio/balloon.ts';
 import { consoleEnd, type ConsolePort } from '../devices/virtio/console-backend.ts';
 import { virtioConsole } from '../devices/virtio/console.ts';
@@ -19,6 +21,8 @@ export interface VirtioBackends {
   readonly input?: boolean;
   /** Memory of a GPU. */
   readonly gpu?: Uint8Array;
+  /** Folders of the host. */
+  readonly shares?: readonly ShareBackend[];
 }
 export interface VirtioParts {
   readonly console: DeviceOf<typeof virtioConsole> | undefined;
@@ -34,8 +38,15 @@ const SLOT_BALLOON = 29;
 const SLOT_TABLET = 28;
 const SLOT_KEYBOARD = 27;
 const SLOT_GPU = 26;
+/** Of the first; each further one sits below. */
+const SLOT_SHARE = 24;
 
-export function plugVirtio(board: Board, { random, ports = [], balloon, input, gpu }: VirtioBackends): VirtioParts {
+export function plugVirtio(
+  board: Board,
+  { random, ports = [], balloon, input, gpu, shares = [] }: VirtioBackends,
+): VirtioParts {
+  for (const [i, share] of shares.entries())
+    board.add(virtio9p, {}, { name: `share${i}`, slot: SLOT_SHARE - i, backends: [backend(shareBackend, share)] });
   const console =
     ports.length === 0
       ? undefined

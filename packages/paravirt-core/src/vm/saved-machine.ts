@@ -4,7 +4,7 @@ import type { SavedBoard } from '../machine/board.ts';
 import { processorState, type ProcessorState } from './processor-state.ts';
 
 /** What this version writes. Older states are brought here by `MIGRATIONS` in `snapshot-state.ts`. */
-export const SAVED_MACHINE_VERSION = 4;
+export const SAVED_MACHINE_VERSION = 5;
 
 export interface SavedMachine {
   readonly version: number;

@@ -18,6 +18,11 @@ import { SAVED_MACHINE_VERSION, parseSavedMachine, type SavedMachine } from './s
 
 const MAX_DISKS = 64,
   MAX_SERIAL = 4,
+  MAX_SHARES = 64,
+  MAX_FIDS = 1 << 16,
+  MAX_TAG = 255,
+  /** More than the longest path has. */
+  MAX_PLACE = 1 << 17,
   MAX_DEPTH = 32;
 
 /** A disk's content id as `packages/vmdk` gives it; null when the disk has none. */
@@ -42,9 +47,42 @@ const snapshotConfig = pod({
 /** What a machine must be like for a state to go on in it. Sizes are bytes; a disk's is sectors of 512 bytes. */
 export type SnapshotConfig = StateOf<typeof snapshotConfig>;
 
+const text = (most: number): Field<string> => ({
+  initial: () => '',
+  check: (v) => (typeof v === 'string' && v.length <= most ? undefined : `is no text of at most ${most} characters`),
+  copy: (v) => v,
+});
+const openFlags: Field<number | null> = {
+  initial: () => null,
+  check: (v) => (v === null ? undefined : u32().check(v)),
+  copy: (v) => v,
+};
+const savedShare = pod({
+  /** By which the guest has mounted it. */
+  tag: text(MAX_TAG),
+  /** The longest message that the guest has agreed to. */
+  msize: u32(),
+  fids: list(
+    MAX_FIDS,
+    nested(
+      pod({
+        fid: u32(),
+        /** Names below the root of the share, with slashes between them. */
+        place: text(MAX_PLACE),
+        /** As the guest has opened it (Linux, x86); null when it has not. */
+        flags: openFlags,
+      }),
+    ),
+  ),
+});
+/** What a guest holds in a folder of the host that it shares (9P). */
+export type SavedShare = StateOf<typeof savedShare>;
+const savedShares = list(MAX_SHARES, nested(savedShare));
+
 export interface SnapshotState {
   readonly config: SnapshotConfig;
   readonly machine: SavedMachine;
+  readonly shares: readonly SavedShare[];
 }
 
 /**
@@ -65,6 +103,8 @@ export const MIGRATIONS: Migrations = {
     config: { ...(config as object), vmi: 'off' },
     machine: { ...(machine as object), version: 4 },
   }),
+  // No machine had shares.
+  4: ({ machine, ...rest }) => ({ ...rest, shares: [], machine: { ...(machine as object), version: 5 } }),
 };
 
 /** Bytes and 64-bit integers, which JSON lacks, are objects of one key. */
@@ -100,8 +140,15 @@ export function parseState(text: string, fileName: string, migrations: Migration
   const state = migrate(raw, fileName, migrations);
   try {
     for (const key of Object.keys(state))
-      if (key !== 'config' && key !== 'machine') throw new Error(`unknown field '${key}'`);
-    return { config: snapshotConfig.parse(state['config']), machine: parseSavedMachine(state['machine']) };
+      if (key !== 'config' && key !== 'machine' && key !== 'shares') throw new Error(`unknown field '${key}'`);
+    const { config, machine, shares } = state;
+    const why = savedShares.check(shares);
+    if (why !== undefined) throw new Error(`field 'shares' ${why}`);
+    return {
+      config: snapshotConfig.parse(config),
+      machine: parseSavedMachine(machine),
+      shares: savedShares.copy(shares as SavedShare[]),
+    };
   } catch (error) {
     throw refuse(messageOf(error), error);
   }
@@ -188,4 +235,13 @@ export function refuseOtherMachine(
       { data: { file: fileName, disk: name, saved: then.contentId, found: now.contentId } },
     );
   });
+}
+
+/** Throws `snapshot.mismatch` unless the guest has the shares that it had, by their tags. */
+export function refuseOtherShares(saved: readonly SavedShare[], here: readonly string[], fileName: string): void {
+  const then = saved.map(({ tag }) => tag);
+  if (then.length === here.length && then.every((tag, i) => tag === here[i])) return;
+  const all = (tags: readonly string[]): string => (tags.length === 0 ? 'none' : tags.join(', '));
+  const what = `it had the shares ${all(then)} (sharedFolderN.guestName), this one has ${all(here)}`;
+  throw new TomeiError('snapshot.mismatch', `${fileName} is of another machine: ${what}`, { data: { file: fileName } });
 }

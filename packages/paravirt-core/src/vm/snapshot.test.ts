@@ -10,6 +10,7 @@ import {
   formatState,
   parseState,
   refuseOtherMachine,
+  refuseOtherShares,
   type SnapshotConfig,
   type SnapshotState,
 } from './snapshot-state.ts';
@@ -54,6 +55,16 @@ const state: SnapshotState = {
       devices: { one: { kind: 'x', version: 1, state: { bytes: Uint8Array.of(0, 255, 7), n: 1 } } },
     },
   },
+  shares: [
+    {
+      tag: 'work',
+      msize: 131_072,
+      fids: [
+        { fid: 0, place: '', flags: null },
+        { fid: 0xffff_ffff, place: 'a folder/file', flags: 0o100002 },
+      ],
+    },
+  ],
 };
 
 function areasOf(ramPages: number): MemoryArea[] {
@@ -206,6 +217,12 @@ describe('a damaged file is refused', () => {
       withFields((s) => void (s['machine']!['timestampOffset'] = { $integer: 'x' } as never)),
     ],
     ['a time before power-on', 'snapshot.state', withFields((s) => void (s['machine']!['time'] = -1 as never))],
+    ['no shares', 'snapshot.state', withFields((s) => void delete s['shares'])],
+    [
+      'a file of a share that is no number',
+      'snapshot.state',
+      withFields((s) => void ((s['shares']![0]!['fids'] as { fid: unknown }[])[0]!.fid = 'one')),
+    ],
   ])('%s', async (_what, code, damage) => {
     expect(await refusal(damage((await made).slice()))).toBe(code);
   });
@@ -281,14 +298,16 @@ test('a machine of version 2 was a plain PC, without VMI', () => {
   const old = JSON.parse(formatState(state)) as {
     config: { paravirt?: string; vmi?: string };
     machine: { version: number };
+    shares?: unknown;
   };
+  delete old.shares;
   delete old.config.paravirt;
   delete old.config.vmi;
   old.machine.version = 2;
 
   const read = parseState(JSON.stringify(old), 'a.snapshot');
 
-  expect(read).toEqual({ ...state, config: { ...config, paravirt: 'off' } });
+  expect(read).toEqual({ ...state, config: { ...config, paravirt: 'off' }, shares: [] });
 });
 
 describe('a snapshot goes on in the machine that it was saved from, and in no other', () => {
@@ -316,6 +335,13 @@ describe('a snapshot goes on in the machine that it was saved from, and in no ot
     ["a disk's mode", { disks: [{ ...disk, readOnly: true }] }, /ide0:0 was writable/],
   ])('another number or size of %s', (_what, change, message) => {
     expect(refused(change)).toEqual({ code: 'snapshot.mismatch', message: expect.stringMatching(message) as string });
+  });
+  test('other shares', () => {
+    const mismatch = (...here: string[]) => () => refuseOtherShares(state.shares, here, 'a.snapshot'); // prettier-ignore
+    expect(mismatch('work')).not.toThrow();
+    expect(mismatch()).toThrow(/a\.snapshot is of another machine: it had the shares work .*, this one has none/);
+    expect(mismatch('work', 'more')).toThrow(/this one has work, more/);
+    expect(mismatch('play')).toThrow(/this one has play/);
   });
   test('a disk that was written since', () => {
     expect(refused({ disks: [{ ...disk, contentId: 'ffff0000' }] })).toEqual({

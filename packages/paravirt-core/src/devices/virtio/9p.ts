@@ -138,8 +138,9 @@ class Share {
     const request = this.awaited.get(id);
     if (request === undefined) return;
     this.awaited.delete(id);
-    this.state.inFlight.splice(this.state.inFlight.indexOf(request), 1);
+    // One that has stopped keeps what it holds until its reset, restored or not.
     if (!this.transport.running()) return;
+    this.state.inFlight.splice(this.state.inFlight.indexOf(request), 1);
     if (answer.length > totalLength(request.chain.segments)) return this.queue.fail('request');
     this.queue.push(request.chain, scatter(this.host.memory, request.chain.segments, answer));
     this.transport.signal(this.queue);
