@@ -1,7 +1,8 @@
 /** When code is compiled, what it is worth, and when it is forgotten. */
 import { describe, expect, it } from 'vitest';
 import { JUMP } from '../core/layout.ts';
-import { AT, PTE, TestProcessor, le32 } from '../core/test-processor.ts';
+import { AT, FLAT, PTE, SELECTOR, TestProcessor, le32 } from '../core/test-processor.ts';
+import { DS, ES } from '../isa/build.ts';
 import { compilingEngine, type CompilingEngine, type CompilingOptions } from './compiler.ts';
 
 const ECX = 1,
@@ -209,5 +210,49 @@ describe('compiled code', () => {
 
     expect(regions).toBeGreaterThan(0);
     expect(outcome.exception?.vector).toBe(14);
+  });
+
+  it.each([
+    ['to a user', { vector: 14, code: 5 }],
+    ['to the system', undefined],
+  ])('that went %s leaves the interpreter with the rights of where it is', (_, fault) => {
+    const { t, engine } = compiling({ hotLandings: 5 });
+    const system = 0x20000,
+      behindInterrupt = 0x20040,
+      user = 0x21000,
+      rare = 0x22000;
+    t.enablePaging()
+      .page(AT.data, AT.data, PTE.P | PTE.W)
+      .gate(0x30, behindInterrupt);
+    // again: mov eax, [data]; push 23h; push stack; push 2; push 1Bh; push user; iret
+    t.put(system, 0xa1, ...le32(AT.data), 0x6a, 0x23, 0x68, ...le32(AT.stack), 0x6a, 2, 0x6a, 0x1b, 0x68, ...le32(user), 0xcf); // prettier-ignore
+    if (fault !== undefined) {
+      // add esp, 20; jmp again. There: dec ecx; jz rare; int 30h
+      t.put(behindInterrupt, 0x83, 0xc4, 20, 0xeb, 0xbb);
+      t.put(user, 0x49, 0x0f, 0x84, ...le32(rare - user - 7), 0xcd, 0x30);
+    } else {
+      // add esp, 20; dec ecx; jnz again; jmp rare. There: int 30h
+      t.put(behindInterrupt, 0x83, 0xc4, 20, 0x49, 0x75, 0xba, 0xe9, ...le32(rare - behindInterrupt - 11));
+      t.put(user, 0xcd, 0x30);
+    }
+    // mov eax, [data], many times; hlt
+    t.put(rare, ...Array.from({ length: 50 }, () => [0xa1, ...le32(AT.data)]).flat(), 0xf4);
+    // Data that both may use: IRET would take away the system's own.
+    for (const index of [DS, ES]) t.cpu.setSegment(index, SELECTOR.userData, 0, 0xffffffff, FLAT.userData);
+    t.cpu.setRegister(ECX, 200);
+    const { mmu } = t.processor;
+    let looks = 0;
+    const handlerRead = mmu.handlerRead.bind(mmu);
+    mmu.handlerRead = (...args) => {
+      looks++;
+      return handlerRead(...args);
+    };
+    const outcome = t.run(system);
+
+    expect(engine.counts.regions).toBeGreaterThan(1);
+    expect(outcome.exception).toEqual(fault === undefined ? undefined : { ...fault, eip: rare });
+    expect(t.register(ECX)).toBe(0);
+    // What the TLB knows is not asked for again.
+    expect(looks).toBeLessThan(20);
   });
 });

@@ -481,7 +481,8 @@ function runFunction(
         code.get(left).i32(0).op('i32.le_s').ifSeldom();
         returning(RUN.budget);
         code.end();
-        forgetPage();
+        // It may have gone from one privilege level to another.
+        reloadMode();
         code.br(d.lookup);
         break;
       default:
