@@ -60,7 +60,7 @@ const NO_EXITS = {
 };
 const NO_TRANSLATIONS = {
   ...{ flushesWhole: 0, flushesNonGlobal: 0, flushesPage: 0 },
-  ...{ announced: 0, announcedBatches: 0, marked: 0 },
+  ...{ kept: 0, written: 0, writtenBatches: 0, marked: 0 },
 };
 /** Undefined where the runner knows no figures of the run yet. */
 export function statsView({ id, name, observed }: Guest, { runnerId, report }: SeenRun): StatsView | undefined {

@@ -6,7 +6,7 @@ import { regionsInUse } from './run-stats.ts';
 
 /** Labels of `TranslationCounts`. */
 const FLUSHES = ['whole', 'nonGlobal', 'page'] as const;
-const PAGE_TABLE_WRITES = ['announced', 'batches', 'marked'] as const;
+const PAGE_TABLE_WRITES = ['written', 'batches', 'marked'] as const;
 
 /** Reads a guest's counters of two looks as instructions a second of the processor's own time. */
 export function mipsBetween(
@@ -61,6 +61,11 @@ export class RunnerMetrics {
         help: 'WebAssembly that was compiled in this run, whether in use or not.',
         labelNames,
       }),
+      kept: metrics.gauge({
+        name: 'tomei_guest_translations_kept',
+        help: 'Translations of addresses that outlived a load of CR3 in this run.',
+        labelNames,
+      }),
       translatingBeside: metrics.gauge({
         name: 'tomei_guest_translating_thread_seconds',
         help: "Time of the thread that translates beside the guest's processor.",
@@ -89,7 +94,7 @@ export class RunnerMetrics {
     });
     this.pageTables = metrics.gauge({
       name: 'tomei_guest_page_table_writes',
-      help: 'Page-table entries that the guest told of as written, its batches of them, and bits that page walks set, in this run.',
+      help: 'Page-table entries that loads of CR3 found written, the loads that found some, and bits that page walks set, in this run.',
       labelNames: [...labelNames, 'kind'],
     });
   }
@@ -123,7 +128,8 @@ export class RunnerMetrics {
   }
   private observeGuest(id: string, stats: GuestStats): void {
     const { perGuest } = this,
-      { instructions, cpuMs, haltedMs, compiled } = stats;
+      { instructions, cpuMs, haltedMs, compiled } = stats,
+      { flushes, kept, written, marked } = stats.translations;
     const label = { guest_id: id };
     const before = this.before.get(id) ?? { instructions: 0, cpuMs: 0 };
     perGuest.mips.set(label, mipsBetween(before, { instructions, cpuMs }));
@@ -134,13 +140,13 @@ export class RunnerMetrics {
     perGuest.overhead.set(label, stats.overhead ?? 0);
     perGuest.regions.set(label, regionsInUse(compiled));
     perGuest.compiledBytes.set(label, compiled?.bytes ?? 0);
+    perGuest.kept.set(label, kept);
     perGuest.translatingBeside.set(label, (compiled?.translatingMs ?? 0) / 1000);
     for (const use of TIME_USES) this.timeUse.set({ ...label, use }, stats.time[use] / 1000);
     for (const cause of EXIT_CAUSES) this.exits.set({ ...label, cause }, stats.exits[cause]);
     for (const work of VIRTUALIZATION_WORK)
       this.virtualization.set({ ...label, work }, stats.virtualization[work] / 1000);
-    const { flushes, announced, marked } = stats.translations,
-      writes = { announced: announced.entries, batches: announced.batches, marked };
+    const writes = { written: written.entries, batches: written.batches, marked };
     for (const scope of FLUSHES) this.flushes.set({ ...label, scope }, flushes[scope]);
     for (const kind of PAGE_TABLE_WRITES) this.pageTables.set({ ...label, kind }, writes[kind]);
     this.before.set(id, { instructions, cpuMs });

@@ -4,7 +4,7 @@ import type { GuestStats } from '@tomei/guest';
 
 export function runStats({ instructions, cpuMs, time, exits, compiled, translations, overhead }: GuestStats): RunStats {
   const { 'device-memory': deviceMemory, 'tlb-miss': tlbMiss, ...others } = exits;
-  const { flushes, announced, marked } = translations;
+  const { flushes, kept, written, marked } = translations;
   return {
     instructions,
     cpuMs: Math.round(cpuMs),
@@ -22,8 +22,9 @@ export function runStats({ instructions, cpuMs, time, exits, compiled, translati
       flushesWhole: flushes.whole,
       flushesNonGlobal: flushes.nonGlobal,
       flushesPage: flushes.page,
-      announced: announced.entries,
-      announcedBatches: announced.batches,
+      kept,
+      written: written.entries,
+      writtenBatches: written.batches,
       marked,
     },
   };

@@ -424,7 +424,8 @@ describe('the runner', () => {
     expect(text).toMatch(/tomei_guest_virtualization_seconds\{guest_id="g-1",work="hypervisor".*\} 0\.00025/);
     expect(text).toMatch(/tomei_guest_overhead_ratio\{guest_id="g-1".*\} 0\.5/);
     expect(text).toMatch(/tomei_guest_tlb_flushes\{guest_id="g-1",scope="nonGlobal".*\} 20/);
-    expect(text).toMatch(/tomei_guest_page_table_writes\{guest_id="g-1",kind="announced".*\} 40/);
+    expect(text).toMatch(/tomei_guest_page_table_writes\{guest_id="g-1",kind="written".*\} 40/);
+    expect(text).toMatch(/tomei_guest_translations_kept\{guest_id="g-1".*\} 7/);
     expect(text).toMatch(/tomei_guest_regions\{guest_id="g-1".*\} 5/);
     expect(text).toMatch(/tomei_guest_translating_thread_seconds\{guest_id="g-1".*\} 0\.25/);
     expect(rig.heartbeats.at(-1)!.runs[0]!.stats).toEqual({
@@ -436,7 +437,7 @@ describe('the runner', () => {
       },
       translations: {
         ...{ flushesWhole: 1, flushesNonGlobal: 20, flushesPage: 300 },
-        ...{ announced: 40, announcedBatches: 5, marked: 6 },
+        ...{ kept: 7, written: 40, writtenBatches: 5, marked: 6 },
       },
       ...{ regions: 5, compiledBytes: 4096 },
     });

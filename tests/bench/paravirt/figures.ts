@@ -26,10 +26,11 @@ export function between(from: Reading, to: Reading): Figures {
   const delta = <K extends string>(names: readonly K[], of: (stats: GuestStats) => Readonly<Record<K, number>>) =>
     Object.fromEntries(names.map((name) => [name, of(to.stats)[name] - of(from.stats)[name]])) as Record<K, number>;
   const use = delta(TIME_USES, ({ time }) => time);
-  const seen = ({ translations: { flushes, announced, marked } }: GuestStats) => ({
+  const seen = ({ translations: { flushes, kept, written, marked } }: GuestStats) => ({
     ...flushes,
-    announced: announced.entries,
-    batches: announced.batches,
+    kept,
+    written: written.entries,
+    batches: written.batches,
     marked,
   });
   return {
@@ -39,7 +40,7 @@ export function between(from: Reading, to: Reading): Figures {
     use,
     work: delta(VIRTUALIZATION_WORK, ({ virtualization }) => virtualization),
     exits: delta(EXIT_CAUSES, ({ exits }) => exits),
-    translations: delta(['whole', 'nonGlobal', 'page', 'announced', 'batches', 'marked'], seen),
+    translations: delta(['whole', 'nonGlobal', 'page', 'kept', 'written', 'batches', 'marked'], seen),
   };
 }
 

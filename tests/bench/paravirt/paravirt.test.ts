@@ -30,7 +30,8 @@ const stats = (n: number): GuestStats => ({
   exits: each(EXIT_CAUSES, n),
   translations: {
     flushes: { whole: n, nonGlobal: 2 * n, page: 3 * n },
-    announced: { entries: 4 * n, batches: n },
+    kept: 5 * n,
+    written: { entries: 4 * n, batches: n },
     marked: n,
   },
   events: {},
@@ -82,7 +83,7 @@ test('figures are what came between two readings', () => {
   // Devices and system, by interpreted, compiled and translating.
   expect(overhead).toBe(20 / 40);
   expect(exits['port']).toBe(10);
-  expect(translations).toEqual({ whole: 10, nonGlobal: 20, page: 30, announced: 40, batches: 10, marked: 10 });
+  expect(translations).toEqual({ whole: 10, nonGlobal: 20, page: 30, kept: 50, written: 40, batches: 10, marked: 10 });
   expect(exitsOf({ time, overhead, exits, translations, ...others })).toBe(60);
 });
 

@@ -57,7 +57,7 @@ function details(
     ),
   };
 }
-const FLUSHES = ['whole', 'nonGlobal', 'page', 'announced', 'marked'];
+const FLUSHES = ['whole', 'nonGlobal', 'page', 'kept', 'written', 'batches', 'marked'];
 const exitsTable = (rows: readonly PairRow[]): Table =>
   details(rows, EXIT_CAUSES, ({ exits }, cause) => count(exits[cause]));
 const workTable = (rows: readonly PairRow[]): Table =>
@@ -120,7 +120,8 @@ export function markdownPage(report: Report, files: { readonly chart: string; re
     '',
     '## TLB flushes and page tables',
     '',
-    'Flushes of all, of all but global pages, of one page; page-table entries that the guest announced, and bits that walks set.',
+    'Flushes of all, of all but global pages, of one page; translations that loads of CR3 have kept, those whose page-table entries they found',
+    'written, and how many of them found such; bits that walks set.',
     '',
     table(translationsTable(rows)),
     '',

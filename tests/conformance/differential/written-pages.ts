@@ -33,6 +33,11 @@ export class WrittenPages {
       if (physical >= 0) this.translated(linear >>> 12, physical, write);
       return physical;
     };
+    const load = mmu.loadPageTables.bind(mmu);
+    mmu.loadPageTables = (cr3) => {
+      load(cr3);
+      for (const page of mmu.keptPages()) this.restored(page);
+    };
   }
 
   /** Copies are taken from now on. */
@@ -89,6 +94,12 @@ export class WrittenPages {
     if (host === 0 || this.copies.has(host)) return;
     this.copies.set(host, this.copy(host));
     this.physical.set(host, (physical & ~0xfff) >>> 0);
+  }
+  /** A load of CR3 has found a page again: it comes to the page walk before it is written. */
+  private restored(page: number): void {
+    const { i32 } = this.processor.cpu;
+    i32[this.tlb + page] = i32[this.tlb + page]! & ~WRITABLE;
+    if (this.copies !== undefined) this.filled.add(page);
   }
   /** Takes the right to write from all pages. */
   private close(): void {

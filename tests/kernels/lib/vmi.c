@@ -89,6 +89,7 @@ VMI_FASTCALL static void native_flush_tlb(u32 flags)
 }
 VMI_FASTCALL static void native_inval_page(u32 linear) { invlpg(linear); }
 VMI_FASTCALL static void nothing_2(u32 a, u32 b) {}
+VMI_FASTCALL static void native_update_entry(u32 *entry, u32 flags) {}
 VMI_FASTCALL static void nothing_1(u32 a) {}
 VMI_FASTCALL static void nothing_5(u32 a, u32 b, u32 c, u32 d, u32 e) {}
 static void native_start_alarm(u32 cycles)
@@ -121,6 +122,8 @@ struct vmi_ops vmi = {
   .halt = native_halt,
   .set_entry = native_set_entry,
   .set_long_entry = native_set_long_entry,
+  .update_entry = native_update_entry,
+  .update_long_entry = native_update_entry,
   .allocate_page = nothing_5,
   .release_page = nothing_2,
   .inval_page = native_inval_page,
@@ -139,7 +142,8 @@ static const struct {
   {11, &vmi.write_gdt_entry}, {13, &vmi.write_idt_entry}, {14, &vmi.update_kernel_stack}, {15, &vmi.set_cr0},
   {16, &vmi.set_cr2}, {17, &vmi.set_cr3}, {18, &vmi.set_cr4}, {19, &vmi.get_cr0}, {20, &vmi.get_cr2},
   {22, &vmi.get_cr4}, {23, &vmi.wbinvd}, {24, &vmi.set_dr}, {25, &vmi.get_dr}, {28, &vmi.clts}, {35, &vmi.halt},
-  {38, &vmi.set_entry}, {39, &vmi.set_long_entry}, {44, &vmi.allocate_page}, {45, &vmi.release_page},
+  {38, &vmi.set_entry}, {39, &vmi.set_long_entry}, {40, &vmi.update_entry},
+  {41, &vmi.update_long_entry}, {44, &vmi.allocate_page}, {45, &vmi.release_page},
   {46, &vmi.inval_page}, {47, &vmi.flush_tlb}, {61, &vmi.set_iopl_mask}, {65, &vmi.io_delay},
   {73, &vmi.set_lazy_mode},
 };

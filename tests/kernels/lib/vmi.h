@@ -8,6 +8,7 @@
 #define VMI_PD 0x02u
 #define VMI_PDP 0x04u
 #define VMI_CURRENT 0x10u
+#define VMI_DEFER 0x20u
 #define VMI_PAE 0x10u
 #define VMI_CLONE 0x20u
 #define VMI_ZEROED 0x40u
@@ -41,6 +42,9 @@ struct vmi_ops {
   void (*VMI_FASTCALL halt)(void);
   void (*VMI_FASTCALL set_entry)(u32 value, u32 *entry, u32 flags);
   void (*VMI_FASTCALL set_long_entry)(u32 low, u32 high, u32 *entry, u32 flags);
+  /* An entry has been written. */
+  void (*VMI_FASTCALL update_entry)(u32 *entry, u32 flags);
+  void (*VMI_FASTCALL update_long_entry)(u32 *entry, u32 flags);
   void (*VMI_FASTCALL allocate_page)(u32 page, u32 flags, u32 source, u32 first, u32 count);
   void (*VMI_FASTCALL release_page)(u32 page, u32 flags);
   void (*VMI_FASTCALL inval_page)(u32 linear);

@@ -1,12 +1,13 @@
 /* A kernel that uses VMI 3.0 as Linux 2.6.21 to 2.6.36 does, where there is a VMI ROM, and the processor alone where there is none; what
    comes out is the same. Lines that have VMI: tell which it was. Two processes with address spaces of their own, without PAE and
-   with it: they fault pages in, switch, sleep on the timer, and end. */
+   with it: they fault pages in, switch, sleep on the timer, and end. Entries of address spaces that are left are changed in every way. */
 #include "lib.h"
 #include "vmi.h"
 
 #define USER_CODE 0x40000000u
 #define USER_DATA 0x40001000u
 #define USER_HEAP 0x40010000u
+#define PROBE 0x40020000u
 #define HEAP_PAGES 8
 #define PROCESSES 2
 #define PTE_MINE (PTE_P | PTE_W | PTE_U)
@@ -79,6 +80,74 @@ static void make_space(struct process *p)
   }
 }
 
+static u32 kernel_root(void)
+{
+  return pae ? (u32)pae_root : (u32)page_directory;
+}
+
+/* ---- Entries that change while their address space is left, and while it is in use. */
+static void change(struct process *p, u32 way, u32 to, u32 flags)
+{
+  u32 index = PROBE >> 12 & (pae ? 511 : 1023);
+  u32 *entry = (u32 *)(p->table + index * (pae ? 8 : 4));
+  if (way == 0) set_entry(p->table, index, to, VMI_PT | flags);
+  else *(volatile u32 *)entry = to;
+  if (way == 1 && pae) vmi.update_long_entry(entry, VMI_PT | flags);
+  if (way == 1 && !pae) vmi.update_entry(entry, VMI_PT | flags);
+}
+/* The page that the space has at PROBE, by its mark. */
+static u32 seen_in(struct process *p)
+{
+  vmi.set_cr3(p->root);
+  return *(volatile u32 *)PROBE;
+}
+static void changed_entries(const char *name)
+{
+  static const char *const ways[] = {"set", "updated", "untold"};
+  struct process spaces[2], *a = &spaces[0], *b = &spaces[1];
+  u32 frames[3];
+  u64 gate = idt[14];
+  pool_used = 0;
+  idt[14] = gate_descriptor(KERNEL_CS, vector_entry(14), GATE_INT32, 0);
+  for (u32 i = 0; i < 3; i++) *(u32 *)(frames[i] = new_page()) = i;
+  for (u32 i = 0; i < 2; i++) {
+    make_space(&spaces[i]);
+    map_user(&spaces[i], PROBE, frames[i]);
+  }
+  for (u32 way = 0; way < COUNT(ways); way++)
+    for (u32 lazy = 0; lazy < 2; lazy++) {
+      int ok = seen_in(a) == 0 && seen_in(b) == 1 && seen_in(a) == 0 && seen_in(b) == 1;
+      if (lazy) vmi.set_lazy_mode(VMI_LAZY_MMU);
+      change(a, way, frames[2] | PTE_MINE, lazy ? VMI_DEFER : 0);
+      if (lazy) vmi.set_lazy_mode(VMI_LAZY_NONE);
+      ok &= *(volatile u32 *)PROBE == 1 && seen_in(a) == 2 && seen_in(b) == 1 && seen_in(a) == 2;
+      change(a, way, frames[0] | PTE_MINE, VMI_CURRENT | PROBE);
+      vmi.inval_page(PROBE);
+      ok &= *(volatile u32 *)PROBE == 0;
+      change(a, way, frames[2] | PTE_MINE, VMI_CURRENT | VMI_DEFER | PROBE);
+      vmi.flush_tlb(1);
+      ok &= *(volatile u32 *)PROBE == 2 && seen_in(b) == 1;
+      change(a, way, frames[0] | PTE_MINE, 0);
+      print("%s %s entries %s%s\n", ok ? "ok" : "FAIL", name, ways[way], lazy ? " lazily" : "");
+    }
+  /* Rights, by the kernel's own write: nothing remembers that the page was written to before. */
+  vmi.set_cr0(vmi.get_cr0() | CR0_WP);
+  vmi.set_cr3(a->root);
+  *(volatile u32 *)(PROBE + 8) = 1;
+  vmi.set_cr3(b->root);
+  change(a, 0, frames[0] | PTE_P | PTE_U, 0);
+  vmi.set_cr3(a->root);
+  TRY("movl $7, 0x40020008");
+  check("read-only behind a switch", fault.happened && fault.frame.vector == 14 && fault.frame.error == 3);
+  vmi.set_cr0(vmi.get_cr0() & ~CR0_WP);
+  /* Tables are given up while they are in use. They go on serving: the processor goes by memory. */
+  vmi.release_page(a->table >> 12, VMI_PT);
+  vmi.release_page(a->root >> 12, VMI_PD);
+  check("released tables", *(volatile u32 *)PROBE == 0 && seen_in(b) == 1 && seen_in(a) == 0);
+  vmi.set_cr3(kernel_root());
+  idt[14] = gate;
+}
+
 /* ---- Processes. */
 void switch_stacks(u32 *save, u32 load);
 __asm__("switch_stacks:\n movl 4(%esp), %eax\n movl 8(%esp), %edx\n pushl %ebp\n pushl %ebx\n pushl %esi\n pushl %edi\n"
@@ -105,7 +174,7 @@ static void yield(void)
     return;
   }
   /* Nobody is left: back to where they were started. */
-  vmi.set_cr3(pae ? (u32)pae_root : (u32)page_directory);
+  vmi.set_cr3(kernel_root());
   switch_stacks(&processes[current].esp, boot_esp);
 }
 static void start(u32 n)
@@ -153,6 +222,7 @@ void vmi_system_call(struct vmi_frame *frame)
     for (u32 i = 0; i <= index; i++) set_entry(p->table, i, 0, VMI_PT);
     vmi.set_lazy_mode(VMI_LAZY_NONE);
     vmi.flush_tlb(1);
+    vmi.set_cr3(kernel_root());
     vmi.release_page(p->table >> 12, VMI_PT);
     vmi.release_page(p->root >> 12, VMI_PD);
     yield();
@@ -287,6 +357,7 @@ void test_main(void)
   pic_unmask(0);
   vmi.allocate_page((u32)page_directory >> 12, VMI_PD | VMI_ZEROED, 0, 0, 0);
   run("plain");
+  changed_entries("plain");
   paging_off();
   pae = 1;
   for (u32 i = 0; i < 16; i++) pae_kernel[i] = (u64)(i << 21) | PTE_P | PTE_W | PTE_PS;
@@ -296,6 +367,7 @@ void test_main(void)
   vmi.set_cr0(vmi.get_cr0() | CR0_PG);
   vmi.allocate_page((u32)pae_root >> 12, VMI_PD | VMI_PAE, 0, 0, 0);
   run("PAE");
+  changed_entries("PAE");
   vmi_clock();
   leave(0);
 }

@@ -35,7 +35,8 @@ const stats: GuestStats = {
   pageWalks: 7,
   translations: {
     flushes: { whole: 1, nonGlobal: 2000, page: 3 },
-    announced: { entries: 5000, batches: 4 },
+    kept: 60000,
+    written: { entries: 5000, batches: 4 },
     marked: 6,
   },
   compiled: { regions: 3, dropped: 1, bytes: 2048, translatingMs: 100, ownMs: 500, longestMs: 2 },
@@ -51,7 +52,7 @@ test('the figures of a guest are lines for a person', () => {
     'code           10 decoded, 1 pages rewritten, 0 flushes',
     'compiled       3 regions, 1 of them dropped, 2 KiB, 0.10 s of translating beside the guest, which waited 2.0 ms at most',
     'exits          port 1,234, device-memory 0, hypervisor 5, privileged 6, tlb-miss 7, exception 1, interrupt 2, halt 3, slice 4',
-    'translations   7 walks, flushes: 1 whole, 2,000 non-global, 3 of a page; page tables: 5,000 writes announced in 4 batches, 6 bits set',
+    'translations   7 walks, flushes: 1 whole, 2,000 non-global, 3 of a page; 60,000 kept; page tables: 5,000 entries found written in 4 batches, 6 bits set',
     'events         48: 2, 14: 1',
   ]);
 });

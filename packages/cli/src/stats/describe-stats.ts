@@ -7,7 +7,7 @@ const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
 /** One line each, under names of one width. */
 export function describeStats(stats: GuestStats): string[] {
   const { instructions, guestMs, cpuMs, haltedMs, frames, compiled, time, exits, overhead, virtualization } = stats,
-    { flushes, announced, marked } = stats.translations;
+    { flushes, kept, written, marked } = stats.translations;
   const mips = cpuMs > 0 ? instructions / cpuMs / 1000 : 0,
     total = TIME_USES.reduce((sum, use) => sum + time[use], 0);
   const events = Object.entries(stats.events).sort(([, a], [, b]) => b - a);
@@ -27,7 +27,7 @@ export function describeStats(stats: GuestStats): string[] {
           `compiled       ${count(compiled.regions)} regions, ${count(compiled.dropped)} of them dropped, ${count(compiled.bytes >> 10)} KiB, ${seconds(compiled.translatingMs)} of translating beside the guest, which waited ${compiled.longestMs.toFixed(1)} ms at most`,
         ]),
     `exits          ${EXIT_CAUSES.map((cause) => `${cause} ${count(exits[cause])}`).join(', ')}`,
-    `translations   ${count(stats.pageWalks)} walks, flushes: ${count(flushes.whole)} whole, ${count(flushes.nonGlobal)} non-global, ${count(flushes.page)} of a page; page tables: ${count(announced.entries)} writes announced in ${count(announced.batches)} batches, ${count(marked)} bits set`,
+    `translations   ${count(stats.pageWalks)} walks, flushes: ${count(flushes.whole)} whole, ${count(flushes.nonGlobal)} non-global, ${count(flushes.page)} of a page; ${count(kept)} kept; page tables: ${count(written.entries)} entries found written in ${count(written.batches)} batches, ${count(marked)} bits set`,
     ...(frames === undefined
       ? []
       : [`frames         ${count(frames.sent)} sent, ${count(frames.received)} received, ${count(frames.lost)} lost`]),

@@ -474,11 +474,13 @@ export interface TranslationCounts {
   readonly flushesWhole: number;
   readonly flushesNonGlobal: number;
   readonly flushesPage: number;
-  /** Entries of page tables that the guest told of, and its batches of them. */
-  readonly announced: number;
-  readonly announcedBatches: number;
+  /** Entries of page tables that were found written when CR3 was loaded, and the loads that found some. */
+  readonly written: number;
+  readonly writtenBatches: number;
   /** Accessed and dirty bits that were set in page tables. */
   readonly marked: number;
+  /** Translations that loads of CR3 have kept. */
+  readonly kept: number;
 }
 
 /** Why guest code was left. */
@@ -885,9 +887,10 @@ const descriptor: object = {
                 flushesWhole: { type: 'uint64', id: 1, protoName: 'flushes_whole' },
                 flushesNonGlobal: { type: 'uint64', id: 2, protoName: 'flushes_non_global' },
                 flushesPage: { type: 'uint64', id: 3, protoName: 'flushes_page' },
-                announced: { type: 'uint64', id: 4 },
-                announcedBatches: { type: 'uint64', id: 5, protoName: 'announced_batches' },
+                written: { type: 'uint64', id: 4 },
+                writtenBatches: { type: 'uint64', id: 5, protoName: 'written_batches' },
                 marked: { type: 'uint64', id: 6 },
+                kept: { type: 'uint64', id: 7 },
               },
             },
             ExitCounts: {

@@ -5,6 +5,7 @@
  */
 import { CS, EXCEPTION } from '../isa/build.ts';
 import { MAX_LENGTH, type Decoder, type Instruction, type NoInstruction } from '../isa/decode.ts';
+import type { KeptCode } from './address-spaces.ts';
 import { CodeTlb } from './code-tlb.ts';
 import { ATTRIBUTE, GUEST_FAULT, type Cpu } from './cpu.ts';
 import { CrossingCache } from './crossing-cache.ts';
@@ -198,6 +199,20 @@ export class CodeCache implements CodeWatcher {
   madeGlobal(page: number): void {
     this.tlb.madeGlobal(page);
   }
+  moved(page: number): void {
+    this.tlb.invalidate(page, 1);
+  }
+  left(kept: KeptCode): void {
+    this.tlb.leaveSpace(kept, this.frameOf);
+  }
+  entered(kept: KeptCode): void {
+    this.tlb.enterSpace(kept, this.frameOf, this.mapOfFrame);
+  }
+  /** Pages with a breakpoint are in no code TLB. */
+  private readonly frameOf = (page: number): number =>
+    this.stops.hasCode(page * 4096) ? -1 : this.mmu.localFrame(page);
+  /** Code of 16 bits is not kept. */
+  private readonly mapOfFrame = (frame: number): number => this.directory.maps[frame]!;
   /** Compiled code goes. */
   forgetJumps(): void {
     this.tlb.forgetJumps(true);

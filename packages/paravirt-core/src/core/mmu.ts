@@ -3,11 +3,16 @@
  * Handlers do the fast path themselves and come here when the TLB says no; `paging.ts` has the page walk.
  */
 import { EXCEPTION, SS } from '../isa/build.ts';
-import { ATTRIBUTE, CR0, CR4, GUEST_FAULT, type Cpu } from './cpu.ts';
+import { AddressSpaces, type KeptCode } from './address-spaces.ts';
+import { ATTRIBUTE, CR0, GUEST_FAULT, type Cpu } from './cpu.ts';
 import { OFFSET, SEGMENT, SEGMENT_BYTES, TLB, segmentOffset } from './layout.ts';
 import { PageWalker } from './paging.ts';
 
 const PAGES = 1 << 20;
+const READS = TLB.supervisorRead | TLB.userRead,
+  WRITES = TLB.supervisorWrite | TLB.userWrite;
+/** Bits of a TLB entry by which code is another one, or another one's: where it lies, and who may execute it. */
+const WHAT_IS_EXECUTED = ~0xfff | READS | TLB.noExecute;
 /** `Mmu.look`, `how`: bytes of the window in bits 7:0, how many of them lie before the address in bits 15:8, and these. */
 export const LOOK = { write: 1 << 16, needsWrite: 1 << 17 } as const;
 /** Who is told when memory that holds decoded code is written. */
@@ -22,6 +27,12 @@ export interface CodeWatcher {
   invalidated(page: number, pages: number): void;
   /** A linear page is known as a global one from now on. */
   madeGlobal(page: number): void;
+  /** A linear page that was known is another guest-physical one from now on, or may be executed by others. */
+  moved(page: number): void;
+  /** An address space is about to be left: what is not global goes, into `kept`. */
+  left(kept: KeptCode): void;
+  /** An address space has been entered, with the translations that hold: what holds of `kept` is back. */
+  entered(kept: KeptCode): void;
 }
 
 /** Who is told of data accesses to certain pages (core/debug-registers.ts). */
@@ -35,11 +46,13 @@ export interface DataWatcher {
 export interface TranslationCounts {
   /** The TLB was flushed: with global pages, without them, and by INVLPG (one page, or what of a large one is known). */
   readonly flushes: { whole: number; nonGlobal: number; page: number };
+  /** Translations that loads of CR3 have kept. */
+  kept: number;
   /**
-   * Entries of page tables that the guest has told of as written, and in how many batches it did (VMI). An ordinary store to a page
-   * table is a store like any other, and nobody sees it.
+   * Translations that loads of CR3 have not kept, since entries of page tables had been written that they came from, and how many loads
+   * found such. A store to a page table is a store like any other: nobody sees it when it is made.
    */
-  readonly announced: { entries: number; batches: number };
+  readonly written: { entries: number; batches: number };
   /** Accessed and dirty bits that page walks have set. */
   marked: number;
 }
@@ -66,10 +79,12 @@ export class Mmu {
   private readonly entries: Int32Array;
   /**
    * Pages that have an entry, so that a flush need not look at a million of them: global ones, of which a kernel has thousands, apart from
-   * those that a load of CR3 forgets. A page that was of the other kind before is in both.
+   * those that a load of CR3 forgets, unless they are in `spaces`. A page that was of another kind before is in both.
    */
   private readonly local = new FilledPages();
   private readonly global = new FilledPages();
+  /** Translations that outlive a load of CR3 though they are not global. */
+  private readonly spaces: AddressSpaces;
   /**
    * Guest-physical page of each entry, for those who have to know which page it is and not only where it lies. Other threads may read it.
    */
@@ -84,6 +99,9 @@ export class Mmu {
     flushed: () => {},
     invalidated: () => {},
     madeGlobal: () => {},
+    moved: () => {},
+    left: () => {},
+    entered: () => {},
   };
   /** Set while some data is watched. */
   watch: DataWatcher | undefined;
@@ -91,7 +109,8 @@ export class Mmu {
   walks = 0;
   readonly counts: TranslationCounts = {
     flushes: { whole: 0, nonGlobal: 0, page: 0 },
-    announced: { entries: 0, batches: 0 },
+    kept: 0,
+    written: { entries: 0, batches: 0 },
     marked: 0,
   };
 
@@ -103,28 +122,49 @@ export class Mmu {
       read32: (address) => cpu.bus.memoryRead(address, 4),
       set32: (address, bits) => this.setPhysical32(address, bits),
     });
+    this.spaces = new AddressSpaces(cpu, {
+      entries: this.entries,
+      frames: this.frames,
+      restricted: (page, frame, entry) => this.restricted(page << 12, frame * 4096, entry),
+      foundLarge: (page) => this.foundLarge(page << 12),
+      dropped: (page) => this.local.add(page),
+    });
   }
 
   // --- TLB
 
-  /** Forgets translations: those of global pages only when `all`. */
+  /** Forgets translations: those of global pages, and what is kept of other address spaces, only when `all`. */
   flush(all: boolean): void {
     this.counts.flushes[all ? 'whole' : 'nonGlobal']++;
-    const { local, global, entries } = this;
-    for (let i = 0; i < local.count; i++) {
-      const page = local.pages[i]!;
-      if (all || (entries[page]! & TLB.global) === 0) entries[page] = 0;
-    }
-    local.clear();
+    const { global, entries } = this;
+    this.leaveSpace();
+    this.spaces.forget(all);
     if (all) {
       for (let i = 0; i < global.count; i++) entries[global.pages[i]!] = 0;
       global.clear();
-    }
-    if (global.count === 0 && this.anyLarge) {
-      this.isLarge.fill(0);
-      this.anyLarge = false;
+      this.forgetLarge();
     }
     this.code.flushed(all);
+  }
+  /** All that is not global goes from the TLB. */
+  private leaveSpace(): void {
+    const { local, entries } = this;
+    this.spaces.leave();
+    for (let i = 0; i < local.count; i++) {
+      const page = local.pages[i]!;
+      if ((entries[page]! & TLB.global) === 0) entries[page] = 0;
+    }
+    local.clear();
+    this.forgetLarge();
+  }
+  private forgetLarge(): void {
+    if (this.global.count > 0 || !this.anyLarge) return;
+    this.isLarge.fill(0);
+    this.anyLarge = false;
+  }
+  private foundLarge(linear: number): void {
+    this.isLarge[linear >>> 22] = 1;
+    this.anyLarge = true;
   }
   /** Forgets the page of a linear address, be it a large one or not, and global or not. */
   invalidate(linear: number): void {
@@ -145,14 +185,27 @@ export class Mmu {
   }
   /**
    * Loads CR3 as MOV to it and task switches do: with PAE the four page-directory-pointer entries come along, and #GP(0) when
-   * they have reserved bits set. Global pages stay known.
+   * they have reserved bits set. Global pages stay known, and of others what would be found again.
    */
   loadPageTables(cr3: number): void {
-    const { cpu } = this;
-    const pae = (cpu.get('cr4') & CR4.PAE) !== 0 && (cpu.get('cr0') & CR0.PG) !== 0;
-    if (pae && !this.walker.loadPointers(cr3)) cpu.raise(EXCEPTION.GP, 0);
+    const { cpu, walker, spaces, code } = this,
+      isPaged = (cpu.get('cr0') & CR0.PG) !== 0;
+    if (isPaged && walker.isPae && !walker.loadPointers(cr3)) cpu.raise(EXCEPTION.GP, 0);
     cpu.set('cr3', cr3);
-    this.flush(false);
+    if (!isPaged) return this.flush(false);
+    this.counts.flushes.nonGlobal++;
+    code.left(spaces.code);
+    this.leaveSpace();
+    const { kept, written } = spaces.enter(walker.root, walker.isPae);
+    this.counts.kept += kept;
+    this.counts.written.entries += written;
+    if (written > 0) this.counts.written.batches++;
+    code.entered(spaces.code);
+  }
+  /** The guest-physical page that the TLB has for a linear one which is not global; -1 when it has none. */
+  localFrame(page: number): number {
+    const entry = this.entries[page]!;
+    return entry === 0 || (entry & TLB.global) !== 0 ? -1 : this.frames[page]!;
   }
   /** Whether the TLB has the page of a linear address as a global one. */
   isGlobal(linear: number): boolean {
@@ -166,31 +219,43 @@ export class Mmu {
   protectCode(physicalPage: number): void {
     const host = this.cpu.physical.hostPage(physicalPage);
     for (const { pages, count } of [this.local, this.global])
-      for (let i = 0; i < count; i++) {
-        const page = pages[i]!,
-          entry = this.entries[page]!;
-        if (entry !== 0 && ((entry & ~0xfff) + (page << 12)) >>> 0 === host)
-          this.entries[page] = entry & ~(TLB.supervisorWrite | TLB.userWrite);
-      }
+      for (let i = 0; i < count; i++) this.protect(pages[i]!, host);
+    for (const page of this.keptPages()) this.protect(page, host);
   }
-  private fill(linear: number, physical: number, rights: number): void {
-    const host = this.cpu.physical.hostPage(physical);
+  /** Pages that the next load of CR3 may find again. Some may have no entry by now. */
+  keptPages(): Iterable<number> {
+    return this.spaces.pages();
+  }
+  /** Takes the right to write from a linear page, if it is the page at `host` of linear memory. */
+  private protect(page: number, host: number): void {
+    const entry = this.entries[page]!;
+    if (entry !== 0 && ((entry & ~0xfff) + (page << 12)) >>> 0 === host) this.entries[page] = entry & ~WRITES;
+  }
+  /** A TLB entry as it may be now: code is written to only by way of the code cache, and what is watched is not reached at all. */
+  private restricted(linear: number, physical: number, entry: number): number {
+    if ((entry & WRITES) !== 0 && this.code.hasCode(physical)) entry &= ~WRITES;
+    return this.watch === undefined ? entry : entry & (this.watch.rightsOf(linear) | TLB.noExecute | ~0xfff);
+  }
+  /** `isWalked`: the last walk has found it. */
+  private fill(linear: number, physical: number, rights: number, isWalked: boolean): void {
+    const host = this.cpu.physical.hostPage(physical),
+      page = linear >>> 12,
+      before = this.entries[page]!;
     if (host === 0) {
-      this.entries[linear >>> 12] = 0;
+      if (before !== 0) this.code.moved(page);
+      this.entries[page] = 0;
       return;
     }
-    let allowed = rights;
-    if (!this.cpu.physical.isWritable(physical) || this.code.hasCode(physical))
-      allowed &= ~(TLB.supervisorWrite | TLB.userWrite);
-    if (this.watch !== undefined) allowed &= this.watch.rightsOf(linear) | TLB.noExecute;
-    const page = linear >>> 12;
-    this.entries[page] = (host - (page << 12)) | allowed;
-    this.frames[page] = physical >>> 12;
-    if ((allowed & TLB.global) === 0) this.local.add(page);
-    else {
+    const given = this.cpu.physical.isWritable(physical) ? rights : rights & ~WRITES,
+      frame = physical >>> 12;
+    const entry = this.restricted(linear, physical, (host - (page << 12)) | given);
+    if (before !== 0 && ((before ^ entry) & WHAT_IS_EXECUTED) !== 0) this.code.moved(page);
+    this.entries[page] = entry;
+    this.frames[page] = frame;
+    if ((entry & TLB.global) !== 0) {
       this.global.add(page);
       this.code.madeGlobal(page);
-    }
+    } else if (!isWalked || !this.spaces.note(page, entry, frame, this.walker)) this.local.add(page);
   }
 
   // --- translation
@@ -222,17 +287,14 @@ export class Mmu {
     linear >>>= 0;
     if ((cpu.get('cr0') & CR0.PG) === 0) {
       const physical = (linear & cpu.physical.addressMask) >>> 0;
-      this.fill(linear, physical, TLB.supervisorRead | TLB.supervisorWrite | TLB.userRead | TLB.userWrite);
+      this.fill(linear, physical, READS | WRITES, false);
       return physical;
     }
     this.walks++;
     if (!walker.walk(linear, write, user, fetch)) return this.pageFault(linear, walker.errorCode);
-    if (walker.large) {
-      this.isLarge[linear >>> 22] = 1;
-      this.anyLarge = true;
-    }
+    if (walker.large) this.foundLarge(linear);
     const { physical } = walker;
-    this.fill(linear, physical, walker.rights);
+    this.fill(linear, physical, walker.rights, true);
     return physical;
   }
 

@@ -34,6 +34,13 @@ export class PageWalker {
   physical = 0;
   rights = 0;
   large = false;
+  /** Guest-physical addresses of the two entries that it came by, which are one for a large page, and what they are since. */
+  directoryAt = 0;
+  directory = 0;
+  directoryHigh = 0;
+  tableAt = 0;
+  table = 0;
+  tableHigh = 0;
   /** The error code of the last walk that failed. */
   errorCode = 0;
 
@@ -43,8 +50,12 @@ export class PageWalker {
   }
 
   /** Whether CR4.PAE decides how structures look. */
-  private get isPae(): boolean {
+  get isPae(): boolean {
     return (this.cpu.get('cr4') & CR4.PAE) !== 0;
+  }
+  /** The address of the outermost structure: CR3 without what is not part of it. */
+  get root(): number {
+    return (this.cpu.get('cr3') & (this.isPae ? ~0x1f : ~0xfff)) >>> 0;
   }
 
   /**
@@ -99,7 +110,8 @@ export class PageWalker {
     const entry = large ? pde : this.read(entryAt);
     if ((entry & PTE.P) === 0) return this.fail(write, user, 0);
     if (!this.allowed(large ? pde : pde & entry, write, user)) return this.fail(write, user, PF.present);
-    this.mark(large ? -1 : directoryAt, pde, entryAt, entry, write);
+    this.mark(directoryAt, pde, entryAt, entry, write);
+    this.directoryHigh = this.tableHigh = 0;
     this.large = large;
     // PSE-36 has bits 35:32 of a large page in bits 16:13.
     this.physical = large
@@ -135,7 +147,9 @@ export class PageWalker {
     }
     const closed = ((pdeHigh | high) & PTE.NX) !== 0;
     if (!this.allowed(pde & entry, write, user) || (fetch && closed)) return this.fail(write, user, how | PF.present);
-    this.mark(large ? -1 : directory, pde, entryAt, entry, write);
+    this.mark(directory, pde, entryAt, entry, write);
+    this.directoryHigh = pdeHigh;
+    this.tableHigh = high;
     if (closed) this.rights |= TLB.noExecute;
     this.large = large;
     const frame = large ? (entry & 0xffe0_0000) | (linear & 0x1f_ffff) : (entry & ~0xfff) | (linear & 0xfff);
@@ -155,10 +169,15 @@ export class PageWalker {
   /** Sets A and D where they are missing. A page that is not dirty must be walked to again by the first write. */
   private mark(directoryAt: number, pde: number, entryAt: number, entry: number, write: boolean): void {
     const { cpu, memory } = this;
-    if (directoryAt >= 0 && (pde & PTE.A) === 0) memory.set32(directoryAt, PTE.A);
-    const marks = PTE.A | (write ? PTE.D : 0);
+    const marks = PTE.A | (write ? PTE.D : 0),
+      isLarge = entryAt === directoryAt;
+    if (!isLarge && (pde & PTE.A) === 0) memory.set32(directoryAt, PTE.A);
     if ((entry & marks) !== marks) memory.set32(entryAt, marks);
     if (!write && (entry & PTE.D) === 0) this.rights &= ~(TLB.supervisorWrite | TLB.userWrite);
     if ((entry & PTE.G) !== 0 && (cpu.get('cr4') & CR4.PGE) !== 0) this.rights |= TLB.global;
+    this.directoryAt = directoryAt;
+    this.directory = pde | (isLarge ? marks : PTE.A);
+    this.tableAt = entryAt;
+    this.table = entry | marks;
   }
 }

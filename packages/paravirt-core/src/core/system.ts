@@ -95,7 +95,8 @@ export class SystemRegisters {
     if (repaged && (cpu.get('cr4') & CR4.PAE) !== 0) this.loadPointers();
     cpu.set('cr0', value);
     cpu.refreshMode();
-    if ((changed & (CR0.PG | CR0.WP | CR0.PE)) !== 0) mmu.flush(true);
+    // Page-directory-pointer entries that were loaded by themselves go with no address space that is known.
+    if (repaged || (changed & (CR0.PG | CR0.WP | CR0.PE)) !== 0) mmu.flush(true);
   }
   /** Writes that turn PAE paging on, or change how it works, load the page-directory-pointer entries (SDM vol. 3, 4.4.1). */
   private loadPointers(): void {

@@ -12,6 +12,7 @@ import { PSEUDO_COUNT, RECORD } from '../core/interpreter/record.ts';
 import { decoder, type EngineParts } from '../core/processor.ts';
 import {
   DirectTranslator,
+  type ReadyRegion,
   type Translated,
   type TranslationPlace,
   type TranslationRequest,
@@ -171,8 +172,7 @@ class RegionCompiler {
     regions.forEach(({ id, pages, bytes: size, mayWiden }, i) => {
       const { physical, mode, width } = this.requested.get(id)!;
       this.requested.delete(id);
-      const { generations } = this.parts.code.directory;
-      if (pages.length === 0 || pages.some(({ page, generation }) => generations[page] !== generation)) return;
+      if (pages.length === 0 || !pages.every((page) => this.isAsItWas(page))) return;
       const narrow = width === 'wide' ? this.compiledAt(physical) : undefined,
         place = narrow?.mode === mode ? this.handOver(narrow) : this.enter(physical, mode, narrow);
       if (place === undefined) return;
@@ -199,6 +199,11 @@ class RegionCompiler {
       }
     }
     this.counts.ownMs += performance.now() - began;
+  }
+  /** Whether a page holds the code that was translated. Where it lay was read while another address space may have come. */
+  private isAsItWas({ page, generation, host }: ReadyRegion['pages'][number]): boolean {
+    const { code, cpu } = this.parts;
+    return code.directory.generations[page] === generation && cpu.physical.hostPage(page * 4096) === host;
   }
   private instantiate(module: WebAssembly.Module, imports: readonly ServiceImport[]): WebAssembly.Exports {
     const { cpu, mmu } = this.parts;

@@ -21,10 +21,13 @@ export interface TranslationRequest {
   readonly host: number;
   readonly width: Width;
 }
-/** A region that is ready: the guest-physical pages it is made from, and what was known of them (`CodeCache.directory`). */
+/**
+ * A region that is ready: the guest-physical pages it is made from, what was known of them (`CodeCache.directory`), and where in linear
+ * memory their bytes were read.
+ */
 export interface ReadyRegion {
   readonly id: number;
-  readonly pages: readonly { readonly page: number; readonly generation: number }[];
+  readonly pages: readonly { readonly page: number; readonly generation: number; readonly host: number }[];
   /** Bytes of its function. */
   readonly bytes: number;
   /** Whether it would be larger if it were asked for as a wide one. */
@@ -180,9 +183,10 @@ export function translateRequests(
       id,
       bytes: sizes[i] ?? 0,
       mayWiden: region?.mayWiden ?? false,
-      pages: [...(region?.pages.values() ?? [])].map(({ physical, generation }) => ({
+      pages: [...(region?.pages.values() ?? [])].map(({ physical, generation, host }) => ({
         page: physical >>> 12,
         generation,
+        host,
       })),
     })),
     module: new WebAssembly.Module(bytes),

@@ -39,8 +39,8 @@ export class PageTables {
     this.pages.push(page);
     return undefined;
   }
-  /** As `allocate`. */
-  release(page: number): string | undefined {
+  /** As `allocate`; `root` is the page that CR3 names, which is given up nevertheless: the processor goes by memory, not by announcements. */
+  release(page: number, root: number): string | undefined {
     const at = this.places.get(page);
     if (at === undefined) return `releases page ${hex(page)}, which it has not announced as a page table`;
     const last = this.pages.pop()!;
@@ -49,7 +49,7 @@ export class PageTables {
       this.pages[at] = last;
       this.places.set(last, at);
     }
-    return undefined;
+    return page === root ? `releases page ${hex(page)}, the root of the address space that is in use` : undefined;
   }
 }
 

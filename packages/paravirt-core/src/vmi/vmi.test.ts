@@ -179,15 +179,17 @@ describe('page tables', () => {
       pages.allocate({ page, flags: 0x41, source: 0, first: 0, count: 0, ...more });
     expect([announce(5), announce(6), announce(5)]).toEqual([undefined, undefined, undefined]);
     expect(announce(7, { flags: 0x62, source: 5, first: 768, count: 256 })).toBeUndefined();
-    expect(pages.release(5)).toBeUndefined();
+    expect(pages.release(5, 6)).toBeUndefined();
     expect([5, 6, 7].map((page) => pages.has(page))).toEqual([false, true, true]);
-    expect(pages.release(5)).toMatch(/^releases page 5h/);
+    expect(pages.release(5, 6)).toMatch(/^releases page 5h/);
     expect(announce(256)).toMatch(/^announces page 100h .* not in RAM/);
     expect(announce(0xffff_ffff)).toMatch(/not in RAM/);
     expect(announce(8, { flags: 0x62, source: 5 })).toMatch(/copy of page 5h/);
     expect(announce(8, { flags: 0x62, source: 6, first: 1000, count: 25 })).toMatch(/25 entries from 1000/);
     expect(announce(8, { flags: 0x72, source: 6, first: 500, count: 13 })).toMatch(/13 entries/);
     expect(pages.has(8)).toBe(false);
+    expect(pages.release(6, 6)).toMatch(/^releases page 6h, the root .* in use/);
+    expect(pages.has(6)).toBe(false);
   });
   it('are a set, whatever is done', () => {
     fc.assert(
@@ -198,7 +200,7 @@ describe('page tables', () => {
         for (const [allocates, page] of steps) {
           const wrong = allocates
             ? pages.allocate({ page, flags: 1, source: 0, first: 0, count: 0 })
-            : pages.release(page);
+            : pages.release(page, 99);
           expect(wrong !== undefined).toBe(allocates ? page >= 16 : !model.has(page));
           if (allocates && page < 16) model.add(page);
           if (!allocates) model.delete(page);

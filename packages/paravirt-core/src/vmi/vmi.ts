@@ -161,7 +161,7 @@ export const vmi = defineDevice({
         case CALL.AllocatePage:
           return wrong(pageTables.allocate({ page: first, flags: second, source: third, first: fourth, count: fifth }));
         case CALL.ReleasePage:
-          return wrong(pageTables.release(first));
+          return wrong(pageTables.release(first, Math.floor(third / PAGE_BYTES)));
         case CALL.SetInitialAPState:
           // Word `first` of a state, of processor `second`. There is only the one that calls.
           return wrong(

@@ -148,9 +148,10 @@ describe('the HTTP API', () => {
       flushesWhole: 1,
       flushesNonGlobal: 2,
       flushesPage: 3,
-      announced: 4,
-      announcedBatches: 5,
+      written: 4,
+      writtenBatches: 5,
       marked: 6,
+      kept: 7,
     };
     const stats = {
       ...{

@@ -92,8 +92,9 @@ export const statsView = z
         flushesWhole: count,
         flushesNonGlobal: count,
         flushesPage: count,
-        announced: count.describe('Page-table entries that the guest told of as written (VMI)'),
-        announcedBatches: count,
+        kept: count.describe('Translations that outlived a load of CR3'),
+        written: count.describe('Page-table entries that were found written when CR3 was loaded'),
+        writtenBatches: count,
         marked: count.describe('Accessed and dirty bits that were set'),
       })
       .describe('Flushes of the TLB, and what is seen of page tables'),
