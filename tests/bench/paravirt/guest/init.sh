@@ -24,8 +24,10 @@ tries=0
 until [ -b /dev/vdb ] || [ -b /dev/sdb ] || [ $tries -gt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
 [ -b /dev/vdb ] && disk=/dev/vd || disk=/dev/sd
 mkdir -p /data
-mount -t ext4 ${disk}a /data || echo "@ FAILED no disk"
-echo "@ FOUND disk=${disk}a net=$(basename $(readlink /sys/class/net/eth0/device/driver)) clock=$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+# Linux looks for disks of one kind side by side: which of them is the first one differs.
+files=${disk}a raw=${disk}b
+mount -t ext4 $files /data 2>/dev/null || { files=${disk}b raw=${disk}a && mount -t ext4 $files /data; } || echo "@ FAILED no disk"
+echo "@ FOUND disk=$files net=$(basename $(readlink /sys/class/net/eth0/device/driver)) clock=$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 server=10.11.0.1
 
 # Some of everything: files that are made, compressed, read back and kept; processes; a socket; what is computed in between.
@@ -66,14 +68,14 @@ echo "@ BOOTED"
 read -r _
 # Whatever is asked for, the file and the disk have been written once.
 SCALE=4 pv seqwrite /data/file >/dev/null
-SCALE=4 pv rawwrite ${disk}b >/dev/null
+SCALE=4 pv rawwrite $raw >/dev/null
 sync
 for name in $(echo "$WORK" | tr , ' '); do
   echo 3 >/proc/sys/vm/drop_caches
   case $name in
     switch) run switch pv switch ;;
     seq* | rand* | sync*) run $name pv $name /data/file ;;
-    raw*) run $name pv $name ${disk}b ;;
+    raw*) run $name pv $name $raw ;;
     tcp*) run $name pv $name $server ;;
     mixed | idle) run $name $name ;;
     *) run $name work $name ;;
