@@ -2,14 +2,15 @@
 import { expect, test } from 'vitest';
 import { VMI_LOOPS, runVmiLoop } from './vmi-loops.ts';
 
-test.for(VMI_LOOPS.flatMap(({ name, ways }) => Object.entries(ways).map(([way, emit]) => [name, way, emit] as const)))(
-  '%s, %s',
-  ([, , emit]) => {
-    const ROUNDS = 50;
-    const { instructions } = runVmiLoop(emit, ROUNDS);
+test.for(
+  VMI_LOOPS.flatMap(({ name, call, ways }) =>
+    // Two for the stack, two for the loop, and what is measured: fewer than forty, but where pages are used as well.
+    Object.entries(ways).map(([way, emit]) => [name, way, emit, call === undefined ? 40 : 600] as const),
+  ),
+)('%s, %s', ([, , emit, most]) => {
+  const ROUNDS = 50;
+  const { instructions } = runVmiLoop(emit, ROUNDS);
 
-    // Two for the stack, two for the loop, and what is measured: fewer than forty.
-    expect(instructions).toBeGreaterThanOrEqual(ROUNDS * 4);
-    expect(instructions).toBeLessThan(ROUNDS * 40);
-  },
-);
+  expect(instructions).toBeGreaterThanOrEqual(ROUNDS * 4);
+  expect(instructions).toBeLessThan(ROUNDS * most);
+});

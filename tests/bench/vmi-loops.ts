@@ -1,5 +1,5 @@
 /** Loops that do one VMI call again and again in each way that a kernel could be told to: natively, by a call, by a jump, not at all. */
-import { CALL, EVERY_CALL, HostClock, Machine, vmiRom } from '@tomei/paravirt-core';
+import { CALL, EVERY_CALL, HostClock, Machine, vmiRom, type CallName } from '@tomei/paravirt-core';
 import { Assembler } from './assembler.ts';
 import { threadSeconds } from './measure-loops.ts';
 import { median } from './statistics.ts';
@@ -8,7 +8,9 @@ const LOAD = 0x10_0000,
   ENTRY = LOAD + 32;
 const ROM = 0xc_8000;
 const DATA = 0x20_0000,
-  PAGE_DIRECTORY = 0x21_0000;
+  PAGE_DIRECTORY = 0x21_0000,
+  OTHER_DIRECTORY = 0x22_0000,
+  USED_PAGES = 0x30_0000;
 const EAX = 0,
   ECX = 1,
   EDX = 2;
@@ -19,6 +21,8 @@ export type Way = 'native' | 'call' | 'jump' | 'nothing';
 /** How one operation is done in each way that there is. ECX counts the rounds on the stack: all registers are free. */
 export interface VmiLoop {
   readonly name: string;
+  /** Where the name is not that of a call, or of several with `and` between them. */
+  readonly call?: CallName;
   readonly rounds: number;
   readonly ways: Readonly<Partial<Record<Way, Emit>>>;
 }
@@ -82,6 +86,23 @@ const stacked =
     callAt(a, inRom(number)).code(0x83, 0xc4, 8);
   };
 const RET: readonly number[] = [];
+/** Loads CR3 with another root, reads a byte of so many pages, and comes back to do the same. */
+function switches(pages: number): VmiLoop {
+  const name = `SetCR3 there and back, ${pages} pages used in each`,
+    { ways } = pointer(name, CALL.SetCR3, [0x0f, 0x22, 0xd8], given());
+  const both =
+    (way: Emit): Emit =>
+    (a) =>
+      [OTHER_DIRECTORY, PAGE_DIRECTORY].forEach((root) => {
+        load(a, EAX, root);
+        way(a);
+        load(a, EDX, USED_PAGES);
+        load(a, ECX, pages).label(`use ${root}`);
+        a.code(0x8a, 0x02, 0x81, 0xc2).dword(4096).countDown(`use ${root}`); // mov al,[edx]; add edx,4096
+      });
+  const native: Emit = (a) => void a.code(0x0f, 0x22, 0xd8);
+  return { name, call: 'SetCR3', rounds: 10_000, ways: { native: both(native), call: both(ways.call!) } };
+}
 
 export const VMI_LOOPS: readonly VmiLoop[] = [
   site('EnableInterrupts', CALL.EnableInterrupts, [0xfb]),
@@ -100,6 +121,8 @@ export const VMI_LOOPS: readonly VmiLoop[] = [
   pointer('GetCR0', CALL.GetCR0, [0x0f, 0x20, 0xc0], given()),
   pointer('GetCR2', CALL.GetCR2, [0x0f, 0x20, 0xd0], given()),
   pointer('SetCR3', CALL.SetCR3, [0x0f, 0x22, 0xd8], given(PAGE_DIRECTORY), 50_000),
+  switches(8),
+  switches(64),
   pointer('RDTSC', CALL.RDTSC, [0x0f, 0x31], given()),
   pointer('SetPxE', CALL.SetPxE, [0x89, 0x02], given(0, DATA, 1), 1_000_000),
   pointer('SetPxELong', CALL.SetPxELong, [0x89, 0x51, 0x04, 0x89, 0x01], given(0, 0, DATA), 1_000_000),
@@ -157,7 +180,8 @@ export function runVmiLoop(emit: Emit, rounds: number): { readonly ns: number; r
     { hotLandings: 16 },
   );
   machine.powerOn();
-  for (let i = 0; i < 1024; i++) machine.board.ram.write32(PAGE_DIRECTORY + 4 * i, ((i << 22) | 0x83) >>> 0);
+  for (const directory of [PAGE_DIRECTORY, OTHER_DIRECTORY])
+    for (let i = 0; i < 1024; i++) machine.board.ram.write32(directory + 4 * i, ((i << 22) | 0x83) >>> 0);
   const from = threadSeconds();
   for (;;) {
     const slice = machine.runSlice();
@@ -169,19 +193,20 @@ export function runVmiLoop(emit: Emit, rounds: number): { readonly ns: number; r
 
 export interface VmiFigure {
   readonly name: string;
+  readonly call?: CallName;
   /** Nanoseconds of one operation, without the loop around it. */
   readonly ns: Readonly<Partial<Record<Way, number>>>;
 }
 /** Medians of `runs` measurements, the ways of one call in turn. */
 export function measureVmi(runs: number, report: (figure: VmiFigure) => void): VmiFigure[] {
-  return VMI_LOOPS.map(({ name, rounds, ways }) => {
+  return VMI_LOOPS.map(({ name, call, rounds, ways }) => {
     const all = { empty: (() => undefined) as Emit, ...ways };
     const seen = new Map<string, number[]>(Object.keys(all).map((way) => [way, []]));
     for (let i = 0; i < runs; i++)
       for (const [way, emit] of Object.entries(all)) seen.get(way)!.push(runVmiLoop(emit, rounds).ns);
     const empty = median(seen.get('empty')!);
     const ns = Object.fromEntries(Object.keys(ways).map((way) => [way, Math.max(0, median(seen.get(way)!) - empty)]));
-    const figure = { name, ns };
+    const figure = { name, ns, ...(call === undefined ? {} : { call }) };
     report(figure);
     return figure;
   });

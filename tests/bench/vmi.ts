@@ -20,7 +20,11 @@ const HEAD = ['call', ...WAYS.map((way) => `${way} (ns)`), 'answer'];
 
 const answerOf = (name: string): string =>
   [...new Set(name.split(' and ').map((call) => ANSWERS[call as CallName]))].join(', ');
-const rowOf = ({ name, ns }: VmiFigure): string[] => [name, ...WAYS.map((way) => figure(ns[way])), answerOf(name)];
+const rowOf = ({ name, call, ns }: VmiFigure): string[] => [
+  name,
+  ...WAYS.map((way) => figure(ns[way])),
+  answerOf(call ?? name),
+];
 
 /** Returns the exit code. Throws an Error for wrong options. */
 export function benchVmi(args: readonly string[]): number {
@@ -50,7 +54,8 @@ function page({
 Written by \`pnpm bench vmi --write\`. Nanoseconds of the processor's thread for one operation, median of ${circumstances['runs'] as number}
 measurements, without the loop around it: natively, as a kernel that is answered NONE does it behind its pointer (with ECX and EDX
 pushed around it for the four calls of the interrupt flag), by the ROM's code, and left out. Differences of a few nanoseconds are
-noise. A kernel's own wrapper around a call, which native code does without, is not in it.
+noise. A kernel's own wrapper around a call, which native code does without, is not in it. Pages used behind SetCR3 are read once, a byte of
+each, in a loop of two instructions a page.
 
 ${markdownTable(HEAD, calls.map(rowOf))}
 

@@ -172,15 +172,10 @@ export class AddressSpaces {
    * how many an entry was written.
    */
   enter(root: number, isPae: boolean): { readonly kept: number; readonly written: number } {
-    const { spaces } = this;
-    let n = spaces.findIndex((space) => space.root === root);
-    if (n < 0) {
-      n = spaces.findIndex((space) => space.root === NO_ROOT);
-      if (n < 0) n = spaces.length < MOST_SPACES ? spaces.push(new AddressSpace()) - 1 : spaces.length - 1;
-      spaces[n]!.forget();
-    }
-    const [space] = spaces.splice(n, 1) as [AddressSpace];
-    spaces.unshift(space);
+    const { spaces } = this,
+      space = this.spaceOf(root);
+    for (let n = spaces.indexOf(space); n > 0; n--) spaces[n] = spaces[n - 1]!;
+    spaces[0] = space;
     const now = this.pointers();
     // Without PAE they mean nothing, and are what they were.
     if (isPae && space.pointers.some((word, i) => word !== now[i])) space.forget();
@@ -188,6 +183,19 @@ export class AddressSpaces {
     const before = space.count;
     this.restore(space, isPae);
     return { kept: space.count, written: before - space.count };
+  }
+  /** The space with a root, or one that has none. */
+  private spaceOf(root: number): AddressSpace {
+    const { spaces } = this;
+    let free: AddressSpace | undefined;
+    for (const space of spaces) {
+      if (space.root === root) return space;
+      if (space.root === NO_ROOT) free = space;
+    }
+    if (free === undefined && spaces.length < MOST_SPACES) spaces.push((free = new AddressSpace()));
+    const space = free ?? spaces.at(-1)!;
+    space.forget();
+    return space;
   }
   private restore(space: AddressSpace, isPae: boolean): void {
     const { places, tables } = this,

@@ -8,27 +8,39 @@ import { CODE_KEY, CODE_TLB_ENTRIES, JUMP, JUMP_BYTES } from './layout.ts';
 
 /** Numbers of jumps leave room for a mode of COMPILED. */
 const JUMP_STEP = 4;
-/** A page had an entry since jumps into it were forgotten, as one of the address space and as a global one. */
-const EXECUTED = { local: 1, global: 2 } as const;
+/** Pages of the address space in use, and global ones. A page may be both in turn. */
+const KIND = { local: 1, global: 2 } as const;
+
+/** What one kind of pages has, global ones or those of the address space: so that flushes look at nothing else. */
+class Used {
+  readonly bit: number;
+  /** Code TLB entries, by the index of each one's tag. Some may be empty by now, or of the other kind. */
+  readonly slots: number[] = [];
+  /** Pages that jumps may be known to lead to. */
+  readonly pages: number[] = [];
+
+  constructor(bit: number) {
+    this.bit = bit;
+  }
+}
 
 export class CodeTlb {
   private readonly cpu: Cpu;
   private readonly i32: Int32Array;
   /** Where the tables lie. */
   private readonly plan: { readonly codeTlb: number; readonly jumps: number };
-  /** Entries that are not empty: the index of each one's tag. */
-  private readonly slots = new Uint32Array(CODE_TLB_ENTRIES);
-  private used = 0;
-  /** By the place of the entry: whether its page is global, so that it outlives a load of CR3. */
+  private readonly local = new Used(KIND.local);
+  private readonly global = new Used(KIND.global);
+  /** By the place of an entry, KIND: in which of the lists it is. */
+  private readonly listed = new Uint8Array(CODE_TLB_ENTRIES);
+  /** By the place of an entry: whether its page is global, so that it outlives a load of CR3. */
   private readonly isGlobal = new Uint8Array(CODE_TLB_ENTRIES);
   private readonly jumpsAt: number;
   private jumpNumber = 0;
   /** How often all jumps were forgotten, those of address spaces that are not in use with them. */
   private epoch = 0;
-  /** By linear page, EXECUTED: whether jumps may be known that lead there. */
+  /** By linear page, KIND: as what it had an entry since jumps into it were forgotten. */
   private readonly executed = new Uint8Array(1 << 20);
-  /** Pages that are in it. */
-  private executedPages: number[] = [];
 
   constructor(cpu: Cpu, plan: { readonly codeTlb: number; readonly jumps: number }) {
     this.cpu = cpu;
@@ -42,51 +54,56 @@ export class CodeTlb {
 
   /** The map of the page of a linear address, in the mode that the processor is in. */
   enter(linear: number, map: number, isGlobal: boolean): void {
-    const slot = (this.plan.codeTlb >> 2) + (((linear >>> 12) & (CODE_TLB_ENTRIES - 1)) << 1);
-    if (this.i32[slot] === 0) this.slots[this.used++] = slot;
-    this.noteExecuted(linear >>> 12, isGlobal);
-    this.isGlobal[this.placeOf(slot)] = isGlobal ? 1 : 0;
-    this.i32[slot] = (linear & ~0xfff) | this.cpu.get('codeKey');
+    this.fill(this.slotOf(linear >>> 12), (linear & ~0xfff) | this.cpu.get('codeKey'), map, isGlobal);
+    this.noteExecuted(linear >>> 12, isGlobal ? this.global : this.local);
+  }
+  private fill(slot: number, tag: number, map: number, isGlobal: boolean): void {
+    const place = this.placeOf(slot),
+      { slots, bit } = isGlobal ? this.global : this.local;
+    if ((this.listed[place]! & bit) === 0) {
+      this.listed[place]! |= bit;
+      slots.push(slot);
+    }
+    this.isGlobal[place] = isGlobal ? 1 : 0;
+    this.i32[slot] = tag;
     this.i32[slot + 1] = map;
   }
-  private noteExecuted(page: number, isGlobal: boolean): void {
-    const before = this.executed[page]!;
-    if (before === 0) this.executedPages.push(page);
-    this.executed[page] = before | (isGlobal ? EXECUTED.global : EXECUTED.local);
+  private noteExecuted(page: number, { bit, pages }: Used): void {
+    if ((this.executed[page]! & bit) !== 0) return;
+    this.executed[page]! |= bit;
+    pages.push(page);
   }
   /** The data TLB has a page as a global one from now on, and so will `chain` when it notes a jump into it. */
   madeGlobal(page: number): void {
-    if (this.executed[page] !== 0) this.executed[page]! |= EXECUTED.global;
+    if (this.executed[page] !== 0) this.noteExecuted(page, this.global);
   }
   /** Forgets pages: global ones only when `all`. */
   flush(all: boolean): void {
-    this.keep((slot) => !all && this.isGlobal[this.placeOf(slot)] !== 0);
+    this.empty(this.local);
+    if (all) this.empty(this.global);
     this.forgetJumps(all);
-    this.keepExecuted(all ? 0 : EXECUTED.global);
   }
-  /** Forgets which pages were executed, but for those of some kinds. */
-  private keepExecuted(kinds: number): void {
-    const { executed } = this;
-    this.executedPages = this.executedPages.filter((page) => (executed[page]! &= kinds) !== 0);
+  private empty(used: Used): void {
+    this.keep(used, () => false);
+    for (const page of used.pages) this.executed[page]! &= ~used.bit;
+    used.pages.length = 0;
   }
   /**
    * An address space is left: what is known of its pages, and of no global ones, goes into `kept`. `frameOf` has the guest-physical page of
    * one of them, or -1.
    */
   leaveSpace(kept: KeptCode, frameOf: (page: number) => number): void {
-    const { executed, i32 } = this;
+    const { i32, local } = this;
     kept.number = i32[this.jumpsAt + JUMP.local / 4]!;
     kept.epoch = this.epoch;
     kept.entries.length = kept.executed.length = 0;
-    for (const page of this.executedPages)
-      if ((executed[page]! & EXECUTED.local) !== 0) kept.executed.push(page, frameOf(page));
-    this.keepExecuted(EXECUTED.global);
-    this.keep((slot) => {
-      if (this.isGlobal[this.placeOf(slot)] !== 0) return true;
+    for (const page of local.pages) kept.executed.push(page, frameOf(page));
+    for (const slot of local.slots) {
       const tag = i32[slot]!;
-      if ((tag & CODE_KEY.big) !== 0) kept.entries.push(slot, tag, i32[slot + 1]!, frameOf(tag >>> 12));
-      return false;
-    });
+      if (this.isGlobal[this.placeOf(slot)] === 0 && (tag & CODE_KEY.big) !== 0)
+        kept.entries.push(slot, tag, i32[slot + 1]!, frameOf(tag >>> 12));
+    }
+    this.empty(local);
   }
   /** An address space is entered. Of `kept` holds what lies in the same pages as before; `mapOf` has the map of a guest-physical one. */
   enterSpace(kept: KeptCode, frameOf: (page: number) => number, mapOf: (frame: number) => number): void {
@@ -96,17 +113,17 @@ export class CodeTlb {
     for (let i = 0; i < executed.length; i += 2) {
       const page = executed[i]!,
         frame = executed[i + 1]!;
-      if (frame >= 0 && frameOf(page) === frame) this.noteExecuted(page, false);
+      if (frame >= 0 && frameOf(page) === frame) this.noteExecuted(page, this.local);
       else holds = false;
     }
     i32[this.jumpsAt + JUMP.local / 4] = holds ? kept.number : this.nextNumber();
     for (let i = 0; i < entries.length; i += 4) {
-      const [slot, tag, map, frame] = [entries[i]!, entries[i + 1]!, entries[i + 2]!, entries[i + 3]!];
-      if (i32[slot] !== 0 || frame < 0 || frameOf(tag >>> 12) !== frame || mapOf(frame) !== map) continue;
-      this.slots[this.used++] = slot;
-      this.isGlobal[this.placeOf(slot)] = 0;
-      i32[slot] = tag;
-      i32[slot + 1] = map;
+      const slot = entries[i]!,
+        tag = entries[i + 1]!,
+        map = entries[i + 2]!,
+        frame = entries[i + 3]!;
+      const isFree = i32[slot] === 0;
+      if (isFree && frame >= 0 && frameOf(tag >>> 12) === frame && mapOf(frame) === map) this.fill(slot, tag, map, false);
     }
   }
   /** Forgets `pages` linear pages. */
@@ -115,19 +132,23 @@ export class CodeTlb {
     let found = 0;
     for (let i = page; i < page + pages; i++) found |= this.executed[i]!;
     if (found === 0) return;
-    this.keep((slot) => ((this.i32[slot]! >>> 12) - page) >>> 0 >= pages);
-    this.forgetJumps((found & EXECUTED.global) !== 0);
+    for (let i = page; i < page + pages; i++) {
+      const slot = this.slotOf(i);
+      if (this.i32[slot]! >>> 12 === i) this.i32[slot] = 0;
+    }
+    this.forgetJumps((found & KIND.global) !== 0);
   }
   /** Forgets pages whose maps will serve others. */
   forgetMaps(maps: readonly number[]): void {
-    this.keep((slot) => !maps.includes(this.i32[slot + 1]!));
+    for (const used of [this.local, this.global]) this.keep(used, (slot) => !maps.includes(this.i32[slot + 1]!));
     this.forgetJumps(true);
   }
   /** No jump into a page that is not global is known any more, or into `all`. */
   forgetJumps(all: boolean): void {
     this.i32[this.jumpsAt + JUMP.local / 4] = this.nextNumber();
-    if (all) this.epoch++;
-    if (all) this.i32[this.jumpsAt + JUMP.global / 4] = this.nextNumber();
+    if (!all) return;
+    this.epoch++;
+    this.i32[this.jumpsAt + JUMP.global / 4] = this.nextNumber();
   }
   /** Entries with other numbers do not hold; before one comes again they are all gone. */
   private nextNumber(): number {
@@ -140,17 +161,25 @@ export class CodeTlb {
     return this.jumpNumber;
   }
 
+  private slotOf(page: number): number {
+    return (this.plan.codeTlb >> 2) + ((page & (CODE_TLB_ENTRIES - 1)) << 1);
+  }
   private placeOf(slot: number): number {
     return (slot - (this.plan.codeTlb >> 2)) >> 1;
   }
-  /** Empties all entries but those to keep. Few are in use, and filling shared memory is slow. */
-  private keep(isKept: (slot: number) => boolean): void {
+  /** Empties all entries of a kind but those to keep. Few are in use, and filling shared memory is slow. */
+  private keep({ slots, bit }: Used, isKept: (slot: number) => boolean): void {
+    const { i32, listed } = this;
     let kept = 0;
-    for (let i = 0; i < this.used; i++) {
-      const slot = this.slots[i]!;
-      if (isKept(slot)) this.slots[kept++] = slot;
-      else this.i32[slot] = 0;
+    for (const slot of slots) {
+      const place = this.placeOf(slot),
+        isOther = (bit === KIND.global) !== (this.isGlobal[place] !== 0);
+      if (i32[slot] !== 0 && !isOther && isKept(slot)) slots[kept++] = slot;
+      else {
+        if (!isOther) i32[slot] = 0;
+        listed[place]! &= ~bit;
+      }
     }
-    this.used = kept;
+    slots.length = kept;
   }
 }
