@@ -61,7 +61,9 @@ describe.each(ENGINES)('%s', (_, clock, compiling) => {
         'VMI: done',
       ]),
     );
-    const inUse: unknown = expect.stringMatching(/^releases page [0-9a-f]+h, the root of the address space that is in use$/);
+    const inUse: unknown = expect.stringMatching(
+      /^releases page [0-9a-f]+h, the root of the address space that is in use$/,
+    );
     expect(troubles).toEqual([
       ...(vmi === 'measured' ? [] : ['gives a state to start processor 1 in, and there is none to be started']),
       ...[inUse, inUse],

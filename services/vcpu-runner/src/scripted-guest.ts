@@ -26,7 +26,12 @@ const NO_STATS: GuestStats = {
   codeInvalidations: 0,
   codeFlushes: 0,
   pageWalks: 2,
-  translations: { flushes: { whole: 1, nonGlobal: 20, page: 300 }, kept: 7, written: { entries: 40, batches: 5 }, marked: 6 },
+  translations: {
+    flushes: { whole: 1, nonGlobal: 20, page: 300 },
+    kept: 7,
+    written: { entries: 40, batches: 5 },
+    marked: 6,
+  },
   compiled: { regions: 9, dropped: 4, bytes: 4096, translatingMs: 250, ownMs: 1, longestMs: 2 },
   events: {},
 };

@@ -181,6 +181,19 @@ describe('a page of code', () => {
   });
 });
 
+describe('a breakpoint', () => {
+  it('is met in an address space that is entered again too', () => {
+    t.put(FRAME, 0x90, 0xf4);
+    expect(t.run(PAGE)).toEqual({ reason: 'halted' });
+    load(SECOND);
+    t.processor.debug.write(0, PAGE);
+    t.processor.debug.write(7, 0x402);
+    load(AT.directory);
+
+    expect(t.run(PAGE).exception?.vector).toBe(1);
+  });
+});
+
 describe('watched data', () => {
   it('is watched in an address space that is entered again too', () => {
     touch(PAGE, true);

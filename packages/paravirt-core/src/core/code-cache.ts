@@ -5,7 +5,6 @@
  */
 import { CS, EXCEPTION } from '../isa/build.ts';
 import { MAX_LENGTH, type Decoder, type Instruction, type NoInstruction } from '../isa/decode.ts';
-import type { KeptCode } from './address-spaces.ts';
 import { CodeTlb } from './code-tlb.ts';
 import { ATTRIBUTE, GUEST_FAULT, type Cpu } from './cpu.ts';
 import { CrossingCache } from './crossing-cache.ts';
@@ -13,8 +12,9 @@ import type { CompiledCode, RegionEntry } from './compiled-code.ts';
 import { PSEUDO, PSEUDO_COUNT, RECORD, RECORD_BYTES } from './interpreter/record.ts';
 import { RecordWriter } from './interpreter/lower.ts';
 import { LEAVING_RECORDS, SCRATCH_RECORDS } from './layout.ts';
-import type { CodeWatcher, Mmu } from './mmu.ts';
+import type { Mmu } from './mmu.ts';
 import type { CodeCachePlan } from './plan.ts';
+import type { CodeWatcher } from './watchers.ts';
 
 /** Bytes of one page map: an i32 for each offset. */
 export const PAGE_MAP_BYTES = 4096 * 4;
@@ -89,8 +89,13 @@ export class CodeCache implements CodeWatcher {
     this.writer = new RecordWriter(cpu.memory, cpu.base, handlerOf);
     this.i32 = cpu.i32;
     this.crossings = new CrossingCache(cpu, mmu);
-    this.tlb = new CodeTlb(cpu, plan);
+    this.tlb = new CodeTlb(cpu, plan, {
+      // Pages with a breakpoint are in no code TLB.
+      frameOf: (page) => (this.stops.hasCode(page * 4096) ? -1 : mmu.localFrame(page)),
+      mapOf: (frame) => this.directory.maps[frame]!,
+    });
     mmu.code = this;
+    mmu.codeTlb = this.tlb;
   }
 
   hasCode(address: number): boolean {
@@ -190,29 +195,6 @@ export class CodeCache implements CodeWatcher {
     this.recordsUsed = 0;
     this.mmu.flush(true); // pages may be writable again
   }
-  flushed(all: boolean): void {
-    this.tlb.flush(all);
-  }
-  invalidated(page: number, pages: number): void {
-    this.tlb.invalidate(page, pages);
-  }
-  madeGlobal(page: number): void {
-    this.tlb.madeGlobal(page);
-  }
-  moved(page: number): void {
-    this.tlb.invalidate(page, 1);
-  }
-  left(kept: KeptCode): void {
-    this.tlb.leaveSpace(kept, this.frameOf);
-  }
-  entered(kept: KeptCode): void {
-    this.tlb.enterSpace(kept, this.frameOf, this.mapOfFrame);
-  }
-  /** Pages with a breakpoint are in no code TLB. */
-  private readonly frameOf = (page: number): number =>
-    this.stops.hasCode(page * 4096) ? -1 : this.mmu.localFrame(page);
-  /** Code of 16 bits is not kept. */
-  private readonly mapOfFrame = (frame: number): number => this.directory.maps[frame]!;
   /** Compiled code goes. */
   forgetJumps(): void {
     this.tlb.forgetJumps(true);

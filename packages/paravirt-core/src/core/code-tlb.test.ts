@@ -13,7 +13,7 @@ describe('jumps', () => {
   let tlb: CodeTlb, numbers: () => { local: number; global: number };
   beforeEach(() => {
     const { cpu, code } = new TestProcessor().processor;
-    tlb = new CodeTlb(cpu, code.plan);
+    tlb = new CodeTlb(cpu, code.plan, { frameOf: () => -1, mapOf: () => 0 });
     numbers = () => ({
       local: cpu.i32[(cpu.base + JUMP.local) >> 2]!,
       global: cpu.i32[(cpu.base + JUMP.global) >> 2]!,

@@ -5,6 +5,7 @@
 import type { KeptCode } from './address-spaces.ts';
 import type { Cpu } from './cpu.ts';
 import { CODE_KEY, CODE_TLB_ENTRIES, JUMP, JUMP_BYTES } from './layout.ts';
+import type { TranslationWatcher } from './watchers.ts';
 
 /** Numbers of jumps leave room for a mode of COMPILED. */
 const JUMP_STEP = 4;
@@ -24,11 +25,20 @@ class Used {
   }
 }
 
-export class CodeTlb {
+/** Where pages are that an address space comes back with. */
+export interface CodePlaces {
+  /** The guest-physical page of a linear one that is not global, if code of it may be known; -1 otherwise. */
+  frameOf(page: number): number;
+  /** The map of 32-bit code of a guest-physical page; 0 for none. */
+  mapOf(frame: number): number;
+}
+
+export class CodeTlb implements TranslationWatcher {
   private readonly cpu: Cpu;
   private readonly i32: Int32Array;
   /** Where the tables lie. */
   private readonly plan: { readonly codeTlb: number; readonly jumps: number };
+  private readonly places: CodePlaces;
   private readonly local = new Used(KIND.local);
   private readonly global = new Used(KIND.global);
   /** By the place of an entry, KIND: in which of the lists it is. */
@@ -42,10 +52,11 @@ export class CodeTlb {
   /** By linear page, KIND: as what it had an entry since jumps into it were forgotten. */
   private readonly executed = new Uint8Array(1 << 20);
 
-  constructor(cpu: Cpu, plan: { readonly codeTlb: number; readonly jumps: number }) {
+  constructor(cpu: Cpu, plan: { readonly codeTlb: number; readonly jumps: number }, places: CodePlaces) {
     this.cpu = cpu;
     this.i32 = cpu.i32;
     this.plan = plan;
+    this.places = places;
     cpu.set('codeTlb', plan.codeTlb);
     this.jumpsAt = cpu.base >> 2;
     this.i32[this.jumpsAt + JUMP.cache / 4] = plan.jumps;
@@ -88,32 +99,28 @@ export class CodeTlb {
     for (const page of used.pages) this.executed[page]! &= ~used.bit;
     used.pages.length = 0;
   }
-  /**
-   * An address space is left: what is known of its pages, and of no global ones, goes into `kept`. `frameOf` has the guest-physical page of
-   * one of them, or -1.
-   */
-  leaveSpace(kept: KeptCode, frameOf: (page: number) => number): void {
-    const { i32, local } = this;
+  leaveSpace(kept: KeptCode): void {
+    const { i32, local, places } = this;
     kept.number = i32[this.jumpsAt + JUMP.local / 4]!;
     kept.epoch = this.epoch;
     kept.entries.length = kept.executed.length = 0;
-    for (const page of local.pages) kept.executed.push(page, frameOf(page));
+    for (const page of local.pages) kept.executed.push(page, places.frameOf(page));
     for (const slot of local.slots) {
       const tag = i32[slot]!;
       if (this.isGlobal[this.placeOf(slot)] === 0 && (tag & CODE_KEY.big) !== 0)
-        kept.entries.push(slot, tag, i32[slot + 1]!, frameOf(tag >>> 12));
+        kept.entries.push(slot, tag, i32[slot + 1]!, places.frameOf(tag >>> 12));
     }
     this.empty(local);
   }
-  /** An address space is entered. Of `kept` holds what lies in the same pages as before; `mapOf` has the map of a guest-physical one. */
-  enterSpace(kept: KeptCode, frameOf: (page: number) => number, mapOf: (frame: number) => number): void {
-    const { i32 } = this,
+  /** Code of 16 bits is not kept. */
+  enterSpace(kept: KeptCode): void {
+    const { i32, places } = this,
       { executed, entries } = kept;
     let holds = kept.number !== 0 && kept.epoch === this.epoch;
     for (let i = 0; i < executed.length; i += 2) {
       const page = executed[i]!,
         frame = executed[i + 1]!;
-      if (frame >= 0 && frameOf(page) === frame) this.noteExecuted(page, this.local);
+      if (frame >= 0 && places.frameOf(page) === frame) this.noteExecuted(page, this.local);
       else holds = false;
     }
     i32[this.jumpsAt + JUMP.local / 4] = holds ? kept.number : this.nextNumber();
@@ -123,7 +130,8 @@ export class CodeTlb {
         map = entries[i + 2]!,
         frame = entries[i + 3]!;
       const isFree = i32[slot] === 0;
-      if (isFree && frame >= 0 && frameOf(tag >>> 12) === frame && mapOf(frame) === map) this.fill(slot, tag, map, false);
+      if (isFree && frame >= 0 && places.frameOf(tag >>> 12) === frame && places.mapOf(frame) === map)
+        this.fill(slot, tag, map, false);
     }
   }
   /** Forgets `pages` linear pages. */

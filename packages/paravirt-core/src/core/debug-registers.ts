@@ -159,7 +159,7 @@ export class DebugRegisters {
     for (const page of stale) mmu.forget(page * 4096);
     if (stale.length === 0 && !codeChanged) return;
     // Nothing that was found in the TLBs goes on unseen.
-    mmu.code.flushed(true);
+    mmu.codeTlb.flush(true);
     cpu.set('exit', 1);
   }
 

@@ -3,10 +3,12 @@
  * Handlers do the fast path themselves and come here when the TLB says no; `paging.ts` has the page walk.
  */
 import { EXCEPTION, SS } from '../isa/build.ts';
-import { AddressSpaces, type KeptCode } from './address-spaces.ts';
+import { AddressSpaces } from './address-spaces.ts';
 import { ATTRIBUTE, CR0, GUEST_FAULT, type Cpu } from './cpu.ts';
 import { OFFSET, SEGMENT, SEGMENT_BYTES, TLB, segmentOffset } from './layout.ts';
+import { FilledPages } from './filled-pages.ts';
 import { PageWalker } from './paging.ts';
+import { NOBODY, type CodeWatcher, type DataWatcher, type TranslationWatcher } from './watchers.ts';
 
 const PAGES = 1 << 20;
 const READS = TLB.supervisorRead | TLB.userRead,
@@ -15,33 +17,6 @@ const READS = TLB.supervisorRead | TLB.userRead,
 const WHAT_IS_EXECUTED = ~0xfff | READS | TLB.noExecute;
 /** `Mmu.look`, `how`: bytes of the window in bits 7:0, how many of them lie before the address in bits 15:8, and these. */
 export const LOOK = { write: 1 << 16, needsWrite: 1 << 17 } as const;
-/** Who is told when memory that holds decoded code is written. */
-export interface CodeWatcher {
-  /** Whether decoded code lies in this guest-physical page. */
-  hasCode(address: number): boolean;
-  /** Bytes were written: drop what was decoded from them. */
-  written(address: number, length: number): void;
-  /** Translations were forgotten: those of global pages only when `all`. */
-  flushed(all: boolean): void;
-  /** The translations of `pages` pages from a linear page on were forgotten. */
-  invalidated(page: number, pages: number): void;
-  /** A linear page is known as a global one from now on. */
-  madeGlobal(page: number): void;
-  /** A linear page that was known is another guest-physical one from now on, or may be executed by others. */
-  moved(page: number): void;
-  /** An address space is about to be left: what is not global goes, into `kept`. */
-  left(kept: KeptCode): void;
-  /** An address space has been entered, with the translations that hold: what holds of `kept` is back. */
-  entered(kept: KeptCode): void;
-}
-
-/** Who is told of data accesses to certain pages (core/debug-registers.ts). */
-export interface DataWatcher {
-  /** The TLB bits that the page of a linear address may have. */
-  rightsOf(linear: number): number;
-  accessed(linear: number, bytes: number, write: boolean): void;
-}
-
 /** What became of translations. Counts since power-on. */
 export interface TranslationCounts {
   /** The TLB was flushed: with global pages, without them, and by INVLPG (one page, or what of a large one is known). */
@@ -55,23 +30,6 @@ export interface TranslationCounts {
   readonly written: { entries: number; batches: number };
   /** Accessed and dirty bits that page walks have set. */
   marked: number;
-}
-
-/** Linear pages, each once. */
-class FilledPages {
-  readonly pages = new Uint32Array(PAGES);
-  count = 0;
-  private readonly has = new Uint8Array(PAGES);
-
-  add(page: number): void {
-    if (this.has[page] !== 0) return;
-    this.has[page] = 1;
-    this.pages[this.count++] = page;
-  }
-  clear(): void {
-    for (let i = 0; i < this.count; i++) this.has[this.pages[i]!] = 0;
-    this.count = 0;
-  }
 }
 
 export class Mmu {
@@ -93,16 +51,8 @@ export class Mmu {
   private readonly isLarge = new Uint8Array(PAGES >> 10);
   private anyLarge = false;
   readonly walker: PageWalker;
-  code: CodeWatcher = {
-    hasCode: () => false,
-    written: () => {},
-    flushed: () => {},
-    invalidated: () => {},
-    madeGlobal: () => {},
-    moved: () => {},
-    left: () => {},
-    entered: () => {},
-  };
+  code: CodeWatcher = { hasCode: () => false, written: () => {} };
+  codeTlb: TranslationWatcher = NOBODY;
   /** Set while some data is watched. */
   watch: DataWatcher | undefined;
   /** Page walks, for --stats. */
@@ -144,7 +94,7 @@ export class Mmu {
       global.clear();
       this.forgetLarge();
     }
-    this.code.flushed(all);
+    this.codeTlb.flush(all);
   }
   /** All that is not global goes from the TLB. */
   private leaveSpace(): void {
@@ -175,12 +125,12 @@ export class Mmu {
     const region = linear >>> 22;
     if (this.isLarge[region] === 0) {
       this.entries[linear >>> 12] = 0;
-      this.code.invalidated(linear >>> 12, 1);
+      this.codeTlb.invalidate(linear >>> 12, 1);
     } else {
       // The whole region, though with PAE a page is half of it: more may always be forgotten.
       this.entries.fill(0, region << 10, (region + 1) << 10);
       this.isLarge[region] = 0;
-      this.code.invalidated(region << 10, 1 << 10);
+      this.codeTlb.invalidate(region << 10, 1 << 10);
     }
   }
   /**
@@ -188,19 +138,19 @@ export class Mmu {
    * they have reserved bits set. Global pages stay known, and of others what would be found again.
    */
   loadPageTables(cr3: number): void {
-    const { cpu, walker, spaces, code } = this,
+    const { cpu, walker, spaces, codeTlb } = this,
       isPaged = (cpu.get('cr0') & CR0.PG) !== 0;
     if (isPaged && walker.isPae && !walker.loadPointers(cr3)) cpu.raise(EXCEPTION.GP, 0);
     cpu.set('cr3', cr3);
     if (!isPaged) return this.flush(false);
     this.counts.flushes.nonGlobal++;
-    code.left(spaces.code);
+    codeTlb.leaveSpace(spaces.code);
     this.leaveSpace();
     const { kept, written } = spaces.enter(walker.root, walker.isPae);
     this.counts.kept += kept;
     this.counts.written.entries += written;
     if (written > 0) this.counts.written.batches++;
-    code.entered(spaces.code);
+    codeTlb.enterSpace(spaces.code);
   }
   /** The guest-physical page that the TLB has for a linear one which is not global; -1 when it has none. */
   localFrame(page: number): number {
@@ -242,19 +192,19 @@ export class Mmu {
       page = linear >>> 12,
       before = this.entries[page]!;
     if (host === 0) {
-      if (before !== 0) this.code.moved(page);
+      if (before !== 0) this.codeTlb.invalidate(page, 1);
       this.entries[page] = 0;
       return;
     }
     const given = this.cpu.physical.isWritable(physical) ? rights : rights & ~WRITES,
       frame = physical >>> 12;
     const entry = this.restricted(linear, physical, (host - (page << 12)) | given);
-    if (before !== 0 && ((before ^ entry) & WHAT_IS_EXECUTED) !== 0) this.code.moved(page);
+    if (before !== 0 && ((before ^ entry) & WHAT_IS_EXECUTED) !== 0) this.codeTlb.invalidate(page, 1);
     this.entries[page] = entry;
     this.frames[page] = frame;
     if ((entry & TLB.global) !== 0) {
       this.global.add(page);
-      this.code.madeGlobal(page);
+      this.codeTlb.madeGlobal(page);
     } else if (!isWalked || !this.spaces.note(page, entry, frame, this.walker)) this.local.add(page);
   }
 

@@ -208,7 +208,12 @@ class RandomSpaces {
       this.t.processor.mmu.loadPageTables = load;
     }
     const found = this.possible[page]!;
-    if (!ended) this.expect(found.some(({ frame, executable }) => frame < 0 || !executable), page, 'fault of a fetch');
+    if (!ended)
+      this.expect(
+        found.some(({ frame, executable }) => frame < 0 || !executable),
+        page,
+        'fault of a fetch',
+      );
     else {
       const mark = this.t.register(EAX);
       this.expect(

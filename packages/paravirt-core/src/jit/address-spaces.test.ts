@@ -5,7 +5,9 @@ import { TestProcessor } from '../core/test-processor.ts';
 import { compilingEngine, type CompilingEngine } from './compiler.ts';
 
 let engine: CompilingEngine | undefined;
-const t = new TestProcessor({ engine: (parts) => (engine = compilingEngine(parts, { hotLandings: 1, hotEntries: 2 })) });
+const t = new TestProcessor({
+  engine: (parts) => (engine = compilingEngine(parts, { hotLandings: 1, hotEntries: 2 })),
+});
 
 it.each([false, true])('random systems, PAE: %s', (pae) => {
   const regions = engine!.counts.regions;
