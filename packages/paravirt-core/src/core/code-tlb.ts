@@ -140,15 +140,14 @@ export class CodeTlb implements TranslationWatcher {
     let found = 0;
     for (let i = page; i < page + pages; i++) found |= this.executed[i]!;
     if (found === 0) return;
-    for (let i = page; i < page + pages; i++) {
-      const slot = this.slotOf(i);
-      if (this.i32[slot]! >>> 12 === i) this.i32[slot] = 0;
-    }
+    const slot = this.slotOf(page);
+    if (pages > 1) this.keepThose((each) => ((this.i32[each]! >>> 12) - page) >>> 0 >= pages);
+    else if (this.i32[slot]! >>> 12 === page) this.i32[slot] = 0;
     this.forgetJumps((found & KIND.global) !== 0);
   }
   /** Forgets pages whose maps will serve others. */
   forgetMaps(maps: readonly number[]): void {
-    for (const used of [this.local, this.global]) this.keep(used, (slot) => !maps.includes(this.i32[slot + 1]!));
+    this.keepThose((slot) => !maps.includes(this.i32[slot + 1]!));
     this.forgetJumps(true);
   }
   /** No jump into a page that is not global is known any more, or into `all`. */
@@ -175,7 +174,12 @@ export class CodeTlb implements TranslationWatcher {
   private placeOf(slot: number): number {
     return (slot - (this.plan.codeTlb >> 2)) >> 1;
   }
-  /** Empties all entries of a kind but those to keep. Few are in use, and filling shared memory is slow. */
+  /** Empties all entries but those to keep. */
+  private keepThose(isKept: (slot: number) => boolean): void {
+    this.keep(this.local, isKept);
+    this.keep(this.global, isKept);
+  }
+  /** The same with entries of one kind. Few are in use, and filling shared memory is slow. */
   private keep({ slots, bit }: Used, isKept: (slot: number) => boolean): void {
     const { i32, listed } = this;
     let kept = 0;
