@@ -135,12 +135,12 @@ export const LOOPS: readonly Loop[] = [
   },
   {
     name: 'TLB misses',
-    what: `CR3 is loaded, then ${STRIDE_PAGES} pages are read`,
+    what: `CR4.PGE changes, which forgets all pages, then ${STRIDE_PAGES} pages are read`,
     rounds: 20_000,
     paging: true,
     unit: { name: 'miss', perRound: STRIDE_PAGES },
     body: (a) => {
-      a.label('loop').code(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8); // mov eax, cr3; mov cr3, eax
+      a.label('loop').code(0x0f, 0x20, 0xe0, 0x34, 0x80, 0x0f, 0x22, 0xe0); // mov eax, cr4; xor al, 80h; mov cr4, eax
       touchPages(a, STRIDE_PAGES, 'touch');
       a.countDown('loop');
     },
