@@ -163,8 +163,11 @@ export const TLB = {
 } as const;
 /** One i32 for each of the 2^20 pages. */
 export const TLB_BYTES = 4 << 20;
-/** Code TLB: entries of {tag, address of the page's map}, direct-mapped by linear page. */
-export const CODE_TLB_ENTRIES = 1024;
+/**
+ * Code TLB: entries of {tag, address of the page's map}, direct-mapped by linear page. A kernel has thousands of pages of code, and each
+ * one that another has driven out takes microseconds to find again.
+ */
+export const CODE_TLB_ENTRIES = 8192;
 export const CODE_TLB_BYTES = CODE_TLB_ENTRIES * 8;
 /**
  * Bits of `compiledMode`: 32-bit code, with CS, DS, ES and SS over all 4 GiB and nothing that must be looked at instruction by

@@ -6,8 +6,13 @@ import { tuneForGuests } from '../wasm/v8-flags.ts';
 import { yieldToGuest } from './compiler-priority.ts';
 import { translateRequests, type TranslationRequest, type TranslatorStart } from './translator.ts';
 
-/** Regions of one module: instantiating is dear, and so is waiting. */
-const MOST_TOGETHER = 8;
+/**
+ * Regions of one module. The more, the better: each module has pages of machine code of its own, and the host finds its way among
+ * hundreds of them far more slowly than among a few.
+ */
+const MOST_TOGETHER = 64;
+/** Milliseconds that requests wait for others: since the last of them, and since the first. */
+const GATHERING = { silence: 6, most: 30 } as const;
 
 const { port, posted, place } = workerData as TranslatorStart;
 const count = new Int32Array(posted);
@@ -19,24 +24,44 @@ setFlagsFromString('--no-wasm-inlining');
 tuneForGuests();
 yieldToGuest();
 
-const queue: TranslationRequest[] = [];
+let queue: TranslationRequest[] = [];
+let timer: NodeJS.Timeout | undefined;
+/** When the oldest request of the queue came, and when the latest. */
+let oldest = 0,
+  latest = 0;
+
+function receive(requests: readonly TranslationRequest[]): void {
+  latest = performance.now();
+  if (queue.length === 0) oldest = latest;
+  queue.push(...requests);
+}
+/** Milliseconds until the requests that have come need not wait for others any longer. */
+function waitingTime(): number {
+  if (queue.length >= MOST_TOGETHER) return 0;
+  return Math.min(oldest + GATHERING.most, latest + GATHERING.silence) - performance.now();
+}
+/** Takes the next module's requests out of the queue: a module is for one mode. */
+function nextBatch(): TranslationRequest[] {
+  const { mode } = queue[0]!;
+  const batch = queue.filter((request) => request.mode === mode).slice(0, MOST_TOGETHER),
+    taken = new Set(batch);
+  queue = queue.filter((request) => !taken.has(request));
+  return batch;
+}
 function work(): void {
-  for (;;) {
+  clearTimeout(timer);
+  while (queue.length > 0 && waitingTime() <= 0) {
+    port.postMessage(translateRequests(nextBatch(), place, decoder()));
+    Atomics.add(count, 0, 1);
     for (;;) {
       const received = receiveMessageOnPort(port) as { message: TranslationRequest[] } | undefined;
       if (received === undefined) break;
-      queue.push(...received.message);
+      receive(received.message);
     }
-    const first = queue[0];
-    if (first === undefined) return;
-    // A module is for one mode.
-    const other = queue.findIndex(({ mode }) => mode !== first.mode);
-    const batch = queue.splice(0, Math.min(MOST_TOGETHER, other < 0 ? queue.length : other));
-    port.postMessage(translateRequests(batch, place, decoder()));
-    Atomics.add(count, 0, 1);
   }
+  if (queue.length > 0) timer = setTimeout(work, waitingTime());
 }
 port.on('message', (requests: TranslationRequest[]) => {
-  queue.push(...requests);
+  receive(requests);
   work();
 });
