@@ -6,17 +6,17 @@
 import { EAX, EDX } from '../isa/build.ts';
 import { CR0, CR4, EFER } from './cpu.ts';
 import { OFFSET, TLB } from './layout.ts';
-import { AT, PTE, numbers, type TestProcessor } from './test-processor.ts';
+import { AT, PTE, le32, numbers, type TestProcessor } from './test-processor.ts';
 
 /** Where each space has its root, and behind it the structures that are its own; all of it below the identity's 256 KiB. */
 const ROOTS = 0x2_4000,
   SPACES = 3,
   SPACE_BYTES = 0x3000;
-/** Pages that are mapped at random, and what they are mapped to. */
-const LINEAR = 0x40_0000,
+/** Pages that are mapped at random, and what they are mapped to: each to its own frame where a large page maps them. */
+const LINEAR = 0x43_0000,
   PAGES = 6,
   FRAMES = 0x3_0000,
-  FRAME_COUNT = 5;
+  FRAME_COUNT = PAGES;
 const HIGH_NX = 0x8000_0000 | 0;
 /** Where programs lie, in the identity: CR3 from EAX, then three calls of EDX; EAX from EDX; EAX to EDX; INVLPG of EDX. */
 const PROGRAM = { visit: 0x2000, read: 0x2100, write: 0x2200, invalidate: 0x2300 } as const;
@@ -24,7 +24,6 @@ const HLT = 0xf4;
 const CALLS = [0xb9, 3, 0, 0, 0, 0xff, 0xd2, 0x49, 0x75, 0xfb, HLT];
 /** Offsets in a frame: code that puts its mark into EAX, the mark, and a place to write to. */
 const IN_FRAME = { code: 0, mark: 0x10, scratch: 0x800 } as const;
-const markOf = (frame: number): number => 0x1000 + frame;
 
 /** What a walk finds: `frame` -1 when nothing is mapped. */
 interface Found {
@@ -53,7 +52,12 @@ class RandomSpaces {
   private readonly t: TestProcessor;
   private readonly pae: boolean;
   private readonly random: (below: number) => number;
+  /** Global pages are global. */
+  private readonly pge: boolean;
   private current = 0;
+  /** What the code of each frame answers, and its data. */
+  private readonly marks: number[] = [];
+  private lastMark = 0;
   /** What each page may be found as. */
   private possible: Found[][] = [];
   readonly seen: SpacesSeen = { loads: 0, kept: 0, stale: 0, faults: 0 };
@@ -62,15 +66,12 @@ class RandomSpaces {
     this.t = t;
     this.pae = pae;
     this.random = numbers(seed);
-    const { cpu, view } = t;
+    this.pge = this.random(4) > 0;
+    const { cpu } = t;
     t.reset();
     t.put(PROGRAM.visit, 0x0f, 0x22, 0xd8, ...CALLS).put(PROGRAM.read, 0x8b, 0x02, HLT);
     t.put(PROGRAM.write, 0x89, 0x02, HLT).put(PROGRAM.invalidate, 0x0f, 0x01, 0x3a, HLT);
-    for (let frame = 0; frame < FRAME_COUNT; frame++) {
-      const at = FRAMES + frame * 4096;
-      t.put(at + IN_FRAME.code, 0xb8, ...[0, 8, 16, 24].map((by) => (markOf(frame) >>> by) & 0xff), 0xc3);
-      view.setUint32(at + IN_FRAME.mark, markOf(frame), true);
-    }
+    for (let frame = 0; frame < FRAME_COUNT; frame++) this.mark(frame);
     // The identity is everybody's, global or not: one table, at random.
     const low = this.random(2) === 0 ? PTE.P | PTE.W : PTE.P | PTE.W | PTE.G;
     for (let i = 0; i < 64; i++) this.put(AT.tables, i, i * 4096, low, 0);
@@ -81,7 +82,7 @@ class RandomSpaces {
       this.put(this.directoryOf(space), this.directoryIndex, this.tableOf(space), PTE.P | PTE.W, 0);
       for (let page = 0; page < PAGES; page++) this.map(space, page);
     }
-    cpu.set('cr4', CR4.PGE | (pae ? CR4.PAE : 0));
+    cpu.set('cr4', (this.pge ? CR4.PGE : 0) | (pae ? CR4.PAE : CR4.PSE));
     cpu.set('cr3', rootOf(0));
     cpu.set('efer', pae ? EFER.NXE : 0);
     if (pae) t.processor.mmu.walker.loadPointers(rootOf(0));
@@ -92,6 +93,9 @@ class RandomSpaces {
   }
   private get directoryIndex(): number {
     return this.pae ? LINEAR >>> 21 : LINEAR >>> 22;
+  }
+  private indexOf(page: number): number {
+    return ((LINEAR >>> 12) & (this.pae ? 0x1ff : 0x3ff)) + page;
   }
   private directoryOf(space: number): number {
     return this.pae ? rootOf(space) + 0x1000 : rootOf(space);
@@ -109,6 +113,13 @@ class RandomSpaces {
     const at = table + index * (this.pae ? 8 : 4);
     return { low: this.t.u32(at), high: this.pae ? this.t.view.getInt32(at + 4, true) : 0 };
   }
+  /** Writes code and data of its own to a frame, as a device would. */
+  private mark(frame: number): void {
+    const at = FRAMES + frame * 4096,
+      mark = ++this.lastMark;
+    this.marks[frame] = mark;
+    this.t.put(at + IN_FRAME.code, 0xb8, ...le32(mark), 0xc3).put(at + IN_FRAME.mark, ...le32(mark));
+  }
   private map(space: number, page: number): void {
     const { random } = this;
     const bits =
@@ -118,7 +129,7 @@ class RandomSpaces {
       (random(2) === 0 ? PTE.A : 0) |
       (random(4) === 0 ? PTE.A | PTE.D : 0);
     const high = random(4) === 0 ? HIGH_NX : 0;
-    this.put(this.tableOf(space), page, FRAMES + random(FRAME_COUNT) * 4096, bits, high);
+    this.put(this.tableOf(space), this.indexOf(page), FRAMES + random(FRAME_COUNT) * 4096, bits, high);
   }
   /** What page tables say of a page of the space in use; nothing is marked. */
   private walk(page: number): Found {
@@ -127,13 +138,14 @@ class RandomSpaces {
     // Pointers are the processor's own: they change with CR3 alone.
     const directory = pae ? t.cpu.i32[(t.cpu.base + PDPTE) >> 2]! & ~0xfff : root;
     const pde = this.read(directory, this.directoryIndex),
-      pte = this.read(pde.low & ~0xfff, page);
+      isLarge = (pde.low & PTE.PS) !== 0,
+      pte = isLarge ? pde : this.read(pde.low & ~0xfff, this.indexOf(page));
     const both = pde.low & pte.low;
     return {
-      frame: (both & PTE.P) === 0 ? -1 : ((pte.low & ~0xfff) - FRAMES) / 4096,
+      frame: (both & PTE.P) === 0 ? -1 : isLarge ? page : ((pte.low & ~0xfff) - FRAMES) / 4096,
       writable: (both & PTE.W) !== 0,
       executable: ((pde.high | pte.high) & HIGH_NX) === 0,
-      isGlobal: (pte.low & PTE.G) !== 0,
+      isGlobal: this.pge && (pte.low & PTE.G) !== 0,
       accessed: (both & PTE.A) !== 0,
       dirty: (pte.low & PTE.D) !== 0,
     };
@@ -146,7 +158,7 @@ class RandomSpaces {
   step(): void {
     const { random } = this,
       page = random(PAGES);
-    switch (random(9)) {
+    switch (random(10)) {
       case 0:
       case 1:
         this.map(random(SPACES), random(PAGES));
@@ -162,6 +174,8 @@ class RandomSpaces {
         return this.access(page, false);
       case 5:
         return this.access(page, true);
+      case 6:
+        return this.mark(random(FRAME_COUNT));
       default:
         return this.visit(random(3) === 0 ? this.current : random(SPACES), page);
     }
@@ -172,9 +186,12 @@ class RandomSpaces {
     const entry = this.read(this.directoryOf(space), this.directoryIndex);
     if (pae && random(3) === 0)
       return this.put(rootOf(space), 0, this.directoryOf(random(3) === 0 ? random(SPACES) : space), PTE.P, 0);
-    const table = random(3) === 0 ? this.tableOf(random(SPACES)) : entry.low & ~0xfff;
+    const isLarge = random(4) === 0,
+      table = random(3) === 0 || (entry.low & PTE.PS) !== 0 ? this.tableOf(random(SPACES)) : entry.low & ~0xfff;
     const bits = (random(8) === 0 ? 0 : PTE.P) | (random(4) === 0 ? 0 : PTE.W) | (random(2) === 0 ? PTE.A : 0);
-    this.put(this.directoryOf(space), this.directoryIndex, table, bits, random(6) === 0 ? HIGH_NX : 0);
+    const large = PTE.PS | (random(2) === 0 ? PTE.A | PTE.D : 0) | (random(4) === 0 ? PTE.G : 0);
+    const high = random(6) === 0 ? HIGH_NX : 0;
+    this.put(this.directoryOf(space), this.directoryIndex, isLarge ? 0 : table, isLarge ? bits | large : bits, high);
   }
   /** Runs a program; whether it ended by itself. */
   private run(program: number, page: number, eax: number, offset = 0): boolean {
@@ -217,7 +234,7 @@ class RandomSpaces {
     else {
       const mark = this.t.register(EAX);
       this.expect(
-        found.some(({ frame, executable }) => frame >= 0 && executable && markOf(frame) === mark),
+        found.some(({ frame, executable }) => frame >= 0 && executable && this.marks[frame] === mark),
         page,
         `code of ${mark.toString(16)}`,
       );
@@ -238,7 +255,7 @@ class RandomSpaces {
       ? Array.from({ length: FRAME_COUNT }, (_, n) => n).filter(
           (n) => this.t.u32(FRAMES + n * 4096 + IN_FRAME.scratch) === stamp,
         )
-      : [this.t.register(EAX) - 0x1000];
+      : [this.marks.indexOf(this.t.register(EAX))];
     this.expect(got.length === 1 && may.some(({ frame }) => frame === got[0]), page, `frame ${got.join()}`);
     if (got[0] !== found.at(-1)!.frame) this.seen.stale++;
     this.expectMarked(page, write);
