@@ -78,6 +78,8 @@ export interface TranslationTables {
 export class AddressSpaces {
   private readonly cpu: Cpu;
   private readonly tables: TranslationTables;
+  /** The page-directory-pointer entries that the processor has loaded. */
+  private readonly pointers: Int32Array;
   /** The one that is in use, then the others, the latest first. */
   private readonly spaces: AddressSpace[] = [new AddressSpace()];
   /** By page, where the space in use has its record, if there is one. */
@@ -86,6 +88,8 @@ export class AddressSpaces {
   constructor(cpu: Cpu, tables: TranslationTables) {
     this.cpu = cpu;
     this.tables = tables;
+    const at = (cpu.base + OFFSET.pdpte) >> 2;
+    this.pointers = cpu.i32.subarray(at, at + POINTER_WORDS);
   }
 
   private get current(): AddressSpace {
@@ -135,12 +139,7 @@ export class AddressSpaces {
   }
   private adopt(space: AddressSpace, root: number): void {
     space.root = root;
-    space.pointers.set(this.pointers());
-  }
-  /** The page-directory-pointer entries that the processor has loaded. */
-  private pointers(): Int32Array {
-    const at = (this.cpu.base + OFFSET.pdpte) >> 2;
-    return this.cpu.i32.subarray(at, at + POINTER_WORDS);
+    space.pointers.set(this.pointers);
   }
   /** Makes room: the older half of the records goes. */
   private shed(space: AddressSpace): void {
@@ -176,9 +175,9 @@ export class AddressSpaces {
       space = this.spaceOf(root);
     for (let n = spaces.indexOf(space); n > 0; n--) spaces[n] = spaces[n - 1]!;
     spaces[0] = space;
-    const now = this.pointers();
+    const { pointers } = this;
     // Without PAE they mean nothing, and are what they were.
-    if (isPae && space.pointers.some((word, i) => word !== now[i])) space.forget();
+    if (isPae && space.pointers.some((word, i) => word !== pointers[i])) space.forget();
     this.adopt(space, root);
     const before = space.count;
     this.restore(space, isPae);
