@@ -6,14 +6,11 @@
  * What reaches a device, or reads the time, cannot be done twice: a region is left before such an instruction, which is executed by
  * itself, as on virtual time. Bits that page walks set in page tables are compared only in pages that the guest itself writes.
  */
-import { instructionText, type Processor, type Translator } from '@tomei/paravirt-core';
+import { REGION, RUN, instructionText, type Processor, type Translator } from '@tomei/paravirt-core';
 import { InterposedTranslator, type RegionPlace, type Run } from './interposed.ts';
 import { ProcessorComparison, ProcessorCopy, word } from './processor-copy.ts';
 import { WrittenPages, type PageCopies } from './written-pages.ts';
 
-/** What regions and the interpreter return (core/interpreter/record.ts). */
-const REGION = { next: 0, bail: 1, fault: 2, restart: 3 } as const,
-  RUN = { fault: 1, restart: 3 } as const;
 /** The vector of a fault that is none: the instruction is done once more by itself (core/cpu.ts). */
 const STEP = 0x101;
 /** A run of decoded instructions is longer than its budget by no more than this (core/processor.ts). */

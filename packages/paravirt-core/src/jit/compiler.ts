@@ -29,7 +29,7 @@ const MOST_REQUESTS = 256;
 const MOST_PAUSE_MS = 3;
 /** Landings after which code is compiled: often enough to pay for it. */
 const HOT_LANDINGS = 512;
-/** Counted entries after which a region is made wider. One in 31 is counted where it comes from other compiled code. */
+/** Counted entries after which a region is made wider. One in 32 is counted where it comes from other compiled code. */
 const HOT_ENTRIES = 2048;
 /** Entries after which one that cannot be made wider is looked at again: as many as can be counted. */
 const MOST_ENTRIES = 0xffff;

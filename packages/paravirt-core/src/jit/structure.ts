@@ -4,7 +4,7 @@
  * every jump back one to a `loop`. Jumps into the middle of a loop go by a dispatcher: a node of its own before all others, from which each
  * of their targets can be reached.
  */
-import type { Place } from './region.ts';
+import type { Place, Region } from './region.ts';
 
 export interface Node {
   readonly at: Place;
@@ -107,4 +107,18 @@ function structureFrom(
     isStructured: (from, to) =>
       orderOf.has(to) && (!isBack(from, to) || dominates(orderOf.get(to)!, orderOf.get(from)!)),
   };
+}
+
+/** Places to which control comes from one block alone, with that one. */
+export function onlyPredecessors({ entry, blocks }: Region, dispatched: readonly Place[]): ReadonlyMap<Place, Place> {
+  const only = new Map<Place, Place>();
+  const several = new Set<Place>([entry, ...dispatched]);
+  for (const { at, successors } of blocks.values()) {
+    for (const to of successors) {
+      if (only.has(to)) several.add(to);
+      else only.set(to, at);
+    }
+  }
+  for (const place of several) only.delete(place);
+  return only;
 }

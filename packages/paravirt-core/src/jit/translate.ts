@@ -13,7 +13,7 @@ import { FpuStack } from './fpu-stack.ts';
 import { PendingFlags } from './pending-flags.ts';
 import { CONDITIONAL_FLAGS, RegionBuild, UNSUPPORTED, type RegionFrame } from './region-build.ts';
 import { isIndirect, neverGoesOn, pageOf, type Block, type Place, type Placed, type Region } from './region.ts';
-import { DISPATCHER, structureOf, type Node, type Structure } from './structure.ts';
+import { DISPATCHER, onlyPredecessors, structureOf, type Node, type Structure } from './structure.ts';
 import { Windows } from './windows.ts';
 import { XmmRegisters } from './xmm-registers.ts';
 
@@ -64,26 +64,14 @@ export function translate(regions: readonly Region[], target: Target): Translati
 /** Forms whose flags depend on their operands, as they are found out. */
 const setsFlagsConditionally = new WeakSet<Form>();
 
-/** Bits of `how` that tell what flags are pending. */
-const PENDING_BITS = 5;
-
-/** Places to which control comes from one block alone, with that one. */
-function onlyPredecessors({ entry, blocks }: Region, dispatched: readonly Place[]): ReadonlyMap<Place, Place> {
-  const only = new Map<Place, Place>();
-  const several = new Set<Place>([entry, ...dispatched]);
-  for (const { at, successors } of blocks.values()) {
-    for (const to of successors) {
-      if (only.has(to)) several.add(to);
-      else only.set(to, at);
-    }
-  }
-  for (const place of several) only.delete(place);
-  return only;
-}
+/** Bits of `how`, from its lowest on: which flags are pending, and how many instructions of the block were executed. */
+const PENDING_BITS = 5,
+  BEFORE_BITS = 9;
+/** Above them comes the place; `eip` has it where a page of the region is that far away. */
+const FAR_PAGES = (1 << (32 - PENDING_BITS - BEFORE_BITS - 12)) / 2;
 
 type Label =
-  | { readonly kind: 'block' | 'loop'; readonly at: Place }
-  | { readonly kind: 'dispatcher' | 'exit' | 'stop' | 'bailed' };
+  { readonly kind: 'block' | 'loop'; readonly at: Place } | { readonly kind: 'dispatcher' | 'exit' | 'bailed' };
 
 /** What is known at the end of a block, for those that only it leads to. */
 type Knowledge = readonly (() => void)[];
@@ -113,11 +101,14 @@ class RegionWriter implements RegionFrame {
   private readonly frame: Frame;
   private readonly left = 0;
   private readonly eip: number;
+  /** REGION where compiled code is left; 0 where it goes on elsewhere. */
   private readonly status: number;
   /** Which of its targets the dispatcher leads to next. */
   private readonly next: number;
-  /** At a bail: instructions of the block that were executed, and which of `pendings` the flags are. */
+  /** Which bail it was. */
   private readonly how: number;
+  /** Whether all places fit into `how`. */
+  private readonly isNear: boolean;
   /** What flags may be pending where something bails, by their key: what makes the words of them comes once, at the end. */
   private readonly pendings = new Map<string, { readonly index: number; readonly restore: () => void }>();
   private pendingIndex = 0;
@@ -141,6 +132,7 @@ class RegionWriter implements RegionFrame {
     this.jumpSites = target.jumpSites;
     this.imports = imports;
     this.structure = structureOf(region.entry, (place) => region.blocks.get(place)!.successors);
+    this.isNear = [...region.pages.keys()].every((page) => Math.abs(page) < FAR_PAGES);
     this.onlyFrom = onlyPredecessors(region, this.structure.dispatched);
     this.cpuBase = target.cpuBase;
     this.tlb = target.tlb;
@@ -176,7 +168,7 @@ class RegionWriter implements RegionFrame {
 
   write(): { locals: Locals['types']; code: Code } {
     const { code, frame, locals } = this;
-    this.open.push({ kind: 'stop' }, { kind: 'exit' }, { kind: 'bailed' });
+    this.open.push({ kind: 'exit' }, { kind: 'bailed' });
     this.node(this.structure.root);
     code.unreachable().end();
     this.open.pop();
@@ -189,20 +181,17 @@ class RegionWriter implements RegionFrame {
     load(OFFSET.flagAux, this.flagAux);
     load(OFFSET.pageEip, this.pageEip);
     this.fields.load(whole, frame.cpu);
-    whole.block().block().block().append(code).end();
-    const writeBack = (): void => {
-      const store = (offset: number, from: number): Code => whole.get(frame.cpu).get(from).memory('i32.store', offset);
-      for (const n of this.written) store(OFFSET.gpr + n * 8, this.gpr[n]!);
-      store(OFFSET.flagResult, this.flagResult);
-      store(OFFSET.flagAux, this.flagAux);
-      this.fields.store(whole, frame.cpu);
-    };
-    writeBack();
+    whole.block().block().append(code).end();
+    const store = (offset: number, from: number): Code => whole.get(frame.cpu).get(from).memory('i32.store', offset);
+    for (const n of this.written) store(OFFSET.gpr + n * 8, this.gpr[n]!);
+    store(OFFSET.flagResult, this.flagResult);
+    store(OFFSET.flagAux, this.flagAux);
+    this.fields.store(whole, frame.cpu);
+    whole.get(this.status).op('i32.eqz').if();
     this.goOn(whole);
     whole.end();
-    writeBack();
-    whole.get(frame.cpu).get(this.eip).memory('i32.store', OFFSET.eip);
-    whole.get(frame.cpu).get(this.left).memory('i32.store', OFFSET.instructionsLeft);
+    store(OFFSET.eip, this.eip);
+    store(OFFSET.instructionsLeft, this.left);
     whole.get(this.status);
     return { locals: locals.types, code: whole };
   }
@@ -292,11 +281,23 @@ class RegionWriter implements RegionFrame {
     }
     this.pendingIndex = known.index;
   }
-  /** Where all bails come together: `eip` and `how` say which one it was, seen from the page and from the block. */
+  /** Where all bails come together. */
   private bails(): void {
     const { code, flags, pendings, how } = this;
-    code.get(this.left).get(how).i32(PENDING_BITS).op('i32.shr_u').op('i32.sub').set(this.left);
-    code.get(this.pageEip).get(this.eip).op('i32.add').set(this.eip);
+    code.get(this.left).get(how).i32(PENDING_BITS).op('i32.shr_u');
+    code
+      .i32((1 << BEFORE_BITS) - 1)
+      .op('i32.and')
+      .op('i32.sub')
+      .set(this.left);
+    code.get(this.pageEip);
+    if (this.isNear)
+      code
+        .get(how)
+        .i32(PENDING_BITS + BEFORE_BITS)
+        .op('i32.shr_s');
+    else code.get(this.eip);
+    code.op('i32.add').set(this.eip);
     code.i32(REGION.bail).set(this.status);
     const all = [...pendings.values()],
       depths = all.map((_, i) => i);
@@ -315,7 +316,7 @@ class RegionWriter implements RegionFrame {
       if (i < all.length - 1) code.br(all.length - 1 - i);
     });
     code.end();
-    code.br(this.depthOf((label) => label.kind === 'stop'));
+    code.br(this.depthOf((label) => label.kind === 'exit'));
   }
   private build(placed: Placed, flagsInPlace: boolean): RegionBuild {
     const { form } = placed.instruction;
@@ -413,8 +414,10 @@ class RegionWriter implements RegionFrame {
     if (instructions > 0) this.code.get(this.left).i32(instructions).op('i32.sub').set(this.left);
   }
   bail(nest: number): void {
-    this.code.i32(this.current.at).set(this.eip);
-    this.code.i32((this.before << PENDING_BITS) | this.pendingIndex).set(this.how);
+    const { at } = this.current,
+      place = this.isNear ? at << (PENDING_BITS + BEFORE_BITS) : 0;
+    if (!this.isNear) this.code.i32(at).set(this.eip);
+    this.code.i32(place | (this.before << PENDING_BITS) | this.pendingIndex).set(this.how);
     this.code.br(nest + this.depthOf((label) => label.kind === 'bailed'));
   }
   stop(build: RegionBuild, nest: number, eip: Value): void {
@@ -422,7 +425,7 @@ class RegionWriter implements RegionFrame {
     this.spend(this.before + 1);
     build.keep(eip, this.eip);
     this.code.i32(REGION.next).set(this.status);
-    this.code.br(nest + this.depthOf((label) => label.kind === 'stop'));
+    this.code.br(nest + this.depthOf((label) => label.kind === 'exit'));
   }
   leave(build: RegionBuild, nest: number, to: Place | undefined, eip: Value): void {
     const { code } = this;

@@ -14,8 +14,12 @@ export interface Indices {
   readonly regions: number;
 }
 
-/** One jump in so many is counted: a prime, so that loops do not keep out of step. */
-const COUNTED = 31;
+/**
+ * One jump in 32 is counted: where the instructions left, times the golden ratio, leave nothing in their upper bits. That is spread
+ * evenly whatever steps loops take, and needs no division.
+ */
+const GOLDEN = 0x9e3779b1 | 0,
+  COUNTED_SHIFT = 27;
 
 /**
  * (target, left) -> REGION: where compiled code leaves for an EIP, in a mode of `COMPILED`. Goes on in compiled code if there is some: by
@@ -80,7 +84,7 @@ export function knownJump(
 ): void {
   const { cpu, target, left, jump, key, handlerType, regions, mode } = at;
   code.block();
-  code.get(left).i32(COUNTED).op('i32.rem_u').op('i32.eqz').brIfSeldom(0);
+  code.get(left).i32(GOLDEN).op('i32.mul').i32(COUNTED_SHIFT).op('i32.shr_u').op('i32.eqz').brIfSeldom(0);
   code.get(jump).memory('i32.load', 0).get(target).op('i32.ne').brIfSeldom(0);
   code.get(jump).memory('i32.load', 4);
   if (mode === undefined) code.get(cpu).memory('i32.load', OFFSET.compiledMode);

@@ -61,8 +61,8 @@ export const PSEUDO_COUNT = 8;
 export const RUN = { budget: 0, fault: 1, exit: 2, restart: 3 } as const;
 /**
  * What compiled code returns: go on at EIP; or at EIP without entering compiled code there, since it stopped before this instruction;
- * or a handler that it called said so.
+ * or a handler that it called said so. 0 is none of them.
  */
-export const REGION = { next: 0, bail: 1, fault: 2, restart: 3 } as const;
+export const REGION = { next: 1, bail: 2, fault: 3, restart: 4 } as const;
 /** What a handler behind a call returns. */
 export const STATUS = { next: 0, fault: 1, jump: 2, restart: 3 } as const;
