@@ -37,16 +37,25 @@ const countOf = (lines: readonly Line[], name: RegExp): number =>
   lines.filter((line) => name.test(line.name)).reduce((sum, { count }) => sum + count, 0);
 
 const PAGES = 400;
-/** Reads pages of the disk, each by a request of its own, and tells how often the guest was left for memory of devices meanwhile. */
+/**
+ * Reads pages of the disk, each by a request of its own, and tells how often the guest was left for memory of devices meanwhile. The least
+ * of three: the slower the host, the more ticks of the timer come in between, and each of them ends at its APIC.
+ */
 async function accessesPerRequest(guest: Console): Promise<number> {
   const reads = async (): Promise<number> => Number(/^ *([0-9]+) /m.exec(await sh(guest, 'cat /sys/block/vda/stat'))![1]);
+  const found: number[] = [];
   await sh(guest, 'sync; echo 0 > /sys/block/vda/queue/read_ahead_kb');
-  const [accessesBefore, readsBefore] = [(await guest.guest.stats()).exits['device-memory'], await reads()];
-  await sh(guest, `dd if=/dev/vda of=/dev/null bs=4k skip=4096 count=${PAGES} 2>/dev/null`);
-  const [accesses, requests] = [(await guest.guest.stats()).exits['device-memory'], await reads()];
-  expect(requests - readsBefore).toBeGreaterThanOrEqual(PAGES);
-  return (accesses - accessesBefore) / (requests - readsBefore);
+  for (const round of [1, 2, 3]) {
+    const [accessesBefore, readsBefore] = [(await guest.guest.stats()).exits['device-memory'], await reads()];
+    await sh(guest, `dd if=/dev/vda of=/dev/null bs=4k skip=${4096 + round * PAGES} count=${PAGES} 2>/dev/null`);
+    const [accesses, requests] = [(await guest.guest.stats()).exits['device-memory'], await reads()];
+    expect(requests - readsBefore).toBeGreaterThanOrEqual(PAGES);
+    found.push((accesses - accessesBefore) / (requests - readsBefore));
+  }
+  return Math.min(...found);
 }
+/** Between a disk that is interrupted by messages (1.3 accesses a request) and by lines (5.1). */
+const FEW = 3;
 const BIG_READ = 'echo 1 > /proc/sys/vm/drop_caches; dd if=/dev/vda bs=64k count=400 2>/dev/null | md5sum';
 
 test('stock drivers are interrupted by messages', { timeout: SLOW }, async ({ skip }) => {
@@ -73,7 +82,7 @@ test('stock drivers are interrupted by messages', { timeout: SLOW }, async ({ sk
   // Disk: a notification for each request, and next to nothing for its interrupt.
   const accesses = await accessesPerRequest(guest);
   expect(accesses).toBeGreaterThanOrEqual(1);
-  expect(accesses).toBeLessThan(2);
+  expect(accesses).toBeLessThan(FEW);
 
   // Each device still does its work, and counts.
   expect(await sh(guest, 'ping -c 3 -w 60 10.0.0.2')).toMatch(/ 3 packets received/);
@@ -134,5 +143,5 @@ test('a kernel that wants no messages has lines', { timeout: SLOW }, async ({ sk
   const found = await interrupts(guest);
   expect(found.length).toBeGreaterThan(0);
   expect(found.every(({ chip }) => /IO-APIC .*fasteoi/.test(chip))).toBe(true);
-  expect(await accessesPerRequest(guest)).toBeGreaterThan(3);
+  expect(await accessesPerRequest(guest)).toBeGreaterThan(FEW);
 });
