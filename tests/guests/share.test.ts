@@ -6,6 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { access, mkdir, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { KEEP, SYSCALL, linuxProgram, set } from './linux-program.ts';
 import { Console } from './tiny-guest.ts';
 import { SLOW, TinyLab, boot, sh } from './tiny-lab.ts';
 
@@ -31,27 +32,18 @@ const MODULES = 'modprobe 9pnet_virtio; modprobe 9p; mkdir -p /w /r';
 const mount = (tag: string, at: string, options = ''): string =>
   `mount -t 9p -o trans=virtio,version=9p2000.L${options} "${tag}" ${at}`;
 
-/** Maps a page of the file /w/mapped, writes to it and has that written back: a program for Linux on i386. */
-function mappingProgram(): Uint8Array {
-  const BASE = 0x0804_8000;
-  const HEAD = 52 + 32;
-  const u32 = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
-  const SYSCALL = [0xcd, 0x80];
-  const rest = [
-    ...[0xb9, ...u32(2), ...SYSCALL, 0x89, 0xc7], // open(path, O_RDWR), kept in EDI
-    ...[0xb8, ...u32(192), 0x31, 0xdb, 0xb9, ...u32(4096), 0xba, ...u32(3), 0xbe, ...u32(1), 0x31, 0xed, ...SYSCALL], // mmap2
-    ...[0x89, 0xc3, 0xc7, 0x03, ...Buffer.from('MAPS')], // the page's first four bytes
-    ...[0xb8, ...u32(144), 0xb9, ...u32(4096), 0xba, ...u32(4), ...SYSCALL], // msync(page, 4096, MS_SYNC)
-    ...[0x89, 0xc3, 0xb8, ...u32(1), ...SYSCALL], // exit(what msync said)
-  ];
-  const path = BASE + HEAD + 10 + rest.length;
-  const code = [0xb8, ...u32(5), 0xbb, ...u32(path), ...rest, ...Buffer.from('/w/mapped\0')];
-  const size = HEAD + code.length;
-  const header = [0x7f, 0x45, 0x4c, 0x46, 1, 1, 1, ...Array<number>(9).fill(0), 2, 0, 3, 0, ...u32(1), ...u32(BASE + HEAD)];
-  const rows = [...u32(52), ...u32(0), ...u32(0), 52, 0, 32, 0, 1, 0, 0, 0, 0, 0, 0, 0];
-  const segment = [1, 0, BASE, BASE, size, size, 5, 0x1000].flatMap(u32);
-  return Uint8Array.from([...header, ...rows, ...segment, ...code]);
-}
+/** Maps a page of the file /w/mapped, writes to it and has that written back. */
+const mappingProgram = (): Uint8Array =>
+  linuxProgram(
+    (path) => [
+      ...[...set.eax(5), ...set.ebx(path), ...set.ecx(2), ...SYSCALL, ...KEEP], // open(path, O_RDWR)
+      ...[...set.eax(192), ...set.ebx(0), ...set.ecx(4096), ...set.edx(3), ...set.esi(1), ...set.ebp(0), ...SYSCALL], // mmap2
+      ...[0x89, 0xc3, 0xc7, 0x03, ...Buffer.from('MAPS')], // MOV EBX, EAX; MOV [EBX], 'MAPS'
+      ...[...set.eax(144), ...set.ecx(4096), ...set.edx(4), ...SYSCALL], // msync(page, 4096, MS_SYNC)
+      ...[0x89, 0xc3, ...set.eax(1), ...SYSCALL], // exit(what msync said)
+    ],
+    [...Buffer.from('/w/mapped\0')],
+  );
 
 test('the stock driver uses folders of the host', { timeout: SLOW }, async ({ skip }) => {
   skip(lab.unavailable !== undefined, lab.unavailable);

@@ -63,7 +63,16 @@ function reachable(source: GuestSource, virtio: VirtioConfig, warn: Warn): Virti
     const why = 'ports of guests of a cluster have no sockets; nobody is at the other end';
     if (socket !== undefined) warn(`${source.vmx}:${socket.line}: ${socket.key} of the port ${name}: ${why}`);
   }
-  return { ...virtio, ports: virtio.ports.map(({ name }) => ({ name })) };
+  const { vsock } = virtio;
+  if (vsock?.socket !== undefined) {
+    const { key, line } = vsock.socket;
+    warn(`${source.vmx}:${line}: ${key}: virtio sockets of guests of a cluster have nobody at the other end`);
+  }
+  return {
+    ...virtio,
+    ports: virtio.ports.map(({ name }) => ({ name })),
+    ...(vsock === undefined ? {} : { vsock: { cid: vsock.cid } }),
+  };
 }
 
 /** Throws `vmx.unsupported` for a guest of a pool. */

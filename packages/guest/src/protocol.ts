@@ -4,6 +4,7 @@ import type { EngineKind } from '@tomei/vmx';
 import type { NicRings } from './network/ring-nic.ts';
 import type { PortRings } from './ports/ring-port.ts';
 import type { ShareRings } from './share/ring-share.ts';
+import type { VsockRings } from './vsock/ring-vsock.ts';
 import type { DebuggerRings } from './gdb/debug-session.ts';
 import type { Profile } from './perf/profile.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
@@ -26,6 +27,8 @@ export interface SharedParts {
   readonly ports?: readonly PortRings[];
   /** Of the shared folders. */
   readonly shares?: readonly ShareRings[];
+  /** Of the virtio socket device. */
+  readonly vsock?: VsockRings;
   /** Of the network cards. */
   readonly networks?: readonly NicRings[];
   /** Where a debugger may attach. */
@@ -62,6 +65,8 @@ export interface VirtioShape {
   readonly ports: readonly string[];
   /** Tags of the shared folders; their rings are `shared.shares`, in the same order. None when absent. */
   readonly shares?: readonly string[];
+  /** The virtio socket device, whose rings are `shared.vsock`; none when absent. */
+  readonly vsock?: { readonly cid: number };
 }
 /** What the vCPU thread starts with. */
 export interface VcpuStart {

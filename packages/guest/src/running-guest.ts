@@ -48,6 +48,8 @@ import { ShareServers } from './share/share-servers.ts';
 import { SnapshotFile, saveSnapshotFile } from './snapshot-file.ts';
 import { TypedBytes } from './typed-bytes.ts';
 import { startVcpuThread } from './vcpu-thread.ts';
+import { allocateVsockRings } from './vsock/ring-vsock.ts';
+import { VsockServer } from './vsock/vsock-server.ts';
 
 const SERIAL_RING = 1 << 16,
   DISK_RING = 1 << 20,
@@ -71,6 +73,7 @@ export class RunningGuest implements ConsoleGuest {
   private readonly network: NetworkCards;
   private readonly ports: PortServers;
   private readonly shares: ShareServers;
+  private readonly vsock: VsockServer | undefined;
   private readonly commands: ByteRing;
   private readonly vcpuBell: Doorbell;
   private readonly ioBell: Doorbell;
@@ -125,6 +128,7 @@ export class RunningGuest implements ConsoleGuest {
       commands: ByteRing.allocate(COMMAND_RING),
       ports: parts.virtio.ports.map(allocatePortRings),
       shares: parts.shares.map(allocateShareRings),
+      ...(parts.virtio.vsock === undefined ? {} : { vsock: allocateVsockRings() }),
       networks: networks.map(allocateNicRings),
       ...(gdb === undefined
         ? {}
@@ -157,6 +161,12 @@ export class RunningGuest implements ConsoleGuest {
       parts.shares.map((share, i) => ({ share, rings: shared.shares![i]! })),
       this.vcpuBell,
     );
+    const { vsock } = parts.virtio;
+    if (vsock !== undefined) {
+      const { cid, socket } = vsock;
+      const place = { cid, rings: shared.vsock!, ...(socket === undefined ? {} : { socket: socket.path }) };
+      this.vsock = new VsockServer(place, this.vcpuBell);
+    }
     this.server = new DiskServer({
       disks,
       reach: new Uint8Array(shared.memory.buffer, plan.ram, plan.ramBytes + plan.stagingBytes),
@@ -202,6 +212,7 @@ export class RunningGuest implements ConsoleGuest {
     if (this.timing.replay === undefined) {
       await this.network.join(warn);
       await this.ports.listen(warn);
+      await this.vsock?.listen().catch((error: unknown) => warn(messageOf(error)));
       await this.shares.open();
       if (snapshot !== undefined) await this.shares.restore(snapshot.state.shares, snapshot.path);
     }
@@ -266,6 +277,7 @@ export class RunningGuest implements ConsoleGuest {
       const sendsMore = this.network.poll();
       this.ports.poll();
       this.shares.poll();
+      this.vsock?.poll();
       this.debugger?.poll();
       await (sendsMore ? setImmediate() : this.ioBell.waitAsync(ticket));
     }
@@ -433,6 +445,7 @@ export class RunningGuest implements ConsoleGuest {
     this.debugger?.close();
     this.network.close();
     this.ports.close();
+    this.vsock?.close();
     for (const { reject } of this.looks.values()) reject(new TomeiError('guest.ended', 'the guest has ended'));
     this.looks.clear();
     this.ioBell.ring();

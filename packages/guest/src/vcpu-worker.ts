@@ -199,6 +199,8 @@ function give(input: MachineInput): boolean {
     case 'port':
     case 'port-change':
     case 'share':
+    case 'vsock':
+    case 'vsock-done':
       return virtio.give(machine, input);
     case 'disc':
       return insertDisc(input);
@@ -213,7 +215,9 @@ function give(input: MachineInput): boolean {
 function takeRecorded(from: Player): void {
   for (const input of from.take()) if (!give(input)) throw from.diverged(`it does not take what came (${input.kind})`);
 }
-const lines = [...serial.filter((line) => line !== undefined), ...nics, ...virtio.ports, ...virtio.shares];
+const lines = [...serial, ...nics, ...virtio.ports, ...virtio.shares, virtio.vsock].filter(
+  (line) => line !== undefined,
+);
 /** Passes on what the guest sent by its serial ports, network cards and other devices; false when bytes of a port found no room. */
 function passOutput(): boolean {
   let hasPassed = false;
@@ -426,7 +430,11 @@ function sleep(ticket: number, until: number | null): void {
 /** What the machine refuses: a kernel that is none, a state that is not its own. */
 function begin(): void {
   if (start.restore === undefined) machine.powerOn();
-  else machine.restore(start.restore);
+  else {
+    machine.restore(start.restore);
+    // Those at the other ends are not in a snapshot.
+    machine.vsock?.disconnected();
+  }
   player?.attach(machine);
   if (record !== undefined) recorder = new Recorder(record, machine, describeMachine(start));
   if (start.trace !== undefined) trace = new TraceFile(machine, start.trace);

@@ -29,6 +29,6 @@ export { VNC_DEFAULT_PORT, type VncConfig } from './remote-display.ts';
 export { SERIAL_PORTS, SERIAL_TYPES, type SerialConfig, type SerialType } from './serial.ts';
 export { refuseSharedFolders, type ShareConfig } from './shared-folders.ts';
 export { ENGINES, PARAVIRT_MODES, TOMEI_KEYS, type EngineKind, type ParavirtMode } from './tomei-keys.ts';
-export { type PortConfig, type VirtioConfig } from './virtio-keys.ts';
+export { type PortConfig, type VirtioConfig, type VsockConfig } from './virtio-keys.ts';
 export { checkVmx, loadVmx, type LoadedGuest, type VmxCheck } from './load.ts';
 export { problemError, type VmxProblem } from './problem.ts';

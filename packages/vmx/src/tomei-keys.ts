@@ -27,6 +27,10 @@ export const TOMEI_KEYS = {
   'tomei.balloon.present': 'TRUE: a virtio memory balloon; free pages of the guest stay out of snapshots',
   'tomei.gpu.present': 'TRUE: a virtio GPU beside the VGA, which has the screen while a driver uses it',
   'tomei.input.present': 'TRUE: a virtio tablet with an absolute pointer, and a virtio keyboard',
+  'tomei.vsock.present': 'TRUE: a virtio socket device, for streams between programs of guest and host',
+  'tomei.vsock.cid': "the guest's context identifier, 3 (default) to 4294967294",
+  'tomei.vsock.fileName':
+    'unix socket at which programs of the host connect to the guest; with _PORT behind it, those of the guest to the host',
   ...portKeys(0),
   ...portKeys(1),
   ...portKeys(2),

@@ -25,15 +25,21 @@ describe('paravirtual devices', () => {
       rng: true,
       ports: [{ name: 'org.example.agent', socket: { path: '/guests/agent.sock' } }, { name: 'b' }],
     });
+    const sockets = read('tomei.vsock.present = "TRUE"\ntomei.vsock.cid = "7"\ntomei.vsock.fileName = "v.sock"\n');
+    expect(sockets.config.virtio.vsock).toMatchObject({ cid: 7, socket: { path: '/guests/v.sock' } });
+    expect(read('tomei.vsock.present = "TRUE"\n').config.virtio.vsock).toEqual({ cid: 3 });
     expect(read('').config.virtio).toEqual({ rng: false, balloon: false, input: false, gpu: false, ports: [] });
   });
 
   it('are none in full mode, with a warning', () => {
-    const { config, warnings } = read('tomei.paravirt = "off"\ntomei.rng.present = "TRUE"\ntomei.port0.name = "a"\n');
+    const { config, warnings } = read(
+      'tomei.paravirt = "off"\ntomei.rng.present = "TRUE"\ntomei.port0.name = "a"\ntomei.vsock.present = "TRUE"\n',
+    );
 
     expect(config.virtio).toEqual({ rng: false, balloon: false, input: false, gpu: false, ports: [] });
     expect(warnings).toEqual([
       expect.stringContaining('tomei.rng.present does nothing with tomei.paravirt = "off"'),
+      expect.stringContaining('tomei.vsock.present does nothing'),
       expect.stringContaining('tomei.port0.name does nothing'),
     ]);
   });
@@ -41,6 +47,8 @@ describe('paravirtual devices', () => {
   it.each([
     ['tomei.port0.name = "a/b"', 'a name has 1 to 64 letters'],
     ['tomei.port0.name = "a"\ntomei.port1.name = "a"', 'another port has this name'],
+    ['tomei.vsock.cid = "2"', 'a guest has 3 to 4294967294'],
+    ['tomei.vsock.cid = "4294967295"', 'a guest has 3 to 4294967294'],
     ['tomei.port4.name = "a"', 'is not a key of Tomei'],
   ])('refuses %s', (text, message) => {
     expect(read(`${text}\n`).errors).toEqual([expect.stringContaining(message)]);

@@ -2,13 +2,11 @@
  * The I/O thread's side of the virtio console: each port listens at a unix socket for one program at a time. What the guest sends
  * waits for a program that reads slowly, and the guest waits then; what a program sends waits for the guest.
  */
-import { chmod, lstat, unlink } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { ByteRing, TomeiError, messageOf, type Doorbell } from '@tomei/kit';
+import { listenAtSocket } from '../unix-listener.ts';
 import type { PortRings } from './ring-port.ts';
 
-/** sockaddr_un has room for 108 bytes, the last of which is zero (unix(7)). */
-const MOST_PATH = 107;
 /** When to look again whether the guest has read. */
 const RETRY_MS = 10;
 const READ_BYTES = 1 << 16;
@@ -42,22 +40,13 @@ class PortServer {
   async listen(): Promise<void> {
     const { name, socket: path } = this.place;
     if (path === undefined) return;
-    const refuse = (what: string, cause?: unknown): TomeiError =>
-      new TomeiError('port.socket', `the port ${name} cannot listen at ${path}: ${what}`, { cause });
-    if (Buffer.byteLength(path) > MOST_PATH) throw refuse(`the name is longer than ${MOST_PATH} bytes`);
-    if (await isAnswered(path)) throw refuse('another program listens there; give the port another file');
-    const server = createServer((client) => this.greet(client));
     try {
-      // A socket that nobody answers is left from a guest that went down. Anything else is somebody's file.
-      const found = await lstat(path).catch(() => undefined);
-      if (found?.isSocket() === true) await unlink(path);
-      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve));
-      await chmod(path, 0o600);
-    } catch (cause) {
-      server.close();
-      throw refuse(messageOf(cause), cause);
+      this.server = await listenAtSocket(path, (client) => this.greet(client));
+    } catch (error) {
+      throw new TomeiError('port.socket', `the port ${name} cannot listen at ${path}: ${messageOf(error)}`, {
+        cause: error,
+      });
     }
-    this.server = server;
   }
 
   /** One at a time: the bytes of two would be mixed. */
@@ -133,15 +122,4 @@ export class PortServers {
   close(): void {
     for (const server of this.servers) server.close();
   }
-}
-
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -1,14 +1,15 @@
 /** The vCPU thread's ends of paravirtual devices beside disks and network cards, and what comes to the guest through them. */
-import type { Machine, VirtioBackends } from '@tomei/paravirt-core';
+import { VSOCK_HEADER_BYTES, type Machine, type VirtioBackends } from '@tomei/paravirt-core';
 import type { VcpuStart, VirtioShape } from '../protocol.ts';
 import type { MachineInput } from '../record/recording-format.ts';
 import { HostRandom } from './host-random.ts';
 import { RingShare } from '../share/ring-share.ts';
+import { RingVsock } from '../vsock/ring-vsock.ts';
 import { RingPort } from './ring-port.ts';
 
 export type VirtioInput = Extract<
   MachineInput,
-  { kind: 'random' | 'port' | 'port-change' | 'pointer' | 'balloon' | 'screen-size' | 'share' }
+  { kind: 'random' | 'port' | 'port-change' | 'pointer' | 'balloon' | 'screen-size' | 'share' | 'vsock' | 'vsock-done' }
 >;
 /** Pieces that one look gives a port. */
 const PIECES_AT_ONCE = 4;
@@ -16,6 +17,7 @@ const PIECES_AT_ONCE = 4;
 export class VirtioEnds {
   readonly ports: readonly RingPort[];
   readonly shares: readonly RingShare[];
+  readonly vsock: RingVsock | undefined;
   private readonly random: HostRandom | undefined;
   private readonly shape: VirtioShape | undefined;
 
@@ -24,19 +26,25 @@ export class VirtioEnds {
     this.shape = virtio;
     this.ports = (virtio?.ports ?? []).map((name, i) => new RingPort(name, shared.ports![i]!, isMute));
     this.shares = (virtio?.shares ?? []).map((tag, i) => new RingShare(tag, shared.shares![i]!, isMute));
+    this.vsock = virtio?.vsock === undefined ? undefined : new RingVsock(virtio.vsock.cid, shared.vsock!, isMute);
     this.random = virtio?.rng === true ? new HostRandom() : undefined;
   }
 
   /** For the machine. */
   get backends(): VirtioBackends {
     const { balloon = false, input = false } = this.shape ?? {};
-    const { ports, shares } = this;
-    return { ports, shares, balloon, input, ...(this.random === undefined ? {} : { random: this.random }) };
+    const { ports, shares, vsock, random } = this;
+    return {
+      ...{ ports, shares, balloon, input },
+      ...(random === undefined ? {} : { random }),
+      ...(vsock === undefined ? {} : { vsock }),
+    };
   }
 
   /** Gives the guest what came since the last look, and tells `record` before of what it will take. */
   take(machine: Machine, record: (input: VirtioInput) => void): void {
     this.takeAnswers(machine, record);
+    this.takePackets(machine, record);
     const bytes = this.random?.take();
     if (bytes !== undefined) this.pass(machine, { kind: 'random', bytes }, record);
     this.ports.forEach((port, index) => {
@@ -57,6 +65,20 @@ export class VirtioEnds {
       for (let answer = share.take(); answer !== undefined; answer = share.take())
         this.pass(machine, { kind: 'share', share: index, ...answer }, record);
   }
+  private takePackets(machine: Machine, record: (input: VirtioInput) => void): void {
+    const { vsock } = this;
+    if (vsock === undefined) return;
+    for (let id = vsock.takeDone(); id !== undefined; id = vsock.takeDone())
+      this.pass(machine, { kind: 'vsock-done', id }, record);
+    for (let i = 0; i < PIECES_AT_ONCE; i++) {
+      const { waiting } = vsock;
+      if (waiting === undefined) return;
+      machine.lookAtClock();
+      const taken = machine.vsock?.receive(waiting);
+      if (taken === undefined) return;
+      record({ kind: 'vsock', bytes: vsock.took(waiting, taken) });
+    }
+  }
   private pass(machine: Machine, input: VirtioInput, record: (input: VirtioInput) => void): void {
     record(input);
     this.give(machine, input);
@@ -69,6 +91,11 @@ export class VirtioEnds {
       case 'random':
         this.random?.deliver(input.bytes);
         return this.random !== undefined;
+      case 'vsock':
+        return machine.vsock?.receive(input.bytes) === input.bytes.length - VSOCK_HEADER_BYTES;
+      case 'vsock-done':
+        this.vsock?.done(input.id);
+        return this.vsock !== undefined;
       case 'share':
         this.shares[input.share]?.deliver(input);
         return input.share < this.shares.length;
@@ -95,6 +122,10 @@ export class VirtioEnds {
   }
   /** Whether something waits that the guest or a ring had no room for: it is tried again soon. */
   get isWaiting(): boolean {
-    return this.ports.some((port) => port.waiting.length > 0) || this.shares.some((share) => share.isWaiting);
+    return (
+      this.ports.some((port) => port.waiting.length > 0) ||
+      this.vsock?.isWaiting === true ||
+      this.shares.some((share) => share.isWaiting)
+    );
   }
 }

@@ -35,6 +35,8 @@ const EVENTS: readonly RecordedEvent[] = [
   { kind: 'port-change', port: 2, room: 1, work: 5, time: 17 },
   { kind: 'share', share: 7, id: 0xffff_fffe, bytes: Uint8Array.of(7, 0, 0, 0, 121, 1, 0), work: 5, time: 17 },
   { kind: 'share', share: 0, id: 1, bytes: new Uint8Array(0), work: 5, time: 17 },
+  { kind: 'vsock', bytes: new Uint8Array(44), work: 5, time: 17 },
+  { kind: 'vsock-done', id: 0xffff_ffff, work: 5, time: 17 },
   { kind: 'mouse', dx: -5, dy: 70_000, dz: 1, buttons: 7, work: 5, time: 17 },
   { kind: 'mouse', dx: 0, dy: 0, dz: 0, buttons: 0, at: { x: 65_535, y: 258 }, work: 5, time: 17 },
   {

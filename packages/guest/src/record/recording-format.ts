@@ -9,10 +9,10 @@ import { crc32 } from 'node:zlib';
 import { TomeiError, bool, list, nested, pod, u32, whole, type Field, type Infer, type StateOf } from '@tomei/kit';
 import { isFrame } from '../network/frame-stream.ts';
 import type { PortChange } from '../ports/ring-port.ts';
-import type { PointerEvent } from '@tomei/paravirt-core';
+import { VSOCK_HEADER_BYTES, type PointerEvent } from '@tomei/paravirt-core';
 import type { Disc } from '../protocol.ts';
 
-export const RECORDING_VERSION = 8;
+export const RECORDING_VERSION = 9;
 const MAGIC = new TextEncoder().encode('TOMEIREC');
 const HEAD_BYTES = 16;
 const EVENT_HEAD = 21,
@@ -79,6 +79,9 @@ export type MachineInput =
   | ({ readonly kind: 'port-change'; readonly port: number } & PortChange)
   /** The server of a shared folder has answered a request. */
   | { readonly kind: 'share'; readonly share: number; readonly id: number; readonly bytes: Uint8Array }
+  /** A packet came for the virtio socket device; and the host's end is done with one of its driver's. */
+  | { readonly kind: 'vsock'; readonly bytes: Uint8Array }
+  | { readonly kind: 'vsock-done'; readonly id: number }
   /** A disc was laid into an IDE drive, as the disk of that number; or taken out, without one. */
   | { readonly kind: 'disc'; readonly drive: number; readonly disc?: Disc }
   /** A disk request is done; `data` is what a read brought. */
@@ -122,6 +125,8 @@ const KINDS = [
   'balloon',
   'screen-size',
   'share',
+  'vsock',
+  'vsock-done',
 ] as const;
 
 function payloadOf(event: RecordedEvent): Uint8Array {
@@ -159,7 +164,11 @@ function payloadOf(event: RecordedEvent): Uint8Array {
       data.setUint32(0, event.pages ?? 0, true);
       return head.slice(0, event.pages === undefined ? 0 : 4);
     case 'random':
+    case 'vsock':
       return event.bytes;
+    case 'vsock-done':
+      data.setUint32(0, event.id, true);
+      return head.slice(0, 4);
     case 'port':
       data.setUint8(0, event.port);
       return joined(head.subarray(0, 1), event.bytes);
@@ -242,6 +251,10 @@ function eventOf(
       const change = { ...(open === OPEN_AS_BEFORE ? {} : { open: open === 1 }), ...(room === 0 ? {} : { room }) };
       return { kind, port: data.getUint8(0), ...change, ...at };
     }
+    case 'vsock':
+      return bytes.length < VSOCK_HEADER_BYTES ? undefined : { kind, bytes, ...at };
+    case 'vsock-done':
+      return bytes.length === 4 ? { kind, id: data.getUint32(0, true), ...at } : undefined;
     case 'share':
       if (bytes.length < 5 || data.getUint8(0) >= MAX_SHARES) return undefined;
       return { kind, share: data.getUint8(0), id: data.getUint32(1, true), bytes: bytes.subarray(5), ...at };

@@ -61,6 +61,7 @@ export function describeMachine(start: DescribedStart): HeaderFields {
       ...(['rng', 'balloon', 'input'] as const).filter((device) => start.virtio?.[device] === true),
       ...(config.gpuMemoryBytes === undefined ? [] : ['gpu']),
       ...(start.virtio?.ports ?? []).map((name) => `port ${name}`),
+      ...(start.virtio?.vsock === undefined ? [] : [`vsock ${start.virtio.vsock.cid}`]),
       ...(start.virtio?.shares ?? []).map((tag) => `share ${tag}`),
     ],
     checks: CHECK_EVERY,

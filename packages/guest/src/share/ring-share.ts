@@ -39,6 +39,10 @@ export class RingShare implements ShareBackend {
     this.unsent.push(encodeNumbered({ id, bytes: message }));
     this.send();
   }
+  reset(): void {
+    this.unanswered -= this.unsent.length;
+    this.unsent.length = 0;
+  }
   onAnswer(handler: (id: number, answer: Uint8Array) => void): void {
     this.handler = handler;
   }

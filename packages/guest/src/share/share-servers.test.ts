@@ -1,5 +1,5 @@
 /** Both ends of the rings of a shared folder, over a real folder: the vCPU thread's and the server's. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Doorbell } from '@tomei/kit';
@@ -116,6 +116,24 @@ describe('the rings of a share', () => {
       expect([bytes.length, bytes[0], bytes.at(-1)]).toEqual([piece.length, i + 1, i + 1]);
     }
     expect([ends.share.outstanding, ends.share.isWaiting]).toEqual([0, false]);
+  });
+  it('carry nothing of what was not sent when the driver reset its device', async () => {
+    const ends = await mounted();
+    await ends.openFile(1, 2, 'file');
+    const piece = new Uint8Array(400_000);
+    for (let i = 0; i < 8; i++)
+      ends.send(
+        'write',
+        w()
+          .u32(1)
+          .u64(BigInt(i * piece.length))
+          .u32(piece.length)
+          .data(piece),
+      );
+    ends.share.reset();
+    expect(ends.share.isWaiting).toBe(false);
+    await ends.ask('getattr', w().u32(1).u64(0x7ffn));
+    expect([ends.share.outstanding, (await stat(join(folder, 'file'))).size]).toEqual([0, 2 * piece.length]);
   });
   it('carry an empty answer to what has no header', async () => {
     const ends = await mounted();

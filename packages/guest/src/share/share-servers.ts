@@ -6,6 +6,8 @@ import { HostTree } from './host-tree.ts';
 import type { ShareRings } from './ring-share.ts';
 import { ShareServer } from './share-server.ts';
 
+/** Requests that a server has before it. More wait in the ring: a driver that resets its device and asks anew gets no further. */
+const MOST_BEFORE = 16;
 /** When to look again whether a full ring has room. */
 const RETRY_MS = 10;
 
@@ -27,6 +29,8 @@ class Share {
   private readonly unsent: Uint8Array[] = [];
   private server: ShareServer | undefined;
   private timer: NodeJS.Timeout | undefined;
+  /** Requests that the server has not answered. */
+  private before = 0;
 
   constructor(about: GuestShare, rings: ShareRings, bell: Doorbell) {
     this.about = about;
@@ -51,15 +55,20 @@ class Share {
       throw new TomeiError(kind, `${place}: ${hostPath} ${why}`, { cause, data: { file: hostPath } });
     }
   }
-  /** Has the server work on all that waits. */
+  /** Has the server work on what waits. */
   poll(): void {
     const { server } = this;
     if (server === undefined) return;
-    for (let message = this.requests.readMessage(); message !== undefined; message = this.requests.readMessage()) {
+    while (this.before < MOST_BEFORE) {
+      const message = this.requests.readMessage();
+      if (message === undefined) return;
       const { id, bytes } = decodeNumbered(message);
+      this.before++;
       void server.answer(bytes).then((answer) => {
+        this.before--;
         this.unsent.push(encodeNumbered({ id, bytes: answer ?? new Uint8Array(0) }));
         this.send();
+        this.poll();
       });
     }
   }

@@ -20,8 +20,18 @@ export const SLOTS = {
   rng: 9,
   gpu: 10,
   share: 11,
+  vsock: 12,
 } as const;
-const VIRTIO_SLOTS = [SLOTS.balloon, SLOTS.console, SLOTS.input, SLOTS.virtioNet, SLOTS.rng, SLOTS.gpu, SLOTS.share];
+const VIRTIO_SLOTS = [
+  SLOTS.balloon,
+  SLOTS.console,
+  SLOTS.input,
+  SLOTS.virtioNet,
+  SLOTS.rng,
+  SLOTS.gpu,
+  SLOTS.share,
+  SLOTS.vsock,
+];
 const IDE_FUNCTION = 1;
 const BUS_MASTER = 0xc200;
 const NETWORK_BASE = 0xe710_0000;

@@ -24,6 +24,7 @@ import { consoleEnd } from './virtio/console-backend.ts';
 import { gpuMemory } from './virtio/gpu.ts';
 import { MemoryDisk } from './virtio/memory-disk.ts';
 import { randomSource } from './virtio/random-source.ts';
+import { vsockBackend } from './virtio/vsock-backend.ts';
 
 const RAM_BYTES = 2 << 20;
 const VIDEO_BYTES = 8 << 20;
@@ -73,6 +74,9 @@ export class Chaos {
   private answer: (id: number, answer: Uint8Array) => void = () => undefined;
   /** Messages of the share without an answer, and those that a reset made forgotten. */
   private readonly asked: number[] = [];
+  private done: (id: number) => void = () => undefined;
+  /** Packets of the socket device's driver, likewise. */
+  private readonly sent: number[] = [];
   private moved = 0;
   private resets = false;
 
@@ -130,7 +134,14 @@ export class Chaos {
         return [backend(videoMemoryBackend, { bytes: this.video, size: VIDEO_BYTES })];
       case 'virtio-9p': {
         const onAnswer = (handler: (id: number, answer: Uint8Array) => void): void => void (this.answer = handler);
-        return [backend(shareBackend, { tag: 'share', submit: (id) => void this.asked.push(id), onAnswer })];
+        return [
+          backend(shareBackend, {
+            tag: 'share',
+            submit: (id) => void this.asked.push(id),
+            reset: () => undefined,
+            onAnswer,
+          }),
+        ];
       }
       case 'virtio-block':
         return [backend(blockBackend, this.disk())];
@@ -146,6 +157,12 @@ export class Chaos {
       }
       case 'virtio-rng':
         return [backend(randomSource, { request: () => undefined, onBytes: (give) => void (this.give = give) })];
+      case 'virtio-vsock': {
+        const onDone = (handler: (id: number) => void): void => void (this.done = handler);
+        return [
+          backend(vsockBackend, { cid: 3, submit: (id) => void this.sent.push(id), reset: () => undefined, onDone }),
+        ];
+      }
       default:
         return [];
     }
@@ -286,7 +303,16 @@ export class Chaos {
   /** The host's side: keys, frames, input, the power button. */
   private touch(random: Random): unknown {
     const bytes = Uint8Array.from({ length: 1 + random.next(8) }, () => random.next(256));
-    switch (random.next(9)) {
+    switch (random.next(10)) {
+      case 9: {
+        for (const id of this.sent.splice(0)) this.done(id);
+        const vsock = this.parts.get('virtio-vsock') as Parts & {
+          receive(packet: Uint8Array): number | undefined;
+          disconnected(): void;
+        };
+        if (random.next(4) === 0) vsock.disconnected();
+        return vsock.receive(new Uint8Array(44 + random.next(9_000)).fill(random.next(256)));
+      }
       case 8:
         // All of them alike: a twin has not those that are forgotten.
         for (const id of this.asked.splice(0)) this.answer(id, bytes);
@@ -334,6 +360,7 @@ const PLACES: Readonly<Record<string, { slot: number; function?: number }>> = {
   'virtio-input': { slot: SLOTS.input },
   'virtio-net': { slot: SLOTS.virtioNet },
   'virtio-rng': { slot: SLOTS.rng },
+  'virtio-vsock': { slot: SLOTS.vsock },
 };
 /** What differs from the usual configuration. */
 const CONFIGURATIONS: Readonly<Record<string, object>> = {

@@ -26,6 +26,7 @@ import { virtioGpu } from './virtio/gpu.ts';
 import { virtioInput } from './virtio/input.ts';
 import { virtioNet } from './virtio/net.ts';
 import { virtioRng } from './virtio/rng.ts';
+import { virtioVsock } from './virtio/vsock.ts';
 
 export const devices = [
   ['acpi-pm', piix4Pm],
@@ -56,4 +57,5 @@ export const devices = [
   ['virtio-input', virtioInput],
   ['virtio-net', virtioNet],
   ['virtio-rng', virtioRng],
+  ['virtio-vsock', virtioVsock],
 ] as const;

@@ -42,6 +42,21 @@ export type { ShareBackend } from '../devices/virtio/9p-backend.ts';
 export type { Balloon } from '../devices/virtio/balloon.ts';
 export type { ConsolePort } from '../devices/virtio/console-backend.ts';
 export type { RandomSource } from '../devices/virtio/random-source.ts';
+export type { VsockBackend } from '../devices/virtio/vsock-backend.ts';
+export {
+  HOST_CID,
+  LEAST_GUEST_CID,
+  MOST_GUEST_CID,
+  SHUTDOWN_RECEIVE,
+  SHUTDOWN_SEND,
+  VSOCK_HEADER_BYTES,
+  VSOCK_OP,
+  VSOCK_TYPE_STREAM,
+  cutVsockPacket,
+  decodeVsockHeader,
+  encodeVsockPacket,
+  type VsockHeader,
+} from '../devices/virtio/vsock-packet.ts';
 export { FLOPPY_SIZES } from '../devices/floppy/media.ts';
 export type { IdeDrive } from '../devices/ide/drives.ts';
 export { makeCable, type Cable, type CableOptions } from '../devices/cable.ts';

@@ -375,6 +375,10 @@ export class Machine {
     const { gpuMemory, gpuMemoryBytes } = this.plan;
     return gpuMemoryBytes === 0 ? undefined : new Uint8Array(this.memory.buffer, gpuMemory, gpuMemoryBytes);
   }
+  /** The virtio socket device, for a guest that has one. Call `lookAtClock` before. */
+  get vsock(): NonNullable<VirtioParts['vsock']>['parts'] | undefined {
+    return this.parts.virtio.vsock?.parts;
+  }
   /** The virtio GPU, for a guest that has one. Call `lookAtClock` before. */
   get gpu(): NonNullable<VirtioParts['gpu']>['parts'] | undefined {
     return this.parts.virtio.gpu?.parts;

@@ -8,6 +8,8 @@ import { gpuMemory, virtioGpu } from '../devices/virtio/gpu.ts';
 import { virtioInput } from '../devices/virtio/input.ts';
 import { randomSource, type RandomSource } from '../devices/virtio/random-source.ts';
 import { virtioRng } from '../devices/virtio/rng.ts';
+import { vsockBackend, type VsockBackend } from '../devices/virtio/vsock-backend.ts';
+import { virtioVsock } from '../devices/virtio/vsock.ts';
 import { backend, type Board } from '../machine/board.ts';
 import type { DeviceOf } from '../machine/device.ts';
 
@@ -23,6 +25,8 @@ export interface VirtioBackends {
   readonly gpu?: Uint8Array;
   /** Folders of the host. */
   readonly shares?: readonly ShareBackend[];
+  /** The host's end of virtio sockets. */
+  readonly vsock?: VsockBackend;
 }
 export interface VirtioParts {
   readonly console: DeviceOf<typeof virtioConsole> | undefined;
@@ -30,6 +34,7 @@ export interface VirtioParts {
   readonly tablet: DeviceOf<typeof virtioInput> | undefined;
   readonly keys: DeviceOf<typeof virtioInput> | undefined;
   readonly gpu: DeviceOf<typeof virtioGpu> | undefined;
+  readonly vsock: DeviceOf<typeof virtioVsock> | undefined;
 }
 
 const SLOT_CONSOLE = 31;
@@ -38,12 +43,13 @@ const SLOT_BALLOON = 29;
 const SLOT_TABLET = 28;
 const SLOT_KEYBOARD = 27;
 const SLOT_GPU = 26;
+const SLOT_VSOCK = 25;
 /** Of the first; each further one sits below. */
 const SLOT_SHARE = 24;
 
 export function plugVirtio(
   board: Board,
-  { random, ports = [], balloon, input, gpu, shares = [] }: VirtioBackends,
+  { random, ports = [], balloon, input, gpu, shares = [], vsock }: VirtioBackends,
 ): VirtioParts {
   for (const [i, share] of shares.entries())
     board.add(virtio9p, {}, { name: `share${i}`, slot: SLOT_SHARE - i, backends: [backend(shareBackend, share)] });
@@ -65,5 +71,9 @@ export function plugVirtio(
       gpu === undefined
         ? undefined
         : board.add(virtioGpu, {}, { slot: SLOT_GPU, backends: [backend(gpuMemory, { bytes: gpu })] }),
+    vsock:
+      vsock === undefined
+        ? undefined
+        : board.add(virtioVsock, {}, { slot: SLOT_VSOCK, backends: [backend(vsockBackend, vsock)] }),
   };
 }

@@ -6,6 +6,8 @@ export interface ShareBackend {
   readonly tag: string;
   /** Hands over a whole message. Its answer comes later, by the handler, never before this returns. */
   submit(id: number, message: Uint8Array): void;
+  /** The driver has reset the device, and waits for nothing of what it asked: what nobody has begun with may stay undone. */
+  reset(): void;
   /** Who takes answers; there is one handler, which the device sets when it is built. Empty where there is no answer. */
   onAnswer(handler: (id: number, answer: Uint8Array) => void): void;
 }

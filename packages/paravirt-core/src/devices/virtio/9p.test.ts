@@ -11,9 +11,13 @@ import { Rig, SLOT } from './rig.ts';
 class Server implements ShareBackend {
   readonly tag = 'work';
   readonly asked: (readonly [number, string])[] = [];
+  resets = 0;
   answer: (id: number, answer: Uint8Array) => void = () => undefined;
   submit(id: number, message: Uint8Array): void {
     this.asked.push([id, new TextDecoder().decode(message)]);
+  }
+  reset(): void {
+    this.resets++;
   }
   onAnswer(handler: (id: number, answer: Uint8Array) => void): void {
     this.answer = handler;
@@ -90,7 +94,9 @@ describe.each(LAYOUTS)('virtio-9p, %s', (_layout, features) => {
     guest.driver.bringUp(features);
     ask(guest, 'message');
 
+    guest.server.resets = 0;
     guest.driver.status = 0;
+    expect(guest.server.resets).toBe(1);
     guest.server.answer(guest.server.asked[0]![0], new Uint8Array(7).fill(9));
 
     expect(guest.rig.ram[ROOM]).toBe(0);

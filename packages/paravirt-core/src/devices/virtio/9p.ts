@@ -85,6 +85,7 @@ class Share {
         reset: () => {
           this.state.inFlight = [];
           this.awaited.clear();
+          this.backend?.reset();
         },
         draining: () => false,
         isPossible: () =>

@@ -26,6 +26,8 @@ import { virtioNet } from './net.ts';
 import { randomSource } from './random-source.ts';
 import { Rig, SLOT } from './rig.ts';
 import { virtioRng } from './rng.ts';
+import { vsockBackend } from './vsock-backend.ts';
+import { virtioVsock } from './vsock.ts';
 
 const RAM_BYTES = 1 << 20;
 const SIZE = 16;
@@ -41,6 +43,8 @@ interface Case {
 let frame: (bytes: Uint8Array) => boolean = () => false;
 let answer: (id: number, bytes: Uint8Array) => void = () => undefined;
 let asked = 0;
+let done: (id: number) => void = () => undefined;
+let sent = 0;
 let bytes: (bytes: Uint8Array) => void = () => undefined;
 const call = (parts: Record<string, unknown>, name: string, ...args: unknown[]): void => {
   (parts[name] as (...args: unknown[]) => void)(...args);
@@ -51,7 +55,8 @@ const CASES: readonly (readonly [string, Case])[] = [
   ['console', { def: virtioConsole, config: {}, queues: 10, backends: () => [backend(consoleEnd, { ports: ['a', 'b'].map((name) => ({ name, isOpen: true, room: 1000, write: () => undefined, onChange: () => undefined })) })], outside: (parts, random) => call(parts, 'typed', random.next(4), new Uint8Array(random.next(100))) }],
   ['balloon', { def: virtioBalloon, config: {}, queues: 5, backends: () => [], outside: (parts, random) => call(parts, random.next(2) === 0 ? 'ask' : 'want', random.next(2 ** 32)) }],
   ['gpu', { def: virtioGpu, config: {}, queues: 2, backends: () => [backend(gpuMemory, { bytes: new Uint8Array(1 << 18) })], outside: (parts, random) => call(parts, random.next(2) === 0 ? 'resize' : 'scanout', random.next(9000), random.next(9000)) }],
-  ['9p', { def: virtio9p, config: {}, queues: 1, backends: () => [backend(shareBackend, { tag: 'share', submit: (id) => void (asked = id), onAnswer: (h) => void (answer = h) })], outside: (_parts, random) => answer(Math.max(0, asked - random.next(3)), new Uint8Array(7 + random.next(120))) }],
+  ['9p', { def: virtio9p, config: {}, queues: 1, backends: () => [backend(shareBackend, { tag: 'share', submit: (id) => void (asked = id), reset: () => undefined, onAnswer: (h) => void (answer = h) })], outside: (_parts, random) => answer(Math.max(0, asked - random.next(3)), new Uint8Array(7 + random.next(120))) }],
+  ['vsock', { def: virtioVsock, config: {}, queues: 3, backends: () => [backend(vsockBackend, { cid: 3, submit: (id) => void (sent = id), reset: () => undefined, onDone: (h) => void (done = h) })], outside: (parts, random) => (random.next(3) === 0 ? call(parts, 'disconnected') : random.next(2) === 0 ? done(Math.max(0, sent - random.next(3))) : call(parts, 'receive', new Uint8Array(44 + random.next(9000)))) }],
   ['input', { def: virtioInput, config: { role: 'tablet' }, queues: 2, backends: () => [], outside: (parts, random) => call(parts, 'point', random.next(40_000), random.next(40_000), random.next(8), random.next(3) - 1) }],
 ]; // prettier-ignore
 
