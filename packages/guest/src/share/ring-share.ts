@@ -1,7 +1,8 @@
 /** A shared folder, as the vCPU thread has it: two rings to the server on the I/O thread, each message with its number before it. */
 import { ByteRing } from '@tomei/kit';
 import type { ShareBackend } from '@tomei/paravirt-core';
-import { decodeNumbered, encodeNumbered, type NumberedMessage } from '../numbered-message.ts';
+import { decodeNumbered, type NumberedMessage } from '../numbered-message.ts';
+import { NumberedOutlet } from '../numbered-outlet.ts';
 
 /** Shared memory of one share, named from the vCPU's side. */
 export interface ShareRings {
@@ -17,51 +18,37 @@ export const allocateShareRings = (): ShareRings => ({
 
 export class RingShare implements ShareBackend {
   readonly tag: string;
-  private readonly requests: ByteRing;
+  private readonly requests: NumberedOutlet;
   private readonly answers: ByteRing;
   private readonly isMute: boolean;
-  /** What the ring had no room for: no more than the device has requests in flight. */
-  private readonly unsent: Uint8Array[] = [];
   private unanswered = 0;
-  private isFresh = false;
   private handler: (id: number, answer: Uint8Array) => void = () => undefined;
 
   /** `isMute`: what the guest asks reaches nobody. */
   constructor(tag: string, rings: ShareRings, isMute: boolean) {
     this.tag = tag;
-    this.requests = new ByteRing(rings.requests);
+    this.requests = new NumberedOutlet(rings.requests);
     this.answers = new ByteRing(rings.answers);
     this.isMute = isMute;
   }
   submit(id: number, message: Uint8Array): void {
     if (this.isMute) return;
     this.unanswered++;
-    this.unsent.push(encodeNumbered({ id, bytes: message }));
-    this.send();
+    this.requests.push({ id, bytes: message });
   }
   reset(): void {
-    this.unanswered -= this.unsent.length;
-    this.unsent.length = 0;
+    this.unanswered -= this.requests.drop();
   }
   onAnswer(handler: (id: number, answer: Uint8Array) => void): void {
     this.handler = handler;
   }
-  private send(): void {
-    while (this.unsent.length > 0 && this.requests.writeMessage(this.unsent[0]!)) {
-      this.unsent.shift();
-      this.isFresh = true;
-    }
-  }
   /** Passes on what waits for room. Whether something was sent since the last question. */
   flush(): boolean {
-    this.send();
-    const was = this.isFresh;
-    this.isFresh = false;
-    return was;
+    return this.requests.flush();
   }
   /** Whether requests wait for room in the ring. */
   get isWaiting(): boolean {
-    return this.unsent.length > 0;
+    return this.requests.isWaiting;
   }
   /** Requests whose answer was not taken yet. */
   get outstanding(): number {

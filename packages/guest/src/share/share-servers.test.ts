@@ -82,6 +82,13 @@ async function mounted(): Promise<Ends> {
   return ends;
 }
 
+/** What says which piece of the file of fid 1 is meant. */
+const nth = (i: number, { length }: Uint8Array): ReturnType<typeof w> =>
+  w()
+    .u32(1)
+    .u64(BigInt(i * length))
+    .u32(length);
+
 describe('the rings of a share', () => {
   it('bear more than they hold, in both directions, and lose nothing', async () => {
     const ends = await mounted();
@@ -89,27 +96,12 @@ describe('the rings of a share', () => {
     const piece = new Uint8Array(400_000);
     const writes = Array.from({ length: 8 }, (_, i) => {
       piece.fill(i + 1);
-      return ends.send(
-        'write',
-        w()
-          .u32(1)
-          .u64(BigInt(i * piece.length))
-          .u32(piece.length)
-          .data(piece),
-      );
+      return ends.send('write', nth(i, piece).data(piece));
     });
     expect(ends.share.isWaiting).toBe(true);
     for (const id of writes) expect((await ends.answered(id)).u32()).toBe(piece.length);
     // Nobody takes the answers until all are there.
-    const reads = Array.from({ length: 8 }, (_, i) =>
-      ends.send(
-        'read',
-        w()
-          .u32(1)
-          .u64(BigInt(i * piece.length))
-          .u32(piece.length),
-      ),
-    );
+    const reads = Array.from({ length: 8 }, (_, i) => ends.send('read', nth(i, piece)));
     for (const [i, id] of reads.entries()) {
       const answer = await ends.answered(id);
       const bytes = answer.data(answer.u32());
@@ -121,15 +113,7 @@ describe('the rings of a share', () => {
     const ends = await mounted();
     await ends.openFile(1, 2, 'file');
     const piece = new Uint8Array(400_000);
-    for (let i = 0; i < 8; i++)
-      ends.send(
-        'write',
-        w()
-          .u32(1)
-          .u64(BigInt(i * piece.length))
-          .u32(piece.length)
-          .data(piece),
-      );
+    for (let i = 0; i < 8; i++) ends.send('write', nth(i, piece).data(piece));
     ends.share.reset();
     expect(ends.share.isWaiting).toBe(false);
     await ends.ask('getattr', w().u32(1).u64(0x7ffn));

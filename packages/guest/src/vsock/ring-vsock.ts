@@ -1,7 +1,7 @@
 /** The virtio socket device's far end, as the vCPU thread has it: rings to the I/O thread, which has the connections. */
 import { ByteRing } from '@tomei/kit';
 import { cutVsockPacket, type VsockBackend } from '@tomei/paravirt-core';
-import { encodeNumbered } from '../numbered-message.ts';
+import { NumberedOutlet } from '../numbered-outlet.ts';
 
 /** Shared memory of the device, named from the vCPU's side. */
 export interface VsockRings {
@@ -24,14 +24,11 @@ export const allocateVsockRings = (): VsockRings => ({
 
 export class RingVsock implements VsockBackend {
   readonly cid: number;
-  private readonly output: ByteRing;
+  private readonly output: NumberedOutlet;
   private readonly dones: ByteRing;
   private readonly input: ByteRing;
   private readonly isMute: boolean;
-  /** What the ring had no room for: no more than the device has packets in flight. */
-  private readonly unsent: Uint8Array[] = [];
   private held: Uint8Array | undefined;
-  private isFresh = false;
   /** Whether a packet went either way since the last reset. */
   private isUsed = false;
   private handler: (id: number) => void = () => undefined;
@@ -39,7 +36,7 @@ export class RingVsock implements VsockBackend {
   /** `isMute`: what the guest sends reaches nobody. */
   constructor(cid: number, rings: VsockRings, isMute: boolean) {
     this.cid = cid;
-    this.output = new ByteRing(rings.output);
+    this.output = new NumberedOutlet(rings.output);
     this.dones = new ByteRing(rings.done);
     this.input = new ByteRing(rings.input);
     this.isMute = isMute;
@@ -47,36 +44,25 @@ export class RingVsock implements VsockBackend {
   submit(id: number, packet: Uint8Array): void {
     if (this.isMute) return;
     this.isUsed = true;
-    this.unsent.push(encodeNumbered({ id, bytes: packet }));
-    this.send();
+    this.output.push({ id, bytes: packet });
   }
   reset(): void {
     if (this.isMute) return;
-    this.unsent.length = 0;
+    this.output.drop();
     if (!this.isUsed) return;
     this.isUsed = false;
-    this.unsent.push(encodeNumbered({ id: 0, bytes: RESET }));
-    this.send();
+    this.output.push({ id: 0, bytes: RESET });
   }
   onDone(handler: (id: number) => void): void {
     this.handler = handler;
   }
-  private send(): void {
-    while (this.unsent.length > 0 && this.output.writeMessage(this.unsent[0]!)) {
-      this.unsent.shift();
-      this.isFresh = true;
-    }
-  }
   /** Passes on what waits for room. Whether something was sent since the last question. */
   flush(): boolean {
-    this.send();
-    const was = this.isFresh;
-    this.isFresh = false;
-    return was;
+    return this.output.flush();
   }
   /** Whether packets wait for room in a ring or in the guest. */
   get isWaiting(): boolean {
-    return this.unsent.length > 0 || this.waiting !== undefined;
+    return this.output.isWaiting || this.waiting !== undefined;
   }
   /** The number of the next packet that is done with. */
   takeDone(): number | undefined {
