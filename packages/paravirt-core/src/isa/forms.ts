@@ -19,14 +19,31 @@ export const canBeRegister = (row: Row): boolean => !row.operands.some((o) => o.
 /** Whether the x87 unit remembers this instruction, and its memory operand if it has one (SDM vol. 1, 8.1.8). */
 export const recordsPointers = (row: Row): boolean => row.unit === 'x87' && row.keepsPointers !== true;
 
-/** The forms of one row, by `placeOf`. */
-interface RowForms {
+/** The forms of one row, and which attributes matter to it. */
+export interface RowForms {
   readonly sized: boolean;
+  readonly addressSized: boolean;
+  readonly repeats: 'never' | Exclude<Row['repeat'], undefined>;
+  /** By `placeOf`. */
   readonly forms: (Form | undefined)[];
 }
-const REPEATS: Readonly<Record<Form['repeat'], number>> = { none: 0, repe: 8, repne: 16 };
 const placeOf = (size: 16 | 32, addressSize: 16 | 32, memory: boolean, repeat: Form['repeat']): number =>
-  (size === 16 ? 1 : 0) + (addressSize === 16 ? 2 : 0) + (memory ? 4 : 0) + REPEATS[repeat];
+  (size === 16 ? 1 : 0) +
+  (addressSize === 16 ? 2 : 0) +
+  (memory ? 4 : 0) +
+  (repeat === 'none' ? 0 : repeat === 'repe' ? 8 : 16);
+
+/** The form for what was decoded; attributes that do not matter to the row are ignored. */
+export function formOf(
+  { sized, addressSized, repeats, forms }: RowForms,
+  size: 16 | 32,
+  addressSize: 16 | 32,
+  memory: boolean,
+  repeat: Form['repeat'],
+): Form | undefined {
+  const p = repeats === 'never' || repeat === 'none' ? 'none' : repeats === 'rep' ? 'repe' : repeat;
+  return forms[placeOf(sized ? size : 32, addressSized ? addressSize : 32, memory, p)];
+}
 
 /** The forms of a table, in a stable order; `index` is the position. */
 export class FormTable {
@@ -36,7 +53,12 @@ export class FormTable {
   constructor(rows: readonly Row[]) {
     const forms: Form[] = [];
     for (const row of rows) {
-      const mine: RowForms = { sized: isSized(row), forms: [] };
+      const mine: RowForms = {
+        sized: isSized(row),
+        addressSized: row.addressSized === true,
+        repeats: row.repeat ?? 'never',
+        forms: [],
+      };
       const sizes = isSized(row) ? ([32, 16] as const) : ([32] as const);
       const addressSizes = row.addressSized === true ? ([32, 16] as const) : ([32] as const);
       const repeats =
@@ -59,13 +81,15 @@ export class FormTable {
     this.forms = forms;
   }
 
-  /** The form of a row for what was decoded; attributes that do not matter to the row are ignored. */
-  find(row: Row, size: 16 | 32, addressSize: 16 | 32, memory: boolean, repeat: Form['repeat']): Form {
+  /** Throws for a row that is not of this table. */
+  formsOf(row: Row): RowForms {
     const mine = this.byRow.get(row);
-    const s = mine?.sized === true ? size : 32;
-    const a = row.addressSized === true ? addressSize : 32;
-    const p = row.repeat === undefined ? 'none' : row.repeat === 'rep' && repeat !== 'none' ? 'repe' : repeat;
-    const form = mine?.forms[placeOf(s, a, memory, p)];
+    if (mine === undefined) throw new Error(`no form of ${row.mnemonic} ${row.encoding}`);
+    return mine;
+  }
+  /** See `formOf`. Throws where there is none. */
+  find(row: Row, size: 16 | 32, addressSize: 16 | 32, memory: boolean, repeat: Form['repeat']): Form {
+    const form = formOf(this.formsOf(row), size, addressSize, memory, repeat);
     if (form === undefined) throw new Error(`no form of ${row.mnemonic} ${row.encoding}`);
     return form;
   }
