@@ -4,7 +4,7 @@ import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { decoder } from '../core/processor.ts';
 import { tuneForGuests } from '../wasm/v8-flags.ts';
 import { yieldToGuest } from './compiler-priority.ts';
-import { translateRequests, type TranslationRequest, type TranslatorStart } from './translator.ts';
+import { landingsSince, translateRequests, type TranslationRequest, type TranslatorStart } from './translator.ts';
 
 /**
  * Regions of one module. The more, the better: each module has pages of machine code of its own, and the host finds its way among
@@ -40,8 +40,10 @@ function waitingTime(): number {
   if (queue.length >= MOST_TOGETHER) return 0;
   return Math.min(oldest + GATHERING.most, latest + GATHERING.silence) - performance.now();
 }
-/** Takes the next module's requests out of the queue: a module is for one mode. */
+/** Takes the next module's requests out of the queue: what is wanted most first, and a module is for one mode. */
 function nextBatch(): TranslationRequest[] {
+  const landings = new Map(queue.map((request) => [request, landingsSince(request, place)]));
+  queue.sort((a, b) => landings.get(b)! - landings.get(a)!);
   const { mode } = queue[0]!;
   const batch = queue.filter((request) => request.mode === mode).slice(0, MOST_TOGETHER),
     taken = new Set(batch);

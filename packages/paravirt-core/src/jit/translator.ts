@@ -162,6 +162,14 @@ function regionOf(request: TranslationRequest, place: TranslationPlace, decoder:
     request.width,
   );
 }
+/** How often control has landed where compiled code is wanted since it was asked for, modulo 2^16. */
+export function landingsSince({ physical }: TranslationRequest, place: TranslationPlace): number {
+  const map = place.directory.maps[physical >>> 12]!;
+  if (map === 0) return 0;
+  const data = new DataView(place.memory.buffer),
+    record = data.getUint32(map + (physical & 0xfff) * 4, true);
+  return record === 0 ? 0 : (data.getUint16(record + RECORD.landings, true) - place.hotLandings) & 0xffff;
+}
 /** Translates and compiles requests of one mode. Those whose code is no code any more come back with no pages. */
 export function translateRequests(
   requests: readonly TranslationRequest[],
