@@ -47,10 +47,12 @@ export function formOf(
 
 /** The forms of a table, in a stable order; `index` is the position. */
 export class FormTable {
+  readonly rows: readonly Row[];
   readonly forms: readonly Form[];
   private readonly byRow = new Map<Row, RowForms>();
 
   constructor(rows: readonly Row[]) {
+    this.rows = rows;
     const forms: Form[] = [];
     for (const row of rows) {
       const mine: RowForms = {

@@ -1,10 +1,12 @@
 /** The generated interpreter, instantiated for one processor. */
 import type { FormTable } from '../../isa/forms.ts';
+import { allRows } from '../../isa/instructions/index.ts';
 import { GUEST_FAULT, type Cpu } from '../cpu.ts';
 import { tuneForGuests } from '../../wasm/v8-flags.ts';
 import { OFFSET } from '../layout.ts';
 import type { Service } from '../services.ts';
 import { generateInterpreter, importName, type GeneratedInterpreter } from './generate.ts';
+import { readPrebuilt } from './prebuilt.ts';
 
 /** Leaf numerics by name: functions over addresses in linear memory, as WebAssembly exports them. */
 export type Leaf = (...args: never[]) => unknown;
@@ -15,11 +17,12 @@ interface Compiled {
 }
 const compiled = new WeakMap<FormTable, Compiled>();
 
-/** The interpreter of a table: generated and compiled once in a thread. */
+/** The interpreter of a table: generated, unless that was done beforehand, and compiled, once in a thread. */
 export function compileInterpreter(table: FormTable): Compiled {
   let known = compiled.get(table);
   if (known === undefined) {
-    const generated = generateInterpreter(table.forms);
+    const prebuilt = table.rows === allRows ? readPrebuilt() : undefined,
+      generated = prebuilt ?? generateInterpreter(table.forms);
     tuneForGuests();
     known = { generated, module: new WebAssembly.Module(generated.bytes) };
     compiled.set(table, known);
