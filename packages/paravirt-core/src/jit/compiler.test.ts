@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { JUMP } from '../core/layout.ts';
 import { AT, FLAT, PTE, SELECTOR, TestProcessor, le32 } from '../core/test-processor.ts';
 import { DS, ES } from '../isa/build.ts';
+import { decoder } from '../core/processor.ts';
 import { compilingEngine, type CompilingEngine, type CompilingOptions } from './compiler.ts';
+import { DirectTranslator, type Translated, type TranslationRequest } from './translator.ts';
 
 const ECX = 1,
   EAX = 0;
@@ -14,6 +16,22 @@ function compiling(options: CompilingOptions = {}): { t: TestProcessor; engine: 
   let engine: CompilingEngine | undefined;
   const t = new TestProcessor({ engine: (parts) => (engine = compilingEngine(parts, options)) });
   return { t, engine: engine! };
+}
+
+/** What it has translated comes when it is opened. */
+class LateTranslator extends DirectTranslator {
+  isOpen = false;
+  asked = 0;
+  constructor() {
+    super(decoder());
+  }
+  override request(request: TranslationRequest): void {
+    this.asked++;
+    super.request(request);
+  }
+  override take(): Translated | undefined {
+    return this.isOpen ? super.take() : undefined;
+  }
 }
 
 describe('compiled code', () => {
@@ -254,5 +272,32 @@ describe('compiled code', () => {
     expect(t.register(ECX)).toBe(0);
     // What the TLB knows is not asked for again.
     expect(looks).toBeLessThan(20);
+  });
+
+  it('is asked for once while it is waited for, however long', () => {
+    const translator = new LateTranslator(),
+      { t, engine } = compiling({ hotLandings: 100, translator });
+    t.put(AT.code, ...loop(300_000), 0xf4);
+    t.run(AT.code, 2_000_000);
+    expect(translator.asked).toBe(1);
+
+    translator.isOpen = true;
+    t.run(AT.code);
+    expect(engine.counts.regions).toBe(1);
+  });
+
+  it('is asked for again where what came was of code that had been there before', () => {
+    const translator = new LateTranslator(),
+      { t, engine } = compiling({ hotLandings: 100, translator });
+    t.execute(...loop(150));
+    t.put(AT.code, ...loop(150).with(7, 5));
+    t.run(AT.code);
+    expect(translator.asked).toBe(1);
+
+    translator.isOpen = true;
+    t.run(AT.code);
+    expect(translator.asked).toBe(2);
+    expect(engine.counts.regions).toBe(1);
+    expect(t.register(EAX)).toBe(150 * 3 + 2 * 150 * 5);
   });
 });

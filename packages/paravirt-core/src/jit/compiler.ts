@@ -8,6 +8,7 @@ import {
   type Interpreter,
   type Leaf,
 } from '../core/interpreter/engine.ts';
+import { COMPILED } from '../core/layout.ts';
 import { PSEUDO_COUNT, RECORD } from '../core/interpreter/record.ts';
 import { decoder, type EngineParts } from '../core/processor.ts';
 import {
@@ -23,8 +24,8 @@ import {
  * Bytes of WebAssembly in use; a quarter, the oldest, goes when there are more. The host's machine code is about five times as large.
  */
 const MOST_BYTES = 32 << 20;
-/** Requests under way; what gets hot meanwhile asks again. */
-const MOST_REQUESTS = 256;
+/** Requests under way, of which those are served first where control lands most; what gets hot meanwhile asks again. */
+const MOST_REQUESTS = 1024;
 /** Milliseconds for taking regions into use, between two slices; the module that is under way is finished. */
 const MOST_PAUSE_MS = 3;
 /** Landings after which code is compiled: often enough to pay for it. */
@@ -72,6 +73,11 @@ export interface CompilingOptions {
   readonly translator?: Translator;
 }
 
+const MODES = (COMPILED.flat | COMPILED.user) + 1;
+/** What a request asks for, as a number: the same code, for the same mode, as wide. */
+const kindOf = ({ physical, mode, width }: TranslationRequest): number =>
+  (physical * MODES + mode) * 2 + (width === 'wide' ? 1 : 0);
+
 class RegionCompiler {
   readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 1024 });
   readonly counts: CompilerCounts = { regions: 0, dropped: 0, bytes: 0, translatingMs: 0, ownMs: 0, longestMs: 0 };
@@ -83,6 +89,8 @@ class RegionCompiler {
   private readonly place: TranslationPlace;
   private readonly byPage = new Map<number, Set<Compiled>>();
   private readonly requested = new Map<number, TranslationRequest>();
+  /** The same by what is asked for. */
+  private readonly underWay = new Set<number>();
   private readonly hotLandings: number;
   private readonly hotEntries: number;
   /** By their place in the table. */
@@ -142,6 +150,9 @@ class RegionCompiler {
       host = cpu.physical.hostPage(physical) + (physical & 0xfff);
     const id = this.nextId++;
     const request = { id, mode, linear, physical, host, width: narrow === undefined ? 'narrow' : 'wide' } as const;
+    // Landings are counted modulo 2^16: what is waited for long gets hot once more.
+    if (this.underWay.has(kindOf(request))) return record;
+    this.underWay.add(kindOf(request));
     this.requested.set(id, request);
     this.translator.request(request);
     this.takeReady();
@@ -170,9 +181,14 @@ class RegionCompiler {
     this.counts.translatingMs += milliseconds;
     let exports: WebAssembly.Exports | undefined;
     regions.forEach(({ id, pages, bytes: size, mayWiden }, i) => {
-      const { physical, mode, width } = this.requested.get(id)!;
+      const request = this.requested.get(id)!,
+        { physical, mode, width } = request;
       this.requested.delete(id);
-      if (pages.length === 0 || !pages.every((page) => this.isAsItWas(page))) return;
+      this.underWay.delete(kindOf(request));
+      if (pages.length === 0 || !pages.every((page) => this.isAsItWas(page))) {
+        this.mayAskAgain(physical);
+        return;
+      }
       const narrow = width === 'wide' ? this.compiledAt(physical) : undefined,
         place = narrow?.mode === mode ? this.handOver(narrow) : this.enter(physical, mode, narrow);
       if (place === undefined) return;
@@ -204,6 +220,13 @@ class RegionCompiler {
   private isAsItWas({ page, generation, host }: ReadyRegion['pages'][number]): boolean {
     const { code, cpu } = this.parts;
     return code.directory.generations[page] === generation && cpu.physical.hostPage(page * 4096) === host;
+  }
+  /** What lies there now was not what was asked for, and has landed as often meanwhile. */
+  private mayAskAgain(physical: number): void {
+    const { code, cpu } = this.parts;
+    const record = code.recordAt(physical);
+    if (record !== undefined && record !== 0 && code.regionOf(record) === undefined)
+      cpu.data.setUint16(record + RECORD.landings, 0, true);
   }
   private instantiate(module: WebAssembly.Module, imports: readonly ServiceImport[]): WebAssembly.Exports {
     const { cpu, mmu } = this.parts;
