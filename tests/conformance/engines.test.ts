@@ -16,7 +16,8 @@ const ENGINES: readonly { name: string; make: () => CpuUnderTest; every: number 
   { name: 'interpreter', make: interpreterCpu, every: 1 },
   { name: 'interpreter, one instruction at a time', make: steppingCpu, every: 5 },
   { name: 'oracle', make: oracleCpu, every: 1 },
-  { name: 'compiled code', make: compiledCpu, every: 2 },
+  { name: 'compiled code', make: () => compiledCpu(), every: 2 },
+  { name: 'careful compiled code', make: () => compiledCpu({ isCareful: true }), every: 2 },
 ];
 
 const stored = new Map<string, readonly Vector[]>();

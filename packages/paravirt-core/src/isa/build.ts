@@ -95,6 +95,10 @@ export const EFLAGS = {
   ID: 1 << 21,
 } as const;
 
+/** SSE arithmetic: packed or scalar, singles or doubles. */
+export type FloatForm = 'ps' | 'ss' | 'pd' | 'sd';
+export type FloatOperation = 'add' | 'sub' | 'mul' | 'div' | 'sqrt' | 'min' | 'max';
+
 /** Condition codes of Jcc, SETcc and CMOVcc in encoding order (SDM vol. 2, appendix B.1.4.7). */
 export const CONDITIONS = [
   'o',
@@ -152,6 +156,12 @@ export interface Build<V> {
    * one is there to compare the other with.
    */
   readonly shortcuts: boolean;
+
+  /**
+   * SSE arithmetic, all of it, in a way of the engine's own; false where it has none for these operands, and nothing was done. Engines
+   * without any such way leave it out.
+   */
+  arithmetic?(operation: FloatOperation, form: FloatForm, dst: Operand<V>, src: Operand<V>): boolean;
 
   imm(n: number): V;
   imm64(n: bigint): V;

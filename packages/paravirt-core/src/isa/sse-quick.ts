@@ -11,22 +11,20 @@
  * of zero where it is exact.
  * A NaN fails a comparison below, so that its bits, which WebAssembly leaves open, never reach a register.
  */
-import type { Build, Semantics } from './build.ts';
+import type { Build, FloatForm, FloatOperation, Semantics } from './build.ts';
 import { and, andImm, eq, eqz, or, shlImm } from './ops.ts';
 import { combined, related, reportSimd } from './sse.ts';
 
-export type SseForm = 'ps' | 'ss' | 'pd' | 'sd';
-export type QuickOperation = 'add' | 'sub' | 'mul' | 'div' | 'sqrt' | 'min' | 'max';
-
 /** MXCSR: rounding control, and the mask and flag of PE. */
-const CONTROL = 0x7020;
-const CONTROL_QUICK = 0x1020;
+export const MXCSR_CONTROL = 0x7020;
+export const MXCSR_QUICK = 0x1020;
 /** EFLAGS; CF has no distance. */
 const ZF_SHIFT = 6;
 
 const splat32 = (n: bigint): bigint => n | (n << 32n) | (n << 64n) | (n << 96n);
 const splat64 = (n: bigint): bigint => n | (n << 64n);
 const SINGLE = {
+  bits: 32,
   shape: 'f32x4',
   integers: 'i32x4',
   magnitude: splat32(0x7fffffffn),
@@ -35,6 +33,7 @@ const SINGLE = {
   greatest: splat32(0x7f7fffffn),
 } as const;
 const DOUBLE = {
+  bits: 64,
   shape: 'f64x2',
   integers: 'i64x2',
   magnitude: splat64(0x7fff_ffff_ffff_ffffn),
@@ -43,7 +42,7 @@ const DOUBLE = {
   greatest: splat64(0x7fef_ffff_ffff_ffffn),
 } as const;
 /** `lanes`: those whose result counts. `merge`: bytes of the result over those of the first operand. */
-const FORMS = {
+export const FLOAT_FORMS = {
   ps: { format: SINGLE, lanes: 15, merge: undefined },
   ss: { format: SINGLE, lanes: 1, merge: [0, 1, 2, 3, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31] },
   pd: { format: DOUBLE, lanes: 3, merge: undefined },
@@ -52,14 +51,14 @@ const FORMS = {
 
 /** One packed or scalar operation: at once where that is exact, otherwise by its leaf. */
 export const computingQuickly =
-  (operation: QuickOperation, form: SseForm): Semantics =>
+  (operation: FloatOperation, form: FloatForm): Semantics =>
   (b, dst, src) => {
+    if (b.arithmetic?.(operation, form, dst, src) === true) return;
     const x = dst.read(),
       y = src.read();
     if (!b.shortcuts) return dst.write(byLeaf(b, operation, form, x, y));
-    const { shape } = FORMS[form].format,
-      { merge } = FORMS[form];
-    const z = result(b, shape, operation, x, y);
+    const { format, merge } = FLOAT_FORMS[form];
+    const z = vectorResult(b, format.bits, operation, x, y);
     const value = b.variable(merge === undefined ? z : b.op('i8x16.shuffle', [z, x], merge));
     b.if(eqz(b, isQuick(b, operation, form, x, y, z)), () =>
       b.if(eqz(b, isQuickWithZeros(b, operation, form, x, y, z)), () => {
@@ -69,21 +68,21 @@ export const computingQuickly =
     dst.write(value.get());
   };
 
-function byLeaf<V>(b: Build<V>, operation: QuickOperation, form: SseForm, x: V, y: V): V {
+function byLeaf<V>(b: Build<V>, operation: FloatOperation, form: FloatForm, x: V, y: V): V {
   const { flags, value } = combined(b, `sse_${operation}${form}`, x, y);
   reportSimd(b, flags);
   return value;
 }
-const isChoice = (operation: QuickOperation): boolean => operation === 'min' || operation === 'max';
+const isChoice = (operation: FloatOperation): boolean => operation === 'min' || operation === 'max';
 /** Whether all lanes that count hold, and MXCSR is as it must be. */
-function holds<V>(b: Build<V>, operation: QuickOperation, form: SseForm, fits: V): V {
-  const { format, lanes } = FORMS[form];
+function holds<V>(b: Build<V>, operation: FloatOperation, form: FloatForm, fits: V): V {
+  const { format, lanes } = FLOAT_FORMS[form];
   const all = eq(b, andImm(b, b.op(`${format.integers}.bitmask`, [fits]), lanes), b.imm(lanes));
-  return isChoice(operation) ? all : and(b, all, eq(b, andImm(b, b.get('mxcsr'), CONTROL), b.imm(CONTROL_QUICK)));
+  return isChoice(operation) ? all : and(b, all, eq(b, andImm(b, b.get('mxcsr'), MXCSR_CONTROL), b.imm(MXCSR_QUICK)));
 }
 /** Operands and result are no zeros, denormals, infinities or NaNs. */
-function isQuick<V>(b: Build<V>, operation: QuickOperation, form: SseForm, x: V, y: V, z: V): V {
-  const { format } = FORMS[form];
+function isQuick<V>(b: Build<V>, operation: FloatOperation, form: FloatForm, x: V, y: V, z: V): V {
+  const { format } = FLOAT_FORMS[form];
   const magnitude = (v: V): V => b.op('v128.and', [v, b.imm128(format.magnitude)]);
   const atLeast = (v: V, least: bigint): V => b.op(`${format.shape}.ge`, [v, b.imm128(least)]);
   if (isChoice(operation)) {
@@ -98,8 +97,8 @@ function isQuick<V>(b: Build<V>, operation: QuickOperation, form: SseForm, x: V,
   return holds(b, operation, form, b.op('v128.and', [atLeast(least, format.leastResult), finite]));
 }
 /** The same with zeros among them, where they raise nothing. */
-function isQuickWithZeros<V>(b: Build<V>, operation: QuickOperation, form: SseForm, x: V, y: V, z: V): V {
-  const { format } = FORMS[form];
+function isQuickWithZeros<V>(b: Build<V>, operation: FloatOperation, form: FloatForm, x: V, y: V, z: V): V {
+  const { format } = FLOAT_FORMS[form];
   const magnitude = (v: V): V => b.op('v128.and', [v, b.imm128(format.magnitude)]);
   const atLeast = (v: V, least: bigint): V => b.op(`${format.shape}.ge`, [magnitude(v), b.imm128(least)]);
   const isZero = (v: V): V => b.op(`${format.shape}.eq`, [v, b.imm128(0n)]);
@@ -124,7 +123,7 @@ function isQuickWithZeros<V>(b: Build<V>, operation: QuickOperation, form: SseFo
 export const relatingQuickly =
   (leaf: string, quiet: boolean, form: 'ss' | 'sd'): Semantics =>
   (b, left, right) => {
-    const { shape, leastNormal, magnitude } = FORMS[form].format;
+    const { shape, leastNormal, magnitude } = FLOAT_FORMS[form].format;
     const x = left.read(),
       y = right.read();
     if (!b.shortcuts) return b.setStatusFlags(related(b, leaf, quiet, x, y));
@@ -136,13 +135,15 @@ export const relatingQuickly =
         b.op(`${shape}.eq`, [v, b.imm128(0n)]),
         b.op(`${shape}.ge`, [b.op('v128.and', [v, b.imm128(magnitude)]), b.imm128(leastNormal)]),
       ]);
-    const plain = b.op(`${FORMS[form].format.integers}.bitmask`, [b.op('v128.and', [isPlain(x), isPlain(y)])]);
+    const plain = b.op(`${FLOAT_FORMS[form].format.integers}.bitmask`, [b.op('v128.and', [isPlain(x), isPlain(y)])]);
     const image = b.variable(or(b, shlImm(b, relation('eq'), ZF_SHIFT), relation('lt')));
     b.if(eqz(b, andImm(b, plain, 1)), () => image.set(related(b, leaf, quiet, x, y)));
     b.setStatusFlags(image.get());
   };
 
-function result<V>(b: Build<V>, shape: 'f32x4' | 'f64x2', operation: QuickOperation, x: V, y: V): V {
+/** All lanes of `x operation y`, as WebAssembly computes it. */
+export function vectorResult<V>(b: Build<V>, bits: 32 | 64, operation: FloatOperation, x: V, y: V): V {
+  const shape = bits === 32 ? 'f32x4' : 'f64x2';
   if (operation === 'sqrt') return b.op(`${shape}.sqrt`, [y]);
   // The second operand, unless the first wins: for WebAssembly the operands change places.
   if (operation === 'min' || operation === 'max') return b.op(`${shape}.p${operation}`, [y, x]);

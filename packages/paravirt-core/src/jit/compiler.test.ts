@@ -1,6 +1,6 @@
 /** When code is compiled, what it is worth, and when it is forgotten. */
 import { describe, expect, it } from 'vitest';
-import { JUMP } from '../core/layout.ts';
+import { JUMP, OFFSET } from '../core/layout.ts';
 import { AT, FLAT, PTE, SELECTOR, TestProcessor, le32 } from '../core/test-processor.ts';
 import { DS, ES } from '../isa/build.ts';
 import { decoder } from '../core/processor.ts';
@@ -299,5 +299,57 @@ describe('compiled code', () => {
     expect(translator.asked).toBe(2);
     expect(engine.counts.regions).toBe(1);
     expect(t.register(EAX)).toBe(150 * 3 + 2 * 150 * 5);
+  });
+});
+
+describe('numbers', () => {
+  /** again: mulss xmm0, xmm1; dec ecx; jnz again. */
+  const LOOP = [0xf3, 0x0f, 0x59, 0xc1, 0x49, 0x75, 0xf9];
+  function multiplying(
+    first: number,
+    factor: number,
+  ): ReturnType<typeof compiling> & { run: (rounds: number) => number } {
+    const found = compiling({ hotLandings: 4 }),
+      { t } = found,
+      { cpu } = t;
+    // SSE as a system enables it; PE is masked, and has been raised.
+    t.cr4(0x600).cpu.set('mxcsr', 0x1fa0);
+    t.put(AT.code, ...LOOP, 0xf4);
+    const xmm = (n: number): number => cpu.base + OFFSET.xmm + n * 16;
+    cpu.data.setFloat32(xmm(0), first, true);
+    cpu.data.setFloat32(xmm(1), factor, true);
+    return {
+      ...found,
+      run: (rounds) => {
+        cpu.setRegister(ECX, rounds);
+        t.run(AT.code, 1e6);
+        return cpu.data.getFloat32(xmm(0), true);
+      },
+    };
+  }
+
+  it('that are plain are computed where code is compiled', () => {
+    const { run, engine } = multiplying(1, -1);
+
+    expect(run(2001)).toBe(-1);
+    expect(engine.counts.regions).toBe(1);
+  });
+
+  it('that are not get code that looks at each of them', () => {
+    const tiny = Math.fround(2 ** -100);
+    const { run, engine } = multiplying(tiny, -1);
+
+    expect(run(100)).toBe(tiny);
+    expect(engine.counts.regions).toBe(1);
+    expect(run(2001)).toBe(-tiny);
+    expect(run(100)).toBe(-tiny);
+    expect(engine.counts.regions).toBe(2);
+  });
+
+  it('that leave what is plain on their way are right all along', () => {
+    const { run } = multiplying(1, 0.5);
+
+    expect(run(60)).toBe(2 ** -60);
+    expect(run(60)).toBe(2 ** -120);
   });
 });

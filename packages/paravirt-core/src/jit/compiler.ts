@@ -35,17 +35,32 @@ const HOT_ENTRIES = 2048;
 /** Entries after which one that cannot be made wider is looked at again: as many as can be counted. */
 const MOST_ENTRIES = 0xffff;
 
+/** How often, within so many milliseconds, a region is left for odd numbers until it is made anew, to look at each operation by itself. */
+const MOST_ODD = 256,
+  ODD_PERIOD_MS = 1000;
+/** Milliseconds until a careful region is tried as a careless one again; each time twice as many. Numbers get tiny and then 0, or start so. */
+const FIRST_CAREFUL_MS = 50;
+
+/** A place where regions have been left for odd numbers too often. */
+interface Careful {
+  period: number;
+  until: number;
+  isActive: boolean;
+}
+
 /** A region in use. */
 interface Compiled {
+  readonly request: TranslationRequest;
   readonly entry: RegionEntry;
-  /** See COMPILED. */
-  readonly mode: number;
   /** Its place in the table. */
   readonly index: number;
   /** Guest-physical pages that it is made from. */
   readonly pages: readonly number[];
   readonly bytes: number;
   readonly mayWiden: boolean;
+  /** How often it was left for odd numbers, and since when they are counted. */
+  odd: number;
+  oddSince: number;
 }
 
 /** What has been compiled, for --stats. */
@@ -69,14 +84,16 @@ export interface CompilingOptions {
   readonly hotEntries?: number;
   /** Bytes of WebAssembly that are kept. */
   readonly mostBytes?: number;
+  /** Regions are careful from the start (`Region.isCareful`). */
+  readonly isCareful?: boolean;
   /** Who translates; this thread, at once, when missing. Whoever made it closes it. */
   readonly translator?: Translator;
 }
 
 const MODES = (COMPILED.flat | COMPILED.user) + 1;
-/** What a request asks for, as a number: the same code, for the same mode, as wide. */
-const kindOf = ({ physical, mode, width }: TranslationRequest): number =>
-  (physical * MODES + mode) * 2 + (width === 'wide' ? 1 : 0);
+/** What a request asks for, as a number: the same code, for the same mode, as wide, and as careful. */
+const kindOf = ({ physical, mode, width, isCareful }: TranslationRequest): number =>
+  (physical * MODES + mode) * 4 + (width === 'wide' ? 2 : 0) + (isCareful ? 1 : 0);
 
 class RegionCompiler {
   readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 1024 });
@@ -93,6 +110,9 @@ class RegionCompiler {
   private readonly underWay = new Set<number>();
   private readonly hotLandings: number;
   private readonly hotEntries: number;
+  private readonly isCareful: boolean;
+  /** By guest-physical addresses. */
+  private readonly careful = new Map<number, Careful>();
   /** By their place in the table. */
   private readonly byIndex: (Compiled | undefined)[] = [];
   /** In use, oldest first. */
@@ -103,6 +123,7 @@ class RegionCompiler {
 
   constructor(parts: EngineParts, translator: Translator, options: CompilingOptions) {
     const { hotLandings = HOT_LANDINGS, hotEntries = HOT_ENTRIES, mostBytes = MOST_BYTES } = options;
+    this.isCareful = options.isCareful ?? false;
     this.mostBytes = mostBytes;
     this.hotLandings = hotLandings;
     this.hotEntries = hotEntries;
@@ -149,18 +170,55 @@ class RegionCompiler {
     const linear = (cpu.get('pageEip') + (physical & 0xfff)) >>> 0,
       host = cpu.physical.hostPage(physical) + (physical & 0xfff);
     const id = this.nextId++;
-    const request = { id, mode, linear, physical, host, width: narrow === undefined ? 'narrow' : 'wide' } as const;
-    // Landings are counted modulo 2^16: what is waited for long gets hot once more.
-    if (this.underWay.has(kindOf(request))) return record;
-    this.underWay.add(kindOf(request));
-    this.requested.set(id, request);
-    this.translator.request(request);
+    const width = narrow === undefined ? 'narrow' : 'wide',
+      isCareful = this.wantsCareful(physical);
+    if (!this.request({ id, mode, linear, physical, host, width, isCareful })) return record;
     this.takeReady();
     return code.recordAt(physical) ?? record;
+  }
+  /** False where the same is under way: landings are counted modulo 2^16, and what is waited for long gets hot once more. */
+  private request(request: TranslationRequest): boolean {
+    const kind = kindOf(request);
+    if (this.underWay.has(kind)) return false;
+    this.underWay.add(kind);
+    this.requested.set(request.id, request);
+    this.translator.request(request);
+    return true;
+  }
+  /** The region at a guest-physical address was left for an odd number. It is running. */
+  private odd(physical: number): void {
+    const compiled = this.compiledAt(physical);
+    if (compiled === undefined) return;
+    const now = performance.now();
+    if (now - compiled.oddSince > ODD_PERIOD_MS) {
+      compiled.odd = 0;
+      compiled.oddSince = now;
+    }
+    if (++compiled.odd < MOST_ODD || this.requested.size >= MOST_REQUESTS) return;
+    // Once is enough.
+    compiled.odd = -Infinity;
+    const period = 2 * (this.careful.get(physical)?.period ?? FIRST_CAREFUL_MS / 2);
+    this.careful.set(physical, { period, until: now + period, isActive: true });
+    this.request({ ...compiled.request, id: this.nextId++, isCareful: true });
+  }
+  private wantsCareful(physical: number): boolean {
+    return this.isCareful || this.careful.get(physical)?.isActive === true;
+  }
+  /** Asks for careless regions where it is time to. */
+  private tryCareless(): void {
+    const now = performance.now();
+    for (const [physical, each] of this.careful) {
+      if (!each.isActive || now < each.until) continue;
+      each.isActive = false;
+      const compiled = this.compiledAt(physical);
+      if (compiled?.request.isCareful === true)
+        this.request({ ...compiled.request, id: this.nextId++, isCareful: false });
+    }
   }
 
   /** The engine is about to run. */
   begin(): void {
+    if (this.careful.size > 0) this.tryCareless();
     this.translator.send();
     this.takeReady();
   }
@@ -182,21 +240,33 @@ class RegionCompiler {
     let exports: WebAssembly.Exports | undefined;
     regions.forEach(({ id, pages, bytes: size, mayWiden }, i) => {
       const request = this.requested.get(id)!,
-        { physical, mode, width } = request;
+        { physical, mode, width, isCareful } = request;
       this.requested.delete(id);
       this.underWay.delete(kindOf(request));
       if (pages.length === 0 || !pages.every((page) => this.isAsItWas(page))) {
         this.mayAskAgain(physical);
         return;
       }
-      const narrow = width === 'wide' ? this.compiledAt(physical) : undefined,
-        place = narrow?.mode === mode ? this.handOver(narrow) : this.enter(physical, mode, narrow);
+      const current = this.compiledAt(physical);
+      // It was asked for before numbers were found to be odd, or not to be.
+      if (current !== undefined && isCareful !== this.wantsCareful(physical)) return;
+      const old = width === 'wide' || current?.request.isCareful !== isCareful ? current : undefined,
+        place = old?.request.mode === mode ? this.handOver(old) : this.enter(physical, mode, old);
       if (place === undefined) return;
       const { entry, index } = place;
       exports ??= this.instantiate(module, imports);
       if (index >= this.table.length) this.table.grow(1024);
       this.table.set(index, exports[String(i)] as () => number);
-      const compiled = { entry, mode, index, pages: pages.map(({ page }) => page), bytes: size, mayWiden };
+      const compiled: Compiled = {
+        request,
+        entry,
+        index,
+        pages: pages.map(({ page }) => page),
+        bytes: size,
+        mayWiden,
+        odd: 0,
+        oddSince: 0,
+      };
       this.byIndex[index] = compiled;
       this.parts.code.countEntries(entry, mayWiden ? this.hotEntries : MOST_ENTRIES, this.hotLandings);
       this.liveBytes += size;
@@ -234,6 +304,7 @@ class RegionCompiler {
       memory: cpu.memory,
       look: (linear: number, how: number) => mmu.look(linear, how),
       loadSegment: this.interpreter.loadSegment,
+      odd: (physical: number) => this.odd(physical >>> 0),
       chain: this.interpreter.chain,
       handled: this.interpreter.handled,
       handlers: this.interpreter.handlers,

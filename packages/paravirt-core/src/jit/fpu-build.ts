@@ -26,8 +26,8 @@ export abstract class FpuBuild extends HandlerBuild {
 
   /** Something that cannot be done twice has been done. */
   protected abstract effect(): void;
-  /** Leaves the region before the instruction, out of the blocks that are open. */
-  protected abstract leaveBefore(): void;
+  /** Leaves the region before the instruction, out of the blocks that are open. `isOdd`: for a number that was not expected. */
+  protected abstract leaveBefore(isOdd?: boolean): void;
 
   // --- numbers of registers
 

@@ -25,13 +25,10 @@ import type { ValueType } from '../wasm/ops.ts';
 import { folded, type Origin } from './folding.ts';
 import type { PendingFlags } from './pending-flags.ts';
 import type { Place } from './region.ts';
-import { UnitBuild, type UnitsFrame } from './unit-build.ts';
+import { NumberBuild } from './number-build.ts';
+import type { UnitsFrame } from './unit-build.ts';
+import { CONDITIONAL_FLAGS, UNSUPPORTED } from './unsupported.ts';
 import { lookHow, type Linear, type Windows } from './windows.ts';
-
-/** The instruction is not one for compiled code: the region ends before it. */
-export const UNSUPPORTED = new Error('not for compiled code');
-/** The instruction sets flags on some of its paths only: it is to be emitted with `flagsInPlace`. */
-export const CONDITIONAL_FLAGS = new Error('flags are set conditionally');
 
 /** What an instruction needs of the region that it is emitted into. */
 export interface RegionFrame extends UnitsFrame {
@@ -54,8 +51,8 @@ export interface RegionFrame extends UnitsFrame {
   registerUsed(index: number, written: boolean): void;
   /** Leaves compiled code behind the current instruction, to look at what has happened. */
   stop(build: RegionBuild, nest: number, eip: Value): void;
-  /** Leaves the region before the current instruction; `nest` blocks are open around it. */
-  bail(nest: number): void;
+  /** Leaves the region before the current instruction; `nest` blocks are open around it. `isOdd`: for a number that was not expected. */
+  bail(nest: number, isOdd: boolean): void;
   /** Goes on elsewhere behind the current instruction: at a place that is known, or at what the value says. */
   leave(build: RegionBuild, nest: number, to: Place | undefined, eip: Value): void;
 }
@@ -66,7 +63,7 @@ const FLAT = new Set<SegmentRef>([ES, SS, DS]);
 /** Operations whose results are recognized later. */
 const TRACED = new Set(['i32.add', 'i32.sub', 'i32.xor']);
 
-export class RegionBuild extends UnitBuild {
+export class RegionBuild extends NumberBuild {
   private readonly region: RegionFrame;
   protected readonly instruction: Instruction;
   private readonly at: Place;
@@ -93,12 +90,12 @@ export class RegionBuild extends UnitBuild {
   protected override effect(): void {
     this.effects = true;
   }
-  protected override leaveBefore(): void {
+  protected override leaveBefore(isOdd = false): void {
     if (this.effects) throw UNSUPPORTED;
-    this.bail();
+    this.bail(isOdd);
   }
-  private bail(): void {
-    this.region.bail(this.nest);
+  private bail(isOdd = false): void {
+    this.region.bail(this.nest, isOdd);
     this.gaveUpAt = this.code.length;
   }
   protected override get units(): UnitsFrame {
@@ -349,7 +346,7 @@ export class RegionBuild extends UnitBuild {
     this.push(index);
     this.push(selector);
     this.code.call(this.region.loadSegment).op('i32.eqz').ifSeldom();
-    this.region.bail(this.nest + 1);
+    this.region.bail(this.nest + 1, false);
     this.code.end();
     this.effects = true;
     return this.imm(0);
@@ -455,7 +452,7 @@ export class RegionBuild extends UnitBuild {
     this.push(linear);
     const how = code.i32In3(lookHow(0, bytes, write, write));
     code.call(region.look).tee(entry).brIfOften(0);
-    region.bail(this.nest);
+    region.bail(this.nest, false);
     this.nest--;
     code.end();
     code.get(entry).i32(-4096).op('i32.and').set(entry);

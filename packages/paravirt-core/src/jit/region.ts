@@ -72,7 +72,11 @@ export interface Region {
   readonly pages: ReadonlyMap<number, CodePage>;
   /** A wide one would be larger. */
   readonly mayWiden: boolean;
+  /** Numbers in it have been odd: each operation looks at its own (number-build.ts). */
+  readonly isCareful?: boolean;
 }
+/** The guest-physical address of a region's entry. */
+export const entryOf = ({ pages, entry }: Region): number => pages.get(pageOf(entry))!.physical + (entry & 0xfff);
 
 /** Bounds of a region: code that is larger is better served by several. */
 const MOST_INSTRUCTIONS: Readonly<Record<Width, number>> = { narrow: 100, wide: 400 };
@@ -97,6 +101,8 @@ function tableOf({ memory }: Instruction): number | undefined {
 const isLoad = ({ form }: Instruction): boolean => form.row.encoding === '8B /r' && form.size === 32;
 const isIndirectJump = ({ form }: Instruction): boolean => form.row.encoding === 'FF /4' && form.size === 32;
 const isIndirectCall = ({ form }: Instruction): boolean => form.row.encoding === 'FF /2' && form.size === 32;
+/** Whether an instruction that is left to the interpreter may change XMM registers. */
+export const changesXmm = ({ form }: Instruction): boolean => ['sse', 'sse-mmx', 'fxsr'].includes(form.row.unit ?? '');
 /** Jumps and calls whose targets are worth to be noted, for a wider region that knows them. */
 export const isIndirect = (insn: Instruction): boolean => isIndirectJump(insn) || isIndirectCall(insn);
 const isCall = (insn: Instruction): boolean => insn.form.row.mnemonic === 'call';

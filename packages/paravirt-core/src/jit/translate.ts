@@ -8,12 +8,24 @@ import { Locals, type Frame, type Value } from '../core/interpreter/value.ts';
 import { COMPILED, JUMP_TARGETS, OFFSET, TLB, jumpSite } from '../core/layout.ts';
 import type { Form } from '../isa/model.ts';
 import { Code, ModuleBuilder } from '../wasm/module.ts';
+import { bailWord, isNearEnough, pendingOf, settleBail } from './bail-word.ts';
 import { FieldLocals } from './fields.ts';
 import { FpuStack } from './fpu-stack.ts';
 import { PendingFlags } from './pending-flags.ts';
-import { CONDITIONAL_FLAGS, RegionBuild, UNSUPPORTED, type RegionFrame } from './region-build.ts';
-import { isIndirect, neverGoesOn, pageOf, type Block, type Place, type Placed, type Region } from './region.ts';
+import { RegionBuild, type RegionFrame } from './region-build.ts';
+import {
+  changesXmm,
+  entryOf,
+  isIndirect,
+  neverGoesOn,
+  pageOf,
+  type Block,
+  type Place,
+  type Placed,
+  type Region,
+} from './region.ts';
 import { DISPATCHER, onlyPredecessors, structureOf, type Node, type Structure } from './structure.ts';
+import { CONDITIONAL_FLAGS, UNSUPPORTED } from './unsupported.ts';
 import { Windows } from './windows.ts';
 import { XmmRegisters } from './xmm-registers.ts';
 
@@ -27,7 +39,7 @@ export interface Target {
 }
 export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What must be given as `env.<name>`, besides memory, `env.look`, `env.chain`, `env.handled` and `env.loadSegment`. */
+  /** What must be given as `env.<name>`, besides memory, `env.look`, `env.chain`, `env.handled`, `env.loadSegment` and `env.odd`. */
   readonly imports: readonly ServiceImport[];
   /** Bytes of each region's code. */
   readonly sizes: readonly number[];
@@ -42,7 +54,8 @@ const LOOK = 0,
   CHAIN = 1,
   HANDLED = 2,
   LOAD_SEGMENT = 3,
-  FIXED_IMPORTS = 4;
+  ODD = 4,
+  FIXED_IMPORTS = 5;
 
 /** A module with one function for each region, exported as '0', '1' and so on. */
 export function translate(regions: readonly Region[], target: Target): Translation {
@@ -54,6 +67,7 @@ export function translate(regions: readonly Region[], target: Target): Translati
   module.importFunction('chain', 'ii:i');
   module.importFunction('handled', HANDLED_SIGNATURE);
   module.importFunction('loadSegment', FLAT_SERVICES.loadSegment);
+  module.importFunction('odd', 'i:');
   for (const each of imports.list) module.importFunction(importName(each), `${each.parameters}:i`);
   module.importTable('handlers');
   module.importTable('regions');
@@ -64,14 +78,8 @@ export function translate(regions: readonly Region[], target: Target): Translati
 /** Forms whose flags depend on their operands, as they are found out. */
 const setsFlagsConditionally = new WeakSet<Form>();
 
-/** Bits of `how`, from its lowest on: which flags are pending, and how many instructions of the block were executed. */
-const PENDING_BITS = 5,
-  BEFORE_BITS = 9;
-/** Above them comes the place; `eip` has it where a page of the region is that far away. */
-const FAR_PAGES = (1 << (32 - PENDING_BITS - BEFORE_BITS - 12)) / 2;
-
 type Label =
-  { readonly kind: 'block' | 'loop'; readonly at: Place } | { readonly kind: 'dispatcher' | 'exit' | 'bailed' };
+  { readonly kind: 'block' | 'loop'; readonly at: Place } | { readonly kind: 'dispatcher' | 'exit' | 'bailed' | 'odd' };
 
 /** What is known at the end of a block, for those that only it leads to. */
 type Knowledge = readonly (() => void)[];
@@ -89,6 +97,7 @@ class RegionWriter implements RegionFrame {
   readonly fields: FieldLocals;
   readonly fpu: FpuStack;
   readonly xmm: XmmRegisters;
+  readonly speculates: boolean;
   readonly look = LOOK;
   readonly loadSegment = LOAD_SEGMENT;
   private readonly region: Region;
@@ -99,16 +108,16 @@ class RegionWriter implements RegionFrame {
   private readonly locals = new Locals(1);
   private readonly code = new Code();
   private readonly frame: Frame;
-  private readonly left = 0;
-  private readonly eip: number;
+  readonly left = 0;
+  readonly eip: number;
   /** REGION where compiled code is left; 0 where it goes on elsewhere. */
   private readonly status: number;
   /** Which of its targets the dispatcher leads to next. */
   private readonly next: number;
   /** Which bail it was. */
-  private readonly how: number;
+  readonly how: number;
   /** Whether all places fit into `how`. */
-  private readonly isNear: boolean;
+  readonly isNear: boolean;
   /** What flags may be pending where something bails, by their key: what makes the words of them comes once, at the end. */
   private readonly pendings = new Map<string, { readonly index: number; readonly restore: () => void }>();
   private pendingIndex = 0;
@@ -125,6 +134,8 @@ class RegionWriter implements RegionFrame {
   private current!: Placed;
   /** Instructions of the block before the current one. */
   private before = 0;
+  /** Some number is expected to be plain. */
+  private mayBeOdd = false;
 
   constructor(region: Region, target: Target, imports: ImportList) {
     this.region = region;
@@ -132,7 +143,7 @@ class RegionWriter implements RegionFrame {
     this.jumpSites = target.jumpSites;
     this.imports = imports;
     this.structure = structureOf(region.entry, (place) => region.blocks.get(place)!.successors);
-    this.isNear = [...region.pages.keys()].every((page) => Math.abs(page) < FAR_PAGES);
+    this.isNear = isNearEnough(region.pages.keys());
     this.onlyFrom = onlyPredecessors(region, this.structure.dispatched);
     this.cpuBase = target.cpuBase;
     this.tlb = target.tlb;
@@ -151,7 +162,8 @@ class RegionWriter implements RegionFrame {
     this.flags = new PendingFlags([take(), take(), take(), take()]);
     this.fields = new FieldLocals(region, take);
     this.fpu = new FpuStack((type) => this.locals.fixed(type));
-    this.xmm = new XmmRegisters((type) => this.locals.fixed(type));
+    this.xmm = new XmmRegisters(region, (type) => this.locals.fixed(type));
+    this.speculates = !region.isCareful;
     this.frame = {
       cpu,
       record: 0,
@@ -168,9 +180,12 @@ class RegionWriter implements RegionFrame {
 
   write(): { locals: Locals['types']; code: Code } {
     const { code, frame, locals } = this;
-    this.open.push({ kind: 'exit' }, { kind: 'bailed' });
+    this.open.push({ kind: 'exit' }, { kind: 'bailed' }, { kind: 'odd' });
     this.node(this.structure.root);
     code.unreachable().end();
+    this.open.pop();
+    if (this.mayBeOdd) code.i32(entryOf(this.region)).call(ODD);
+    code.end();
     this.open.pop();
     this.bails();
     // What is used is known now: the prologue goes before.
@@ -181,12 +196,15 @@ class RegionWriter implements RegionFrame {
     load(OFFSET.flagAux, this.flagAux);
     load(OFFSET.pageEip, this.pageEip);
     this.fields.load(whole, frame.cpu);
-    whole.block().block().append(code).end();
+    this.xmm.load(whole, frame.cpu);
+    this.xmm.loadConstants(whole);
+    whole.block().block().block().append(code).end();
     const store = (offset: number, from: number): Code => whole.get(frame.cpu).get(from).memory('i32.store', offset);
     for (const n of this.written) store(OFFSET.gpr + n * 8, this.gpr[n]!);
     store(OFFSET.flagResult, this.flagResult);
     store(OFFSET.flagAux, this.flagAux);
     this.fields.store(whole, frame.cpu);
+    this.xmm.store(whole, frame.cpu);
     whole.get(this.status).op('i32.eqz').if();
     this.goOn(whole);
     whole.end();
@@ -284,30 +302,13 @@ class RegionWriter implements RegionFrame {
   /** Where all bails come together. */
   private bails(): void {
     const { code, flags, pendings, how } = this;
-    code.get(this.left).get(how).i32(PENDING_BITS).op('i32.shr_u');
-    code
-      .i32((1 << BEFORE_BITS) - 1)
-      .op('i32.and')
-      .op('i32.sub')
-      .set(this.left);
-    code.get(this.pageEip);
-    if (this.isNear)
-      code
-        .get(how)
-        .i32(PENDING_BITS + BEFORE_BITS)
-        .op('i32.shr_s');
-    else code.get(this.eip);
-    code.op('i32.add').set(this.eip);
+    settleBail(code, this);
     code.i32(REGION.bail).set(this.status);
     const all = [...pendings.values()],
       depths = all.map((_, i) => i);
     code.block();
     for (let i = 0; i < all.length; i++) code.block();
-    code
-      .get(how)
-      .i32((1 << PENDING_BITS) - 1)
-      .op('i32.and')
-      .brTable(depths, depths[0]!);
+    pendingOf(code, how).brTable(depths, depths[0]!);
     all.forEach(({ restore }, i) => {
       code.end();
       restore();
@@ -382,6 +383,7 @@ class RegionWriter implements RegionFrame {
     gpr.forEach((_, n) => this.registerUsed(n, true));
     for (const [offset, local] of words) code.get(frame.cpu).get(local).memory('i32.store', offset);
     this.fields.storeAll(code, frame.cpu);
+    this.xmm.store(code, frame.cpu);
     code
       .get(frame.cpu)
       .get(this.pageEip)
@@ -395,6 +397,7 @@ class RegionWriter implements RegionFrame {
     code.get(this.pageEip).i32(at).op('i32.add').i32(instruction.length).get(this.status).returnCall(HANDLED).end();
     for (const [offset, local] of words) code.get(frame.cpu).memory('i32.load', offset).set(local);
     this.fields.load(code, frame.cpu);
+    if (changesXmm(instruction)) this.xmm.load(code, frame.cpu);
     this.forget();
     return true;
   }
@@ -413,12 +416,12 @@ class RegionWriter implements RegionFrame {
   private spend(instructions: number): void {
     if (instructions > 0) this.code.get(this.left).i32(instructions).op('i32.sub').set(this.left);
   }
-  bail(nest: number): void {
-    const { at } = this.current,
-      place = this.isNear ? at << (PENDING_BITS + BEFORE_BITS) : 0;
+  bail(nest: number, isOdd = false): void {
+    if (isOdd) this.mayBeOdd = true;
+    const { at } = this.current;
     if (!this.isNear) this.code.i32(at).set(this.eip);
-    this.code.i32(place | (this.before << PENDING_BITS) | this.pendingIndex).set(this.how);
-    this.code.br(nest + this.depthOf((label) => label.kind === 'bailed'));
+    this.code.i32(bailWord(this.isNear ? at : 0, this.before, this.pendingIndex)).set(this.how);
+    this.code.br(nest + this.depthOf((label) => label.kind === (isOdd ? 'odd' : 'bailed')));
   }
   stop(build: RegionBuild, nest: number, eip: Value): void {
     this.flags.emitWords(build);

@@ -22,7 +22,10 @@ it('the landings since a request are counted over the end of their 16 bits, and 
     directory: { maps: Uint32Array.of(0, 0, 0, MAP), generations: new Uint32Array(4) },
   };
   const since = (physical: number): number =>
-    landingsSince({ id: 0, mode: 1, linear: physical, physical, host: physical, width: 'narrow' }, place);
+    landingsSince(
+      { id: 0, mode: 1, linear: physical, physical, host: physical, width: 'narrow', isCareful: false },
+      place,
+    );
   data.setUint32(MAP + 0x123 * 4, RECORD_AT, true);
   data.setUint16(RECORD_AT + RECORD.handler, PSEUDO.region, true);
   const landed = (times: number): void => data.setUint16(RECORD_AT + RECORD.landings, times & 0xffff, true);

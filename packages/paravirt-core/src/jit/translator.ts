@@ -20,6 +20,8 @@ export interface TranslationRequest {
   readonly physical: number;
   readonly host: number;
   readonly width: Width;
+  /** See `Region`. */
+  readonly isCareful: boolean;
 }
 /**
  * A region that is ready: the guest-physical pages it is made from, what was known of them (`CodeCache.directory`), and where in linear
@@ -177,9 +179,13 @@ export function translateRequests(
   decoder: Decoder,
 ): Translated {
   const began = performance.now();
-  const found = requests.map((request) => ({ id: request.id, region: regionOf(request, place, decoder) }));
+  const found = requests.map((request) => ({
+    id: request.id,
+    isCareful: request.isCareful,
+    region: regionOf(request, place, decoder),
+  }));
   const { bytes, imports, sizes } = translate(
-    found.flatMap(({ region }) => (region === undefined ? [] : [region])),
+    found.flatMap(({ region, isCareful }) => (region === undefined ? [] : [{ ...region, isCareful }])),
     { cpuBase: place.cpuBase, tlb: place.tlb, jumpSites: place.jumpSites, mode: requests[0]!.mode },
   );
   // Those that have a function come first, in its order.

@@ -1,12 +1,13 @@
 /** Packed and scalar floating point of SSE and SSE2 (SDM vol. 1, 10.4.1.2, 11.4.1.2; exceptions 11.5). */
 import { family, imm8, r, row, rw, w, xm128, xm32, xm64, xmm } from '../dsl.ts';
+import type { FloatOperation } from '../build.ts';
 import type { Row } from '../model.ts';
 import { computing, computingWithImmediate } from '../sse.ts';
-import { computingQuickly, relatingQuickly, type QuickOperation } from '../sse-quick.ts';
+import { computingQuickly, relatingQuickly } from '../sse-quick.ts';
 import { SSE, SSE2 } from '../vector.ts';
 
 /** Four singles, one; two doubles, one. The upper part of a scalar's destination stays. */
-const four = (name: QuickOperation, opcode: string): Row[] => [
+const four = (name: FloatOperation, opcode: string): Row[] => [
   row(`${name}ps`, `NP 0F ${opcode} /r`, [rw(xmm), r(xm128)], computingQuickly(name, 'ps'), SSE),
   row(`${name}ss`, `F3 0F ${opcode} /r`, [rw(xmm), r(xm32)],  computingQuickly(name, 'ss'), SSE),
   row(`${name}pd`, `66 0F ${opcode} /r`, [rw(xmm), r(xm128)], computingQuickly(name, 'pd'), SSE2),
