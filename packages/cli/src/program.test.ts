@@ -10,7 +10,7 @@ const start = async (...args: string[]) => {
   const disassembled: DisasmOptions[] = [];
   const code = await runProgram(args, {
     runGuest: (options) => Promise.resolve(runs.push(options) * 0),
-    disassemble: (options) => [`${disassembled.push(options)}`],
+    disassemble: (options) => Promise.resolve([`${disassembled.push(options)}`]),
   });
   return { code, runs, disassembled, out: printed.out, err: printed.err };
 };

@@ -12,7 +12,7 @@ export interface DisasmOptions {
 }
 
 /** Returns the lines for a person. */
-export type Disassemble = (options: DisasmOptions) => Iterable<string>;
+export type Disassemble = (options: DisasmOptions) => Promise<Iterable<string>>;
 
 const HIGHEST_ADDRESS = 0xffff_ffff;
 
@@ -68,12 +68,12 @@ Examples:
   tomei disasm --hex '89 d8 0f a2 c3'
   tomei disasm boot.bin --bits 16 --address 0x7c00`,
     )
-    .action((file: string | undefined, flags: Flags) => {
+    .action(async (file: string | undefined, flags: Flags) => {
       if (flags.bits !== '16' && flags.bits !== '32') {
         throw new TomeiError('usage.bits', `--bits ${flags.bits}: there are 16 and 32`);
       }
       const code = codeOf(file, flags);
-      const lines = disassemble({ code, address: flags.address, bits: flags.bits === '16' ? 16 : 32 });
+      const lines = await disassemble({ code, address: flags.address, bits: flags.bits === '16' ? 16 : 32 });
       for (const line of lines) process.stdout.write(`${line}\n`);
     });
 }
