@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { buildKernels, kernelNames, missingCompiler } from './build.ts';
-import { parseExpectation, skipReason } from './expectation.ts';
+import { parseExpectation, processorCount, skipReason } from './expectation.ts';
 import { compiledRunner, qemuRunner, tomeiRunner, type KernelRunner } from './runners.ts';
 
 const RUNNERS: readonly KernelRunner[] = [qemuRunner, tomeiRunner, compiledRunner];
@@ -29,7 +29,7 @@ describe.each(RUNNERS)('on $name', (runner) => {
     const excuse = skipReason(expected, runner.name);
     skip(excuse !== undefined, `${runner.name}: ${excuse}`);
 
-    const run = await runner.run(`${folder}/${name}.elf`);
+    const run = await runner.run(`${folder}/${name}.elf`, processorCount(expected));
 
     expect(run).toEqual(parseExpectation(expected, runner.name));
   });

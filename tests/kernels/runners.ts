@@ -25,7 +25,8 @@ export interface KernelRunner {
   readonly name: string;
   /** Why it cannot run here, or undefined. */
   missing(): string | undefined;
-  run(kernel: string): Promise<KernelRun>;
+  /** On so many processors; one when absent. */
+  run(kernel: string, processors?: number): Promise<KernelRun>;
 }
 
 const QEMU = 'qemu-system-i386';
@@ -39,12 +40,12 @@ export const qemuRunner: KernelRunner = {
     spawnSync(QEMU, ['--version']).status === 0
       ? undefined
       : `${QEMU} is not installed (Debian package qemu-system-x86): nothing to compare with`,
-  run: (kernel) =>
+  run: (kernel, processors = 1) =>
     new Promise((resolve, reject) => {
       const args = [
         ...['-accel', 'tcg', '-cpu', 'pentium3,+nx', '-m', String(KERNEL_RAM / 2 ** 20), '-nodefaults'],
         ...['-kernel', kernel, '-append', KERNEL_COMMAND_LINE, '-serial', 'stdio', '-display', 'none'],
-        ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-no-reboot'],
+        ...['-smp', String(processors), '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-no-reboot'],
       ];
       const child = spawn(QEMU, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
       let output = '';
@@ -73,7 +74,7 @@ export const tomei = (
 ): KernelRunner => ({
   name,
   missing: () => undefined,
-  run: (kernel) => {
+  run: (kernel, processors = 1) => {
     let output = '';
     const line = { write: (byte: number) => void (output += String.fromCharCode(byte)) };
     const machine = new Machine(
@@ -84,6 +85,7 @@ export const tomei = (
         kernel: { name: kernel, bytes: new Uint8Array(readFileSync(kernel)) },
         commandLine: KERNEL_COMMAND_LINE,
         vmi,
+        processors,
       },
       { serial: [line], disks: [], ...(trouble === undefined ? {} : { trouble }) },
       clock(),
@@ -92,7 +94,7 @@ export const tomei = (
     );
     machine.powerOn();
     let end = machine.runSlice();
-    while (end.kind !== 'stopped' && machine.processor.instructions < INSTRUCTION_LIMIT) end = machine.runSlice();
+    while (end.kind !== 'stopped' && machine.instructions < INSTRUCTION_LIMIT) end = machine.runSlice();
     const lines = linesOf(output);
     if (end.kind !== 'stopped') {
       return Promise.reject(

@@ -14,6 +14,7 @@ import { RecordWriter } from './interpreter/lower.ts';
 import { LEAVING_RECORDS, SCRATCH_RECORDS } from './layout.ts';
 import type { Mmu } from './mmu.ts';
 import type { CodeCachePlan } from './plan.ts';
+import { endsRun, isPause, pseudoOf } from './run-ends.ts';
 import type { CodeWatcher } from './watchers.ts';
 
 /** Bytes of one page map: an i32 for each offset. */
@@ -77,6 +78,13 @@ export class CodeCache implements CodeWatcher {
   stops: CodeStops = { hasCode: () => false, check: () => {} };
   /** The record whose place a stop has taken, and what was there. */
   private stopped = { at: 0, handler: 0 };
+  /**
+   * Where others execute the same memory: who hears that control has come to PAUSE, which is executed by itself then. Without one it is
+   * an instruction as others.
+   */
+  onPause: (() => void) | undefined;
+  /** Has writes to a page of code come here from now on; others that execute the same memory are to be told too. */
+  watchWrites: (physicalPage: number) => void = (physicalPage) => this.mmu.protectCode(physicalPage);
   private readonly fetched = new Uint8Array(MAX_LENGTH + 1);
   /** Decoded instructions, pages dropped, whole flushes: for --stats. */
   readonly counts = { decoded: 0, invalidations: 0, flushes: 0, crossings: 0 };
@@ -228,6 +236,10 @@ export class CodeCache implements CodeWatcher {
     this.tlb.enter(linear, map, this.mmu.isGlobal(linear));
     const known = this.i32[(map >> 2) + (linear & 0xfff)]!;
     if (known !== 0) return known;
+    if (this.onPause !== undefined && isPause(cpu.u8, cpu.physical.hostPage(physical), physical & 0xfff)) {
+      this.onPause();
+      return this.scratch(eip, linear, PSEUDO.exit);
+    }
     return this.decodeRun(physical, map, big);
   }
 
@@ -250,7 +262,7 @@ export class CodeCache implements CodeWatcher {
     const code: CodePage = { maps: [0, 0], decoded: new Uint8Array(512), hits: 0 };
     this.pages.set(page, code);
     this.marked[page] = 1;
-    this.mmu.protectCode(page * 4096);
+    this.watchWrites(page * 4096);
     return code;
   }
   /** Decodes from a guest-physical address to the next transfer, known instruction or page end. */
@@ -276,6 +288,10 @@ export class CodeCache implements CodeWatcher {
       const known = this.i32[(map >> 2) + offset]!;
       if (known !== 0) {
         at = writer.pseudo(at, PSEUDO.join, offset, known);
+        break;
+      }
+      if (this.onPause !== undefined && isPause(bytes, 0, offset)) {
+        at = writer.pseudo(at, PSEUDO.lookup, offset);
         break;
       }
       this.i32[(map >> 2) + offset] = at;
@@ -489,8 +505,3 @@ export class CodeCache implements CodeWatcher {
     return this.fetch(eip, (this.cpu.segment(CS, 'base') + eip) >>> 0);
   }
 }
-
-const pseudoOf = (why: NoInstruction): number => (why === 'too-long' ? PSEUDO.tooLong : PSEUDO.undefined);
-/** Conditional branches fall through, so the run goes on behind them. */
-const endsRun = ({ form: { row } }: Instruction): boolean =>
-  row.transfers === true && !(row.operands[0]?.kind === 'rel' && row.mnemonic !== 'jmp' && row.mnemonic !== 'call');

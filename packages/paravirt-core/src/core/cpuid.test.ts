@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Identity, type Feature } from './cpuid.ts';
 
-const STATE = { apic: true, limited: false, monitor: true, noExecute: true };
+const STATE = { apic: true, apicId: 0, limited: false, monitor: true, noExecute: true };
 const identity = (...without: Feature[]): Identity => new Identity(without, 36);
 
 describe('CPUID', () => {

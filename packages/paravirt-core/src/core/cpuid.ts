@@ -77,6 +77,8 @@ export interface CpuidMask {
 export interface IdentityState {
   /** IA32_APIC_BASE has the local APIC enabled. */
   readonly apic: boolean;
+  /** The local APIC's identifier after reset. */
+  readonly apicId: number;
   /** IA32_MISC_ENABLE: leaves limited, MONITOR usable, execute-disable hidden. */
   readonly limited: boolean;
   readonly monitor: boolean;
@@ -137,7 +139,8 @@ export class Identity {
       case 1: {
         const hidden = state.apic ? 0 : 1 << EDX.APIC,
           hiddenEcx = state.monitor ? 0 : 1 << ECX.MONITOR;
-        const ebx = (1 << 16) | ((CACHE_LINE / 8) << 8);
+        // Each processor is one by itself, with one core and one thread.
+        const ebx = (state.apicId << 24) | (1 << 16) | ((CACHE_LINE / 8) << 8);
         const ecx = this.bits(ECX) | (this.hypervisor === undefined ? 0 : HYPERVISOR_BIT);
         return [FAMILY_MODEL_STEPPING, ebx, ecx & ~hiddenEcx, this.bits(EDX) & ~hidden];
       }

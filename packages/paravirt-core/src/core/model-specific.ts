@@ -50,7 +50,7 @@ const UC_MINUS = 7;
 /** The PAT after reset: WB WT UC- UC, twice. */
 const PAT_RESET = 0x0007_0406_0007_0406n;
 
-const APIC_BASE = { reset: 0xfee0_0900, enabled: 1 << 11, writable: ADDRESS | 0x900n } as const;
+const APIC_BASE = { reset: 0xfee0_0800, bootstrap: 1 << 8, enabled: 1 << 11, writable: ADDRESS | 0x900n } as const;
 /** IA32_MISC_ENABLE (SDM vol. 4, table 2-2). */
 const MISC = {
   fastStrings: 1n,
@@ -90,8 +90,17 @@ export class ModelSpecificRegisters {
   private readonly values: Record<Stored, BigUint64Array>;
   /** IA32_APIC_BASE. */
   apicBase: number = APIC_BASE.reset;
+  private readonly isBootstrap: boolean;
 
-  constructor(cpu: Cpu, mmu: Mmu, identity: Identity, counters: PerformanceCounters, hypervisor?: Hypervisor) {
+  constructor(
+    cpu: Cpu,
+    mmu: Mmu,
+    identity: Identity,
+    counters: PerformanceCounters,
+    hypervisor?: Hypervisor,
+    isBootstrap = true,
+  ) {
+    this.isBootstrap = isBootstrap;
     this.hypervisor = hypervisor;
     this.cpu = cpu;
     this.mmu = mmu;
@@ -110,7 +119,7 @@ export class ModelSpecificRegisters {
     this.values.pat[0] = PAT_RESET;
     const monitor = this.identity.has('MONITOR') ? MISC.monitor : 0n;
     this.values.miscEnable[0] = MISC.fastStrings | MISC.unavailable | monitor;
-    this.apicBase = APIC_BASE.reset;
+    this.apicBase = APIC_BASE.reset + (this.isBootstrap ? APIC_BASE.bootstrap : 0);
   }
   save(): ModelSpecificState {
     return Object.fromEntries(

@@ -44,19 +44,19 @@ describe('a page that registers of the processor cover', () => {
   it('is no memory, whatever is mapped there, and again what it was once it is uncovered', () => {
     const map = new PhysicalMap();
     map.map(0, 0x10000, 0x4000, true);
-    map.cover(0x1000);
+    map.cover([0x1000]);
     expect([map.hostPage(0), map.hostPage(0x1800), map.hostPage(0x2000)]).toEqual([0x10000, 0, 0x12000]);
 
     map.map(0, 0x20000, 0x2000, false);
     expect([map.hostPage(0), map.hostPage(0x1000)]).toEqual([0x20000, 0]);
-    map.cover(0x3000);
+    map.cover([0x3000]);
     expect([map.hostPage(0x1000), map.isWritable(0x1000), map.hostPage(0x3000)]).toEqual([0x21000, false, 0]);
 
     map.unmap(0, 0x4000);
-    map.cover(0xf_fee0_0000);
+    map.cover([0xf_fee0_0000]);
     expect([0, 0x1000, 0x2000, 0x3000].map((at) => map.hostPage(at))).toEqual([0, 0, 0, 0]);
     map.map(0x3000, 0x13000, 0x1000, true);
-    map.cover(undefined);
+    map.cover([]);
     expect(map.hostPage(0x3000)).toBe(0x13000);
   });
 });

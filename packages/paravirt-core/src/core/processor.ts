@@ -3,7 +3,7 @@ import { EFLAGS, EXCEPTION } from '../isa/build.ts';
 import { Decoder } from '../isa/decode.ts';
 import { allRows } from '../isa/instructions/index.ts';
 import { CodeCache } from './code-cache.ts';
-import { BREAKPOINT, Cpu, GUEST_FAULT, HOLD, STEP, STOP, type CpuBus } from './cpu.ts';
+import { BREAKPOINT, CR0, Cpu, GUEST_FAULT, HOLD, STEP, STOP, type CpuBus } from './cpu.ts';
 import { DR6, DebugRegisters } from './debug-registers.ts';
 import { compileInterpreter, instantiateInterpreter, type Engine, type Leaf } from './interpreter/engine.ts';
 import { RUN } from './interpreter/record.ts';
@@ -180,6 +180,38 @@ export class Processor {
   get canWake(): boolean {
     const { cpu } = this;
     return (cpu.get('systemFlags') & EFLAGS.IF) !== 0 || this.takesNmi || cpu.get('monitor') === MONITOR.waitingMasked;
+  }
+  /** Whether it is halted, and nothing has come that ends that. */
+  get sleeps(): boolean {
+    const { cpu } = this;
+    if (cpu.get('halted') === 0 || cpu.get('debugTraps') !== 0 || this.takesNmi) return false;
+    const ends = (cpu.get('systemFlags') & EFLAGS.IF) !== 0 || cpu.get('monitor') === MONITOR.waitingMasked;
+    return cpu.get('interruptPending') === 0 || !ends;
+  }
+  /**
+   * INIT (SDM vol. 3, table 10-1): as after reset, but that the registers of x87 and SSE, model-specific ones and the time stamp counter
+   * stay as they are, and CD and NW of CR0.
+   */
+  init(): void {
+    const { cpu, system } = this,
+      { timestampOffset } = cpu,
+      cache = cpu.get('cr0') & (CR0.CD | CR0.NW),
+      units = [cpu.base + OFFSET.fpuControl, cpu.base + OFFSET.scratch] as const,
+      kept = cpu.u8.slice(...units),
+      msrs = system.msrs.save(),
+      { apicBase } = system,
+      counters = system.counters.save(),
+      isRequested = cpu.get('interruptPending') !== 0;
+    cpu.reset();
+    cpu.u8.set(kept, units[0]);
+    cpu.timestampOffset = timestampOffset;
+    system.msrs.restore(msrs);
+    system.apicBase = apicBase;
+    system.counters.restore(counters);
+    cpu.set('cr0', CR0.ET | cache);
+    cpu.refreshMode();
+    this.setInterruptRequest(isRequested);
+    this.debug.refresh();
   }
   /** Ends HLT or MWAIT without an interrupt. */
   wake(): void {

@@ -16,6 +16,8 @@ export interface SystemOptions {
   readonly cpuid?: readonly CpuidMask[];
   /** Whom the guest finds between itself and the machine. */
   readonly hypervisor?: Hypervisor;
+  /** What the local APIC's identifier is after reset; 0, the bootstrap processor's, when absent. */
+  readonly apicId?: number;
 }
 /** Bits of a 4 MiB page's entry that have to be 0 without PSE-36: 21:13 (SDM vol. 3, table 4-4). */
 const LARGE_RESERVED_WITHOUT_PSE36 = 0x003f_e000;
@@ -33,6 +35,7 @@ export class SystemRegisters {
   private readonly halves = new Int32Array(this.wide.buffer);
   /** CR4 bits that are there. */
   private readonly cr4Bits: number;
+  private readonly apicId: number;
 
   constructor(cpu: Cpu, mmu: Mmu, options: SystemOptions = {}) {
     this.cpu = cpu;
@@ -42,7 +45,8 @@ export class SystemRegisters {
     const leaves = hypervisor?.leaf === undefined ? undefined : (n: number) => hypervisor.leaf?.(n);
     this.identity = new Identity(options.without ?? [], PHYSICAL_BITS, options.cpuid, leaves);
     this.counters = new PerformanceCounters(cpu);
-    this.msrs = new ModelSpecificRegisters(cpu, mmu, this.identity, this.counters, hypervisor);
+    this.apicId = options.apicId ?? 0;
+    this.msrs = new ModelSpecificRegisters(cpu, mmu, this.identity, this.counters, hypervisor, this.apicId === 0);
     this.cr4Bits = controlBits(this.identity);
     if (!this.identity.has('PSE36')) mmu.walker.largeReserved = LARGE_RESERVED_WITHOUT_PSE36;
     cpu.onReset = () => {
@@ -156,7 +160,11 @@ export class SystemRegisters {
   }
   identify(): void {
     const { cpu, msrs } = this;
-    const answer = this.identity.leaf(cpu.getRegister(EAX), { apic: msrs.apicEnabled, ...msrs.misc });
+    const answer = this.identity.leaf(cpu.getRegister(EAX), {
+      apic: msrs.apicEnabled,
+      apicId: this.apicId,
+      ...msrs.misc,
+    });
     [EAX, EBX, ECX, EDX].forEach((register, i) => cpu.setRegister(register, answer[i]!));
   }
 

@@ -2,17 +2,17 @@
  * The local APIC of a processor in xAPIC mode (Intel SDM vol. 3, chapter 11), wherever IA32_APIC_BASE
  * puts it. The 8259 pair's INTR arrives at LINT0: it reaches the processor while the APIC is disabled
  * or LINT0 is unmasked in ExtINT mode, which is how a PC's firmware leaves it ("virtual wire mode", MP 1.4, 3.6.2.2).
- * INIT resets the machine, as there is one processor; start-up messages find no processor that waits for them, and system
- * management interrupts no such mode. Neither has an effect.
+ * INIT of the bootstrap processor resets the machine, and start-up messages find it running; system management interrupts find no such
+ * mode. Neither has an effect there. An application processor is stopped by the one, and started by the other.
  */
 import { array, nested, pod, u16, u32, u8, whole } from '@tomei/kit';
-import { defineDevice, typed, type ApicMessage } from '../machine/device.ts';
+import { defineDevice, typed, type ApicMessage, type MemoryClaim } from '../machine/device.ts';
 import { eoiAssist } from './eoi-assist.ts';
 import * as R from './lapic-registers.ts';
 import { currentCount, nextExpiry, setDivide, startCount, timerState } from './lapic-timer.ts';
 
 export interface LapicConfig {
-  /** APIC ID after reset, 0..254. */
+  /** The processor's number, and so its APIC ID after reset: 0 is the bootstrap processor. */
   readonly id: number;
 }
 
@@ -52,6 +52,8 @@ const lapicState = pod({
       s.lvt.every((entry, i) => (entry & ~(R.LVT_WRITABLE[i]! | (isPin(i) ? R.LVT_REMOTE_IRR : 0))) === 0) ||
       "field 'lvt' has reserved bits set",
   );
+
+const isApplicationProcessor = ({ id }: LapicConfig): boolean => id !== 0;
 
 export const lapic = defineDevice({
   kind: 'lapic',
@@ -108,7 +110,7 @@ export const lapic = defineDevice({
       if (isPin(entry) && awaitsLevel(lvt)) return serveLevel(entry);
       const mode = entry === R.TIMER || entry === R.ERROR ? R.LVT_MODE_FIXED : lvt & R.LVT_MODE;
       if (mode === R.LVT_MODE_FIXED) accept(lvt & 0xff, false);
-      else if (mode === R.LVT_MODE_NMI && globallyEnabled()) host.signal('nmi', id());
+      else if (mode === R.LVT_MODE_NMI && globallyEnabled()) host.signal('nmi', config.id);
     };
 
     const isPeriodic = (): boolean => (state.lvt[R.TIMER]! & R.LVT_PERIODIC) !== 0;
@@ -308,28 +310,37 @@ export const lapic = defineDevice({
       host.signal('apic-moved', 0);
     };
 
+    const registers: MemoryClaim = {
+      get base() {
+        return placed.base;
+      },
+      get size() {
+        return placed.size;
+      },
+      first: true,
+      // Registers are 32 bits wide on 16-byte boundaries; other accesses are undefined (11.4.1.2).
+      read(offset: number, width: number) {
+        catchUp();
+        if ((offset & 0x0c) !== 0) return 0;
+        return Math.floor(read(offset & 0xff0) / 2 ** (8 * (offset & 3))) % 2 ** (8 * width);
+      },
+      write(offset: number, width: number, value: number) {
+        catchUp();
+        if (width === 4 && (offset & 0x0f) === 0) write(offset, value);
+      },
+    };
+    /** INIT: as after reset, but for the identifier and the place (11.4.7.3). */
+    const initialise = (): void => {
+      settleEoi();
+      Object.assign(state, lapicState.initial(), { base: state.base, id: state.id, pins: state.pins });
+      settleAlarm();
+      update();
+    };
+
     return {
-      memory: [
-        {
-          get base() {
-            return placed.base;
-          },
-          get size() {
-            return placed.size;
-          },
-          first: true,
-          // Registers are 32 bits wide on 16-byte boundaries; other accesses are undefined (11.4.1.2).
-          read(offset: number, width: number) {
-            catchUp();
-            if ((offset & 0x0c) !== 0) return 0;
-            return Math.floor(read(offset & 0xff0) / 2 ** (8 * (offset & 3))) % 2 ** (8 * width);
-          },
-          write(offset: number, width: number, value: number) {
-            catchUp();
-            if (width === 4 && (offset & 0x0f) === 0) write(offset, value);
-          },
-        },
-      ],
+      /** The bootstrap processor's: those of another are reached by that one alone. */
+      memory: isApplicationProcessor(config) ? [] : [registers],
+      registers,
       acknowledge() {
         const vector = deliverable();
         if (vector < 0) return state.svr & 0xff;
@@ -344,17 +355,23 @@ export const lapic = defineDevice({
         if (message.mode === 'fixed' || message.mode === 'lowest') {
           if (!enabled()) return false;
           accept(message.vector & 0xff, message.level);
-        } else if (message.mode === 'nmi') host.signal('nmi', id());
-        else if (message.mode === 'init') host.signal('reset', 0);
+        } else if (message.mode === 'nmi') host.signal('nmi', config.id);
+        else if (message.mode === 'init' && !isApplicationProcessor(config)) host.signal('reset', 0);
+        else if (message.mode === 'init') {
+          initialise();
+          host.signal('init', config.id);
+        } else if (message.mode === 'startup' && isApplicationProcessor(config))
+          host.signal('start-up', config.id * 0x100 + (message.vector & 0xff));
         return true;
       },
+      priority: ppr,
       localPin(pin: 0 | 1, level: boolean) {
         const bit = 1 << pin;
         const rises = level && (state.pins & bit) === 0;
         state.pins = level ? state.pins | bit : state.pins & ~bit;
         if (!rises) return;
         // While the APIC is disabled by IA32_APIC_BASE the pins are INTR and NMI (11.4.3).
-        if (pin === 1 && !globallyEnabled()) host.signal('nmi', id());
+        if (pin === 1 && !globallyEnabled()) host.signal('nmi', config.id);
         else localInterrupt(pin === 0 ? R.LINT0 : R.LINT1);
       },
       passesExternal: () => !enabled() || (state.lvt[R.LINT0]! & (R.LVT_MASKED | R.LVT_MODE)) === R.LVT_MODE_EXTINT,

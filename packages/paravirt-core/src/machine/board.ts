@@ -36,8 +36,8 @@ export interface BoardOptions {
   readonly alarms?: Alarms;
   /** A device wrote RAM: translations of code there are stale. */
   readonly ramWritten?: (address: number, length: number) => void;
-  /** The processor's interrupt request pin changed. */
-  readonly interruptRequest?: (level: boolean) => void;
+  /** The interrupt request pin of a processor changed. */
+  readonly interruptRequest?: (level: boolean, processor: number) => void;
   /** A device pulled a line that the machine answers. Called inside the guest's access: note it, act after the instruction. */
   readonly signal?: (signal: MachineSignal, value: number, device: string) => void;
   /** A device's driver did what it must not. The guest decides how often: pass on a few. */
@@ -68,6 +68,8 @@ export interface Placement {
   /** PCI slot and function for devices with a `pci` part. */
   readonly slot?: number;
   readonly function?: number;
+  /** Whose interrupt request pin it drives; 0, the bootstrap processor's, when absent. */
+  readonly processor?: number;
 }
 
 /** All state of the board. The clock is not part of it: put it back to its saved time before `restore`. */
@@ -86,7 +88,8 @@ export class Board {
   readonly clock: Clock;
   readonly ram: GuestMemory;
   private readonly options: BoardOptions;
-  private readonly pin: InterruptPin;
+  /** By processor. */
+  private readonly pins: InterruptPin[] = [];
   private readonly devices = new Map<string, Device>();
   private readonly localApics: { readonly name: string; readonly parts: Parts }[] = [];
   /** Messages of PCI functions while devices are restored one after the other. */
@@ -100,7 +103,6 @@ export class Board {
     this.ram = new RamWindow(options.ram, options.ramWritten);
     this.ports = new PortSpace(options.unclaimedPort);
     this.memory = new MemorySpace(options.unclaimedMemory, options.memoryMapChanged);
-    this.pin = new InterruptPin(options.interruptRequest);
     this.pci = new PciBus({
       ports: this.ports,
       memory: this.memory,
@@ -120,12 +122,12 @@ export class Board {
   add<C, F extends Fields, P extends Parts>(
     def: DeviceDef<C, F, P>,
     config: C,
-    { name = this.freeName(def.kind), backends = [], ...at }: Placement = {},
+    { name = this.freeName(def.kind), backends = [], processor = 0, ...at }: Placement = {},
   ): Device<P> {
     if (this.devices.has(name) || name === this.pci.kind) {
       throw new TomeiError('device.name-taken', `two devices are named '${name}'; name one of them differently`);
     }
-    const device = buildDevice(def, config, this.hostFor(name, backends));
+    const device = buildDevice(def, config, this.hostFor(name, backends, processor));
     const { parts } = device;
     for (const claim of parts.ports ?? []) this.ports.claim(name, claim);
     for (const claim of parts.memory ?? []) this.memory.claim(name, claim);
@@ -135,7 +137,7 @@ export class Board {
     }
     if (parts.interruptLine !== undefined) this.lines.listen(parts.interruptLine);
     if (parts.apicMessage !== undefined) this.localApics.push({ name, parts });
-    this.pin.connect(name, parts);
+    this.pin(processor).connect(name, parts);
     this.devices.set(name, device);
     return device;
   }
@@ -162,13 +164,20 @@ export class Board {
     this.memory.write(address, width, value);
   }
 
-  /** The level of the processor's interrupt request pin. */
+  /** The level of the bootstrap processor's interrupt request pin. */
   get interruptRequested(): boolean {
-    return this.pin.level;
+    return this.interruptRequestedOf(0);
   }
-  /** The processor's interrupt acknowledge cycle: the vector, moved into service. */
-  acknowledge(): number {
-    return this.pin.acknowledge();
+  /** The same of a processor. */
+  interruptRequestedOf(processor: number): boolean {
+    return this.pin(processor).level;
+  }
+  /** A processor's interrupt acknowledge cycle: the vector, moved into service. */
+  acknowledge(processor = 0): number {
+    return this.pin(processor).acknowledge();
+  }
+  private pin(processor: number): InterruptPin {
+    return (this.pins[processor] ??= new InterruptPin((level) => this.options.interruptRequest?.(level, processor)));
   }
 
   /** What an address of a `BlockRequest` means, for an I/O side on this thread. Throws RangeError for what is neither RAM nor staging. */
@@ -281,12 +290,13 @@ export class Board {
     return undefined;
   }
 
-  private hostFor(name: string, backends: readonly Backend[]): Host {
-    const source = this.lines.source();
+  private hostFor(name: string, backends: readonly Backend[], processor: number): Host {
+    const source = this.lines.source(),
+      pin = this.pin(processor);
     return {
       irq: (line, level) => source.set(line, level),
       replaceLine: (line, on) => source.replace(line, on),
-      interruptRequest: (level) => this.pin.request(name, level),
+      interruptRequest: (level) => pin.request(name, level),
       apic: (message) => this.send(message, name),
       apicEoi: (vector) => {
         for (const device of this.devices.values()) device.parts.apicEoi?.(vector);
@@ -303,9 +313,13 @@ export class Board {
     };
   }
 
-  /** Delivers to every local APIC that is meant; lowest priority to the first that takes it (SDM vol. 3, 11.6.2.4). */
+  /** Delivers to every local APIC that is meant; lowest priority to one of them (SDM vol. 3, 11.6.2.4), of equals to the first. */
   private send(message: ApicMessage, sender: string): void {
-    for (const { name, parts } of this.localApics) {
+    const { localApics } = this,
+      priority = ({ parts }: { readonly parts: Parts }): number => parts.priority?.() ?? 0;
+    const arbitrates = message.mode === 'lowest' && localApics.length > 1;
+    const all = arbitrates ? localApics.toSorted((a, b) => priority(a) - priority(b)) : localApics;
+    for (const { name, parts } of all) {
       if (message.excludeSender === true && name === sender) continue;
       if (parts.apicMessage!(message) && message.mode === 'lowest') return;
     }

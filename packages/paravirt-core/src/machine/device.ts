@@ -77,9 +77,11 @@ export interface DmaChannel {
 
 /**
  * Lines that are not interrupts and that the machine, not a device, answers. `value` is the exit status where one is meant.
- * 'io-wait': the guest asks a device whether the I/O side is done, and it is not.
+ * 'io-wait': the guest asks a device whether the I/O side is done, and it is not. 'nmi', 'init' and 'start-up' are for the processor of a
+ * number; 'start-up' has the page where code begins in bits 7:0, and the number above.
  */
-export type MachineSignal = 'reset' | 'power-off' | 'exit' | 'a20' | 'nmi' | 'shadow' | 'io-wait' | 'apic-moved';
+export type MachineSignal =
+  'reset' | 'power-off' | 'exit' | 'a20' | 'nmi' | 'init' | 'start-up' | 'shadow' | 'io-wait' | 'apic-moved';
 
 /** A message on the APIC bus (Intel SDM vol. 3, 11.11: message format; 11.6.1: ICR). */
 export interface ApicMessage {
@@ -105,7 +107,7 @@ export interface Host {
   irq(line: number, level: boolean): void;
   /** Takes interrupt input `line` over from all other devices, or gives it back (the HPET's legacy replacement). */
   replaceLine(line: number, on: boolean): void;
-  /** Drives the interrupt request pin of the processor (only interrupt controllers do). */
+  /** Drives the interrupt request pin of the device's processor, the bootstrap one mostly (only interrupt controllers do). */
   interruptRequest(level: boolean): void;
   /** Sends on the APIC bus: a message to local APICs, or an end of interrupt to I/O APICs. */
   apic(message: ApicMessage): void;
@@ -204,6 +206,8 @@ export interface Parts {
   readonly acknowledge?: () => number;
   /** Local APICs: a message from the bus; returns whether this APIC was meant and took it. */
   readonly apicMessage?: (message: ApicMessage) => boolean;
+  /** Local APICs: the priority at which the processor is. The lowest one takes a message to any of several. */
+  readonly priority?: () => number;
   /** Local APICs: pin LINT0 (the 8259 pair's INTR) or LINT1 changed its level. */
   readonly localPin?: (pin: 0 | 1, level: boolean) => void;
   /** Local APICs: whether the INTR of the 8259 pair reaches the processor now. Call `host.interruptRequest` when it changes. */

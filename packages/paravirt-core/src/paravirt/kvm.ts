@@ -4,7 +4,7 @@
  * and TLB flushes of processors that do not run, since one that does not run has no TLB of its own to flush later.
  */
 import { array, bool, nested, pod, u32, type Field } from '@tomei/kit';
-import { defineDevice, typed } from '../machine/device.ts';
+import { backendKind, defineDevice, typed } from '../machine/device.ts';
 import { hypercall, type Hypercall } from './hypercalls.ts';
 import { ALL_FEATURES, ENABLED, FEATURE, LEAF, MSR, SIGNATURE } from './kvm-interface.ts';
 import { EOI_BYTES, PvEoi } from './pv-eoi.ts';
@@ -18,6 +18,11 @@ export interface KvmConfig {
   readonly epoch: number;
   readonly processors: number;
 }
+/** Wakes another processor than the device's own from HLT, or keeps it from its next one. APIC IDs are those after reset. */
+export interface OtherProcessors {
+  kick(apicId: number): void;
+}
+export const otherProcessors = backendKind<OtherProcessors>('other-processors');
 /** EAX, EBX, ECX, EDX. */
 type Leaf = readonly [eax: number, ebx: number, ecx: number, edx: number];
 
@@ -60,6 +65,7 @@ export const kvm = defineDevice({
   state: kvmState,
   attach({ config: { features, epoch, processors }, state, host }) {
     const { memory } = host;
+    const others = host.backend(otherProcessors);
     const counts = { msr: 0, hypercall: 0 };
     const value = (field: Stored): bigint => BigInt(state[field][0]!) | (BigInt(state[field][1]!) << 32n);
     /** Where a register points, without its low bits; undefined when it is not enabled. Addresses beyond 2^53 are nowhere near RAM. */
@@ -91,6 +97,8 @@ export const kvm = defineDevice({
       if ((address & 3n) !== 0n) return false;
       return (written & ENABLED) === 0n || memory.contains(Number(address), EOI_BYTES);
     };
+
+    const kicked = (): void => void (state.kicked = true);
 
     return {
       ports: [],
@@ -125,9 +133,11 @@ export const kvm = defineDevice({
       /** VMCALL: what EAX is afterwards. */
       hypercall(call: Hypercall): number {
         counts.hypercall++;
-        const kick = (): void => void (state.kicked = true);
+        const kick = (apicId: number): void => (others === undefined ? kicked() : others.kick(apicId));
         return hypercall(call, { features, processors, send: (message) => host.apic(message), kick });
       },
+      /** Another processor has woken this one by a hypercall. */
+      kicked,
       /** Whether HLT is over by a hypercall; it is so once. */
       takeKick(): boolean {
         const { kicked } = state;

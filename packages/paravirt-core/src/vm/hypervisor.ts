@@ -86,22 +86,26 @@ export function hypervisorOf(
 /** VMI's hypercalls have a byte for their number. */
 const VMI_NUMBERS = 0x100;
 
-/** What the guest asked of its hypervisor; undefined where it finds none. */
-export function hypercallCounts({
-  kvm: kvmDevice,
-  vmi: vmiDevice,
-}: HypervisorParts): { readonly msr: number; readonly hypercall: number } | undefined {
-  if (kvmDevice === undefined && vmiDevice === undefined) return undefined;
-  const { msr = 0, hypercall = 0 } = kvmDevice?.parts.counts ?? {};
-  return { msr, hypercall: hypercall + (vmiDevice?.parts.counts.calls ?? 0) };
+/** What the guest asked of its hypervisor by all processors; undefined where it finds none. */
+export function hypercallCounts(
+  kvms: readonly DeviceOf<typeof kvm>[],
+  vmiDevice: DeviceOf<typeof vmi> | undefined,
+): { readonly msr: number; readonly hypercall: number } | undefined {
+  if (kvms.length === 0 && vmiDevice === undefined) return undefined;
+  const sum = (of: 'msr' | 'hypercall'): number => kvms.reduce((all, { parts }) => all + parts.counts[of], 0);
+  return { msr: sum('msr'), hypercall: sum('hypercall') + (vmiDevice?.parts.counts.calls ?? 0) };
 }
 
-/** Whoever is to hear of time that the host did not give; undefined where nobody is. */
-export function stolenTimeGuest({ kvm: kvmDevice, vmi: vmiDevice }: HypervisorParts): StolenTimeGuest | undefined {
-  const guests = [kvmDevice?.parts, vmiDevice?.parts].filter((each) => each !== undefined);
-  if (guests.length === 0) return undefined;
+/** Whoever is to hear of time that the host did not give to the processor that executes; undefined where nobody is. */
+export function stolenTimeGuest(
+  { kvms, vmi: vmiDevice }: { readonly kvms: readonly DeviceOf<typeof kvm>[]; readonly vmi: HypervisorParts['vmi'] },
+  executing: () => number,
+): StolenTimeGuest | undefined {
+  if (kvms.length === 0 && vmiDevice === undefined) return undefined;
+  const guests = (): StolenTimeGuest[] =>
+    [kvms[executing()]?.parts, vmiDevice?.parts].filter((each) => each !== undefined);
   return {
-    wantsStolenTime: () => guests.some((each) => each.wantsStolenTime()),
-    stolen: (nanoseconds) => guests.forEach((each) => each.stolen(nanoseconds)),
+    wantsStolenTime: () => guests().some((each) => each.wantsStolenTime()),
+    stolen: (nanoseconds) => guests().forEach((each) => each.stolen(nanoseconds)),
   };
 }

@@ -6,8 +6,13 @@ import type { BootFile } from '../firmware/boot-file.ts';
 import type { ParavirtMode } from '../paravirt/mode.ts';
 import type { VmiMode } from '../vmi/mode.ts';
 
+/** The most processors of a machine. */
+export const MOST_PROCESSORS = 8;
+
 /** What a machine is made of. Plain data. */
 export interface MachineConfig {
+  /** 1 to MOST_PROCESSORS; 1 when absent. */
+  readonly processors?: number;
   readonly ramBytes: number;
   readonly videoMemoryBytes: number;
   /** Memory of a virtio GPU; absent: there is none. */
@@ -39,6 +44,9 @@ export interface FirmwareImages {
   /** `vgabios-stdvga.bin`: without it the screen stays dark. */
   readonly videoBios?: Uint8Array;
 }
+export const processorsOf = ({ processors = 1 }: Pick<MachineConfig, 'processors'>): number => processors;
 /** How the memory of such a machine is laid out. */
-export const machinePlan = ({ ramBytes, videoMemoryBytes, gpuMemoryBytes }: MachineConfig): MemoryPlan =>
-  planMemory({ processors: 1, ramBytes, videoMemoryBytes, gpuMemoryBytes });
+export const machinePlan = (config: MachineConfig): MemoryPlan => {
+  const { ramBytes, videoMemoryBytes, gpuMemoryBytes } = config;
+  return planMemory({ processors: processorsOf(config), ramBytes, videoMemoryBytes, gpuMemoryBytes });
+};

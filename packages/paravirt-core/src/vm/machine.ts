@@ -3,13 +3,11 @@
  * thread calls `runSlice` until it says otherwise.
  */
 import { Alarms, TomeiError, type Nanoseconds } from '@tomei/kit';
-import type { CpuBus } from '../core/cpu.ts';
 import { PhysicalMap } from '../core/physical.ts';
 import { allocateMemory, type MemoryPlan } from '../core/plan.ts';
-import { Processor, type StopReason } from '../core/processor.ts';
-import { compilingEngine, type CompilerCounts, type CompilingEngine, type CompilingOptions } from '../jit/index.ts';
+import type { Processor, StopReason } from '../core/processor.ts';
+import type { CompilerCounts, CompilingEngine } from '../jit/index.ts';
 import type { DisplayView } from '../display/display-state.ts';
-import { createLeaves } from '../numerics/leaves.ts';
 import type { BlockBackend } from '../devices/virtio/block-backend.ts';
 import { linuxKey } from '../devices/virtio/linux-keys.ts';
 import type { AcpiBoard } from '../firmware/acpi/dsdt.ts';
@@ -22,15 +20,17 @@ import type { Device, MachineSignal } from '../machine/device.ts';
 import { DEFAULT_PIRQ_LINES, pirqOf } from '../machine/pci-routing.ts';
 import type { VideoMapping } from '../machine/pci-bus.ts';
 import type { PointerEvent } from '../paravirt/absolute-pointer.ts';
+import { buildProcessors, sumOfCounts, type MachineCompiling } from './build-processors.ts';
 import { HeldClock, type MachineClock } from './clocks.ts';
 import { FirmwareMemory } from './firmware-memory.ts';
-import { hypercallCounts, hypervisorOf, registersOf, stolenTimeGuest } from './hypervisor.ts';
-import { machinePlan, type MachineConfig } from './machine-config.ts';
+import { hypercallCounts, registersOf, stolenTimeGuest } from './hypervisor.ts';
+import { machinePlan, processorsOf, type MachineConfig } from './machine-config.ts';
 import { acpiBoard, populateBoard, type BoardParts, type MachineBackends } from './populate-board.ts';
 import type { VirtioParts } from './plug-virtio.ts';
 import { parseSavedMachine, SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
 import { restoreProcessor, saveProcessor } from './processor-state.ts';
 import { StolenTime } from './stolen-time.ts';
+import { Turns } from './turns.ts';
 import { WorkMeter } from './work-meter.ts';
 import { placeVmiRom, protectVmiRom } from './vmi-memory.ts';
 import { callBelowStack } from './vmi-return.ts';
@@ -62,7 +62,7 @@ const SLICE = 50_000;
 export class Machine {
   readonly memory: WebAssembly.Memory;
   readonly plan: MemoryPlan;
-  readonly processor: Processor;
+  private readonly turns: Turns;
   readonly board: Board;
   readonly clock: MachineClock;
   private readonly boardTime: HeldClock;
@@ -71,7 +71,8 @@ export class Machine {
   readonly keyboard: BoardParts['keyboard'];
   /** What is done for the guest beside its own code. Host time is looked at for this alone, and no guest sees it. */
   readonly served = new WorkMeter(() => performance.now());
-  private compiling: CompilingEngine | undefined;
+  /** By processor; none where everything is interpreted. */
+  private readonly engines: readonly CompilingEngine[];
   private readonly config: MachineConfig;
   private readonly parts: BoardParts;
   /** The board as tables tell of it. */
@@ -88,7 +89,7 @@ export class Machine {
     backends: MachineBackends,
     clock: MachineClock,
     memory?: WebAssembly.Memory,
-    compiling: CompilingOptions = {},
+    compiling: MachineCompiling = {},
   ) {
     this.config = config;
     this.clock = clock;
@@ -104,65 +105,24 @@ export class Machine {
       staging: new Uint8Array(this.memory.buffer, this.plan.ram + config.ramBytes, this.plan.stagingBytes),
       clock: this.boardTime,
       alarms: this.alarms,
-      ramWritten: (address, length) => this.processor.code.written(address, length),
-      interruptRequest: (level) => this.processor?.setInterruptRequest(level),
+      ramWritten: (address, length) => this.written(address, length),
+      interruptRequest: (level, processor) => this.interruptRequested(level, processor),
       signal: (signal, value) => this.signalled(signal, value),
       ...(backends.trouble === undefined ? {} : { trouble: backends.trouble }),
       videoMemory: (mapping) => this.mapVideo(mapping),
       firmware: firmware !== undefined,
     }));
     if (this.firmware !== undefined) board.memory.claim('shadow', this.firmware.claim);
-    const time = this.boardTime;
-    const touch = <T>(value: T): T => {
-      clock.touched();
-      return value;
-    };
-    const touchAll = (bytes: number, width: number): number => {
-      clock.touched(bytes / width);
-      return bytes;
-    };
-    const bus: CpuBus = {
-      portRead: (port, width) => (time.look(), touch(board.portRead(port, width))),
-      portWrite: (port, width, value) => (time.look(), touch(board.portWrite(port, width, value))),
-      portReadBlock: (port, width, into) => (time.look(), touchAll(board.ports.readBlock(port, width, into), width)),
-      portWriteBlock: (port, width, from) => (time.look(), touchAll(board.ports.writeBlock(port, width, from), width)),
-      ...(clock.isReal ? {} : { blockRoom: () => clock.touchesBefore(this.alarms.next() ?? Infinity) }),
-      memoryRead: (address, width) => (time.look(), touch(board.memoryRead(address, width))),
-      memoryWrite: (address, width, value) => (time.look(), touch(board.memoryWrite(address, width, value))),
-      acknowledgeInterrupt: () => (time.look(), board.acknowledge()),
-      timestamp: () => touch(Math.floor(clock.now())),
-      apicBase: (value) => this.parts.localApic.parts.setBase(value),
-      fpuError: (asserted) => this.parts.fpuErrors.parts.error(asserted),
-    };
-    const registers = registersOf(() => this.processor.cpu);
-    const hypervisor = hypervisorOf(
-      config,
-      () => this.parts,
-      registers,
-      () => {
-        time.look();
-        clock.touched();
-        // An alarm may be set, which an instruction clock is to reach exactly.
-        if (!clock.isReal) this.processor.requestAttention();
-      },
-      (target) => callBelowStack(this, target),
-    );
-    this.processor = new Processor({
-      memory: this.memory,
-      plan: this.plan,
-      index: 0,
-      physical: this.physical,
-      bus: this.served.metered(bus),
-      accountant: this.served,
-      leaves: createLeaves(this.memory),
-      system: {
-        ...(config.cpuid === undefined ? {} : { cpuid: config.cpuid }),
-        ...(hypervisor === undefined ? {} : { hypervisor }),
-      },
-      ...(config.interpreted === true
-        ? {}
-        : { engine: (parts) => (this.compiling = compilingEngine(parts, compiling)) }),
-      ...(clock.isReal ? {} : { timekeeper: { worked: (work) => clock.executed(work) } }),
+    const { processors, engines } = buildProcessors({
+      ...{ config, memory: this.memory, plan: this.plan, physical: this.physical, board, alarms: this.alarms },
+      ...{ clock, time: this.boardTime, served: this.served, compiling, parts: () => this.parts },
+      callBelowStack: (target) => callBelowStack(this, target),
+    });
+    this.engines = engines;
+    this.turns = new Turns(processors, {
+      takeKick: (index) => this.parts.kvms[index]?.parts.takeKick() === true,
+      now: clock.isReal ? () => clock.now() : undefined,
+      waited: (index, nanoseconds) => this.parts.kvms[index]?.parts.stolen(nanoseconds),
     });
 
     this.described = acpiBoard(config, backends);
@@ -172,23 +132,43 @@ export class Machine {
         size: config.videoMemoryBytes,
       },
       gpu: this.gpuMemory,
-      registers,
+      registers: registersOf(() => this.processor.cpu),
+      executing: () => this.turns.index,
     });
     const { hostWait } = backends,
-      told = stolenTimeGuest(this.parts);
+      told = stolenTimeGuest(this.parts, () => this.turns.index);
     if (told !== undefined && hostWait !== undefined && clock.isReal)
       this.stolen = new StolenTime(told, hostWait, clock);
     this.serial = this.parts.serial;
     this.keyboard = this.parts.keyboard;
   }
 
+  /** All processors; the first one is the bootstrap processor. */
+  get processors(): readonly Processor[] {
+    return this.turns.processors;
+  }
+  /** The one whose turn it is: what executes, or executed last. */
+  get processor(): Processor {
+    return this.turns.acting;
+  }
+  /** Its number. */
+  get processorIndex(): number {
+    return this.turns.index;
+  }
+  /** What all processors have done: see `Processor`. */
+  get work(): number {
+    return this.turns.work;
+  }
+  get instructions(): number {
+    return this.turns.instructions;
+  }
   /** What the guest asked of its hypervisor; undefined where it finds none. */
   get hypercalls(): ReturnType<typeof hypercallCounts> {
-    return hypercallCounts(this.parts);
+    return hypercallCounts(this.parts.kvms, this.parts.vmi);
   }
   /** What has been compiled; undefined where everything is interpreted. */
   get compilation(): CompilerCounts | undefined {
-    return this.compiling?.counts;
+    return sumOfCounts(this.engines.map(({ counts }) => counts));
   }
 
   /** RAM as the processor sees it. */
@@ -203,22 +183,34 @@ export class Machine {
     const mask = open ? 0xffffffff : ~A20 >>> 0;
     if (mask === this.physical.addressMask) return;
     this.physical.addressMask = mask;
-    this.processor.mmu.flush(true);
+    for (const { mmu } of this.processors) mmu.flush(true);
     this.processor.requestAttention();
+  }
+  /** A device wrote RAM. */
+  private written(address: number, length: number): void {
+    for (const { code } of this.processors) code.written(address, length);
+  }
+  /** Guest-physical addresses are something else than before. */
+  private forgetRange(base: number, size: number): void {
+    for (const { code } of this.processors) code.forgetRange(base, size);
+  }
+  private interruptRequested(level: boolean, processor: number): void {
+    // Devices are put onto the board before there is a processor.
+    this.turns?.processors[processor]!.setInterruptRequest(level);
+    if (level) this.turns?.interrupted(processor);
   }
   /** The shadow registers were written: what was decoded or translated where something else is seen now is stale. */
   private shadow(): void {
     const changed = this.firmware?.shadow(this.parts.hostBridge.parts.shadow()) ?? [];
     if (changed.length === 0) return;
-    for (const { base, size } of changed) this.processor.code.forgetRange(base, size);
+    for (const { base, size } of changed) this.forgetRange(base, size);
   }
   private mapVideo({ owner, bar, base, size, offset }: VideoMapping): void {
     const key = `${owner}.${bar}`,
       old = this.mapped.get(key);
-    const { code } = this.processor;
     if (old !== undefined) {
       this.physical.unmap(old.base, old.size);
-      code.forgetRange(old.base, old.size);
+      this.forgetRange(old.base, old.size);
     }
     this.mapped.delete(key);
     const fits =
@@ -229,20 +221,25 @@ export class Machine {
     if (fits) {
       this.physical.map(base, this.plan.videoMemory + offset, size, true);
       this.mapped.set(key, { base, size });
-      code.forgetRange(base, size);
+      this.forgetRange(base, size);
     }
   }
-  /** The local APIC's registers are before everything else: RAM, ROM and video memory end around them. */
-  private placeApic(): void {
-    const { base, size } = this.parts.localApic.parts.page();
-    this.physical.cover(size === 0 ? undefined : base);
-    this.processor.code.forgetRange(0, 2 ** 32);
+  /** Local APICs' registers are before everything else: RAM, ROM and video memory end around them, for all processors. */
+  private placeApics(): void {
+    const pages = this.parts.localApics.map(({ parts }) => parts.page());
+    this.physical.cover(pages.filter(({ size }) => size > 0).map(({ base }) => base));
+    this.forgetRange(0, 2 ** 32);
   }
   private signalled(signal: MachineSignal, value: number): void {
     if (signal === 'a20') this.setA20(value !== 0);
     if (signal === 'shadow') this.shadow();
-    if (signal === 'apic-moved') this.placeApic();
-    if (signal === 'nmi') this.processor.requestNmi();
+    if (signal === 'apic-moved') this.placeApics();
+    if (signal === 'nmi') {
+      this.processors[value]!.requestNmi();
+      this.turns.interrupted(value);
+    }
+    if (signal === 'init') this.turns.init(value);
+    if (signal === 'start-up') this.turns.startUp(value >> 8, value & 0xff);
     if (signal === 'io-wait') {
       this.awaitsIo = true;
       // Where time is real, what the guest waits for may be there before the slice is over.
@@ -257,7 +254,7 @@ export class Machine {
   /** Power-on: devices and processor reset, the kernel in RAM. Throws TomeiError when the kernel is no kernel. */
   powerOn(): void {
     this.lookAtClock();
-    this.processor.cpu.reset();
+    this.turns.reset();
     this.board.reset();
     this.pendingStop = undefined;
     const { kernel, initrd, commandLine } = this.config;
@@ -286,7 +283,7 @@ export class Machine {
     for (let slot = FIRST_CARD_SLOT; slot <= LAST_SLOT; slot++) {
       pciInterrupts.push({ slot, pin: 1, input: DEFAULT_PIRQ_LINES[pirqOf(slot << 3, 1)]! });
     }
-    const { address, bytes } = mpTable({ processors: 1, pciInterrupts });
+    const { address, bytes } = mpTable({ processors: processorsOf(this.config), pciInterrupts });
     this.board.ram.write(address, bytes);
   }
   private enter(boot: BootState): void {
@@ -323,30 +320,28 @@ export class Machine {
     if (how === 'triple-fault') return { kind: 'stopped', why: 'triple-fault', status: 0 };
     if (this.pendingStop !== undefined) return this.pendingStop;
     if (how !== 'halted') return { kind: 'running', awaitsIo: this.awaitsIo };
-    if (!this.processor.canWake) return { kind: 'stopped', why: 'halted', status: 0 };
+    if (!this.turns.canWake) return { kind: 'stopped', why: 'halted', status: 0 };
     const until = this.alarms.next();
     if (until !== null && this.clock.skipsIdle) this.clock.skipTo(until);
     return { kind: 'halted', until };
   }
 
   private runToLimit(limit: number, exactly: boolean): StopReason {
-    const { processor, clock } = this,
-      end = processor.work + limit;
+    const { turns, clock } = this,
+      end = turns.work + limit;
     for (;;) {
       this.lookAtClock();
       if ((this.alarms.next() ?? Infinity) <= this.boardTime.now())
         this.served.of('timer').alone(() => this.board.fireDue());
+      if (!turns.choose()) return 'halted';
       const next = this.alarms.next(),
-        left = end - processor.work;
+        left = end - turns.work;
       // An instruction clock reaches the next alarm exactly; a host clock is looked at often enough.
-      const how = processor.run(next === null ? left : Math.min(left, clock.instructionsUntil(next)), exactly);
-      if (how === 'halted' && this.parts.kvm?.parts.takeKick() === true) {
-        processor.wake();
-        if (processor.work < end) continue;
-      }
+      const how = turns.run(next === null ? left : Math.min(left, clock.instructionsUntil(next)), exactly);
       // The processor comes back for each access to a device then, which may have set an alarm.
-      const goesOn = !clock.isReal && (how === 'attention' || how === 'budget') && this.pendingStop === undefined;
-      if (!goesOn || processor.work >= end) return how;
+      const comesBack = !clock.isReal && (how === 'attention' || how === 'budget');
+      const isHeld = this.pendingStop !== undefined || (clock.isReal && this.awaitsIo);
+      if (isHeld || !(comesBack || turns.wasCut) || turns.work >= end) return how;
     }
   }
 
@@ -411,9 +406,10 @@ export class Machine {
 
   /** The NMI line: it arrives at LINT1 of the local APIC. */
   nmi(): void {
-    const { localPin } = this.parts.localApic.parts;
-    localPin(1, true);
-    localPin(1, false);
+    for (const { parts } of this.parts.localApics) {
+      parts.localPin(1, true);
+      parts.localPin(1, false);
+    }
   }
 
   /** Tells devices what time it is. Call before giving them something from outside: typed bytes, the end of a disk request. */

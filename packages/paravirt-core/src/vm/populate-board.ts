@@ -29,11 +29,11 @@ import { PM_BASE, type AcpiBoard } from '../firmware/acpi/dsdt.ts';
 import { firmwareConfiguration } from '../firmware/fw-cfg-items.ts';
 import { backend, type Board } from '../machine/board.ts';
 import type { Device, DeviceOf } from '../machine/device.ts';
-import { kvm } from '../paravirt/kvm.ts';
+import { kvm, otherProcessors } from '../paravirt/kvm.ts';
 import { generalRegisters, vmwareBackdoor, type GeneralRegisters } from '../paravirt/vmware-backdoor.ts';
 import { localApic as apicOfCaller, vmi } from '../vmi/index.ts';
 import { kvmFeatures } from './hypervisor.ts';
-import type { MachineConfig } from './machine-config.ts';
+import { processorsOf, type MachineConfig } from './machine-config.ts';
 import { vmiRomOf } from './vmi-memory.ts';
 import { plugVirtio, type VirtioBackends, type VirtioParts } from './plug-virtio.ts';
 
@@ -77,28 +77,31 @@ export interface MachineParts {
   readonly video: VideoMemory;
   /** Of a virtio GPU; undefined: there is none. */
   readonly gpu: Uint8Array | undefined;
+  /** Of the processor that executes. */
   readonly registers: GeneralRegisters;
+  /** The number of the processor that executes. */
+  readonly executing: () => number;
 }
 /** The devices that the machine itself talks to. */
 export interface BoardParts {
   readonly virtio: VirtioParts;
   readonly serial: readonly (Device | undefined)[];
   readonly keyboard: DeviceOf<typeof ps2>;
-  readonly localApic: DeviceOf<typeof lapic>;
+  /** By processor. */
+  readonly localApics: readonly DeviceOf<typeof lapic>[];
   readonly fpuErrors: DeviceOf<typeof coprocessorError>;
   readonly hostBridge: DeviceOf<typeof i440fxHost>;
   readonly display: Device<VgaParts>;
   readonly power: DeviceOf<typeof piix4Pm>;
   readonly ide: DeviceOf<typeof piixIde> | undefined;
-  /** Absent where the guest finds no hypervisor. */
-  readonly kvm: DeviceOf<typeof kvm> | undefined;
+  /** By processor; none where the guest finds no hypervisor. */
+  readonly kvms: readonly DeviceOf<typeof kvm>[];
   /** Absent where the guest finds no VMI ROM. */
   readonly vmi: DeviceOf<typeof vmi> | undefined;
   /** Absent in a plain PC. */
   readonly backdoor: DeviceOf<typeof vmwareBackdoor> | undefined;
 }
 
-const PROCESSORS = 1;
 /** The local APIC's timer counts nanoseconds. */
 const APIC_HZ = 1e9;
 const COM_PORTS = [
@@ -123,18 +126,11 @@ export function populateBoard(
   board: Board,
   config: MachineConfig,
   backends: MachineBackends,
-  { video, gpu, registers }: MachineParts,
+  { video, gpu, registers, executing }: MachineParts,
 ): BoardParts {
   board.add(pic8259, {});
-  const features = kvmFeatures(config);
-  const hypervisor =
-    features === undefined ? undefined : board.add(kvm, { features, epoch: config.epoch, processors: PROCESSORS });
-  const localApic = board.add(
-    lapic,
-    { id: 0 },
-    { backends: hypervisor === undefined ? [] : [backend(eoiAssist, hypervisor.parts.eoi)] },
-  );
-  const { readRegister, writeRegister, timerInterrupt } = localApic.parts;
+  const { localApics, kvms } = addProcessorParts(board, config);
+  const apic = (): (typeof localApics)[number]['parts'] => localApics[executing()]!.parts;
   const rom = vmiRomOf(config);
   const vmiHost =
     rom === undefined
@@ -142,7 +138,15 @@ export function populateBoard(
       : board.add(
           vmi,
           { epoch: config.epoch },
-          { backends: [backend(apicOfCaller, { readRegister, writeRegister, timerInterrupt })] },
+          {
+            backends: [
+              backend(apicOfCaller, {
+                readRegister: (offset) => apic().readRegister(offset),
+                writeRegister: (offset, value) => apic().writeRegister(offset, value),
+                timerInterrupt: () => localApics[0]!.parts.timerInterrupt(),
+              }),
+            ],
+          },
         );
   board.add(ioapic, { base: IOAPIC_BASE });
   const hostBridge = board.add(i440fxHost, {}, { slot: SLOT_HOST_BRIDGE });
@@ -228,15 +232,32 @@ export function populateBoard(
         )
       : undefined;
   return {
-    ...{ serial, keyboard, localApic, fpuErrors, hostBridge, display, power },
-    ...{ ide: ideController, kvm: hypervisor, vmi: vmiHost, virtio, backdoor },
+    ...{ serial, keyboard, localApics, fpuErrors, hostBridge, display, power },
+    ...{ ide: ideController, kvms, vmi: vmiHost, virtio, backdoor },
   };
+}
+
+/** What each processor has of its own on the board: a local APIC, and KVM's registers. */
+function addProcessorParts(board: Board, config: MachineConfig): Pick<BoardParts, 'localApics' | 'kvms'> {
+  const features = kvmFeatures(config),
+    processors = processorsOf(config),
+    localApics: DeviceOf<typeof lapic>[] = [],
+    kvms: DeviceOf<typeof kvm>[] = [];
+  const others = processors === 1 ? [] : [backend(otherProcessors, { kick: (id) => kvms[id]?.parts.kicked() })];
+  for (let processor = 0; processor < processors; processor++) {
+    if (features !== undefined)
+      kvms.push(board.add(kvm, { features, epoch: config.epoch, processors }, { processor, backends: others }));
+    const eoi = kvms[processor]?.parts.eoi,
+      backends = eoi === undefined ? [] : [backend(eoiAssist, eoi)];
+    localApics.push(board.add(lapic, { id: processor }, { processor, backends }));
+  }
+  return { localApics, kvms };
 }
 
 /** The board as firmware tables describe it. */
 export const acpiBoard = (config: MachineConfig, backends: MachineBackends): AcpiBoard => ({
   ramBytes: config.ramBytes,
-  processors: PROCESSORS,
+  processors: processorsOf(config),
   serial: COM_PORTS.map((_, i) => backends.serial[i] !== undefined),
   floppy: (backends.floppies ?? []).some((drive) => drive !== undefined),
 });
