@@ -95,7 +95,17 @@ async function machineConfig(
   const vmi = snapshot?.state.config.vmi ?? (config.vmi ? 'measured' : 'off');
   const ramBytes = config.memoryMiB * 2 ** 20;
   const gpu = config.virtio.gpu ? { gpuMemoryBytes: GPU_MEMORY } : {};
-  const sizes = { ramBytes, videoMemoryBytes: VIDEO_MEMORY, ...gpu, interpreted, paravirt, vmi, ...cpuid };
+  const processors = config.vcpus === 1 ? {} : { processors: config.vcpus };
+  const sizes = {
+    ramBytes,
+    videoMemoryBytes: VIDEO_MEMORY,
+    ...gpu,
+    ...processors,
+    interpreted,
+    paravirt,
+    vmi,
+    ...cpuid,
+  };
   const firmware = config.boot === undefined ? { firmware: await findFirmware() } : {};
   // The kernel lies in the snapshot's memory, and the calendar goes on with the machine's time.
   if (snapshot !== undefined) return { ...sizes, ...firmware, epoch: snapshot.state.config.epoch, commandLine: '' };

@@ -255,7 +255,7 @@ export class RunningGuest implements ConsoleGuest {
       videoMemoryBytes: machine.videoMemoryBytes,
       epoch: machine.epoch,
       serial: [...serial],
-      processors: 1,
+      processors: machine.processors ?? 1,
       paravirt: machine.paravirt ?? 'off',
       vmi: machine.vmi ?? 'off',
       disks: await Promise.all(

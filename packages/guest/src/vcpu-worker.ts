@@ -7,7 +7,7 @@ import {
   Machine,
   MachineProbe,
   ThreadTranslator,
-  planMemory,
+  machinePlan,
   prepareEngine,
   type MachineClock,
   type SliceEnd,
@@ -91,7 +91,7 @@ function makeClock(): MachineClock {
   if (replay !== undefined || record !== undefined) return new InstructionClock(PER_INSTRUCTION, { skipsIdle: false });
   return start.virtualTime === true ? new InstructionClock(PER_INSTRUCTION) : new HostClock();
 }
-const plan = planMemory({ processors: 1, ...config });
+const plan = machinePlan(config);
 const reach = new Uint8Array(shared.memory.buffer, plan.ram, plan.ramBytes + plan.stagingBytes);
 const submit = (message: Uint8Array): void => {
   // What is given again comes from the recording, and nothing is written anywhere.
@@ -109,7 +109,8 @@ const trouble = tellSome((text) => tell({ kind: 'warning', text }));
 const virtio = new VirtioEnds(start, replay !== undefined);
 const plugs = { ...plugged(start, disks, nics), virtio: virtio.backends };
 const backends = { serial, trouble, ...plugs, hostWait: hostWaitOfThread() };
-const machine = new Machine(config, backends, makeClock(), shared.memory, { translator });
+const compiling = { translator, translatorOf: () => new ThreadTranslator(translator) };
+const machine = new Machine(config, backends, makeClock(), shared.memory, compiling);
 let recorder: Recorder | undefined;
 const debug =
   shared.debugger === undefined

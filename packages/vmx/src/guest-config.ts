@@ -40,7 +40,7 @@ export interface GuestConfig {
   readonly guestOS: string;
   /** `memsize`: a multiple of 4, 4 to 3072. */
   readonly memoryMiB: number;
-  /** `numvcpus`: 1 in this version. */
+  /** `numvcpus`: 1 to 8. */
   readonly vcpus: number;
   /** Present disks and CD-ROMs, ordered ide, sata, scsi, nvme, each by controller and unit. */
   readonly disks: readonly DiskConfig[];
@@ -70,6 +70,8 @@ export interface GuestConfig {
   readonly vnc?: VncConfig;
 }
 
+/** The most that `numvcpus` may ask for. */
+export const VCPUS_MAX = 8;
 export const MEMORY_DEFAULT_MIB = 256;
 /** RAM ends below the PCI hole of a 32-bit board. */
 export const MEMORY_MAX_MIB = 3072;
@@ -142,10 +144,9 @@ function readMemory(values: Values, problems: Problems): number {
 function readVcpus(values: Values, problems: Problems): number {
   const entry = values.find('numvcpus');
   const count = values.whole('numvcpus');
-  if (entry !== undefined && count !== undefined && count !== 1) {
-    const what = `numvcpus = "${entry.value}": this version runs one processor a guest; write "1"`;
-    problems.error('vmx.unsupported', entry, what);
-  }
+  if (entry === undefined || count === undefined) return 1;
+  if (count >= 1 && count <= VCPUS_MAX) return count;
+  problems.error('vmx.value', entry, `numvcpus = "${entry.value}": a guest has 1 to ${VCPUS_MAX} processors`);
   return 1;
 }
 

@@ -58,6 +58,8 @@ export function describeMachine(start: DescribedStart): HeaderFields {
       connected,
     })),
     virtio: [
+      // Of machines with one processor nothing was said before there were others.
+      ...(config.processors === undefined ? [] : [`${config.processors} processors`]),
       ...(['rng', 'balloon', 'input'] as const).filter((device) => start.virtio?.[device] === true),
       ...(config.gpuMemoryBytes === undefined ? [] : ['gpu']),
       ...(start.virtio?.ports ?? []).map((name) => `port ${name}`),
@@ -88,7 +90,7 @@ class Checker {
   }
   registers(): number {
     for (const register of CHECKED) this.hash = crc32(this.debugger.read(register), this.hash);
-    const counts = Float64Array.of(this.machine.processor.instructions);
+    const counts = Float64Array.of(this.machine.instructions);
     return (this.hash = crc32(new Uint8Array(counts.buffer), this.hash));
   }
   memory(): number {
@@ -112,7 +114,7 @@ export class Recorder {
     this.path = path;
     this.machine = machine;
     this.checker = new Checker(machine);
-    this.nextCheck = machine.processor.work + CHECK_EVERY;
+    this.nextCheck = machine.work + CHECK_EVERY;
     this.fd = this.trying(() => openSync(path, 'w', MODE));
     this.encoder = new RecordingEncoder((bytes) => this.put(bytes), header);
   }
@@ -137,7 +139,7 @@ export class Recorder {
     });
   }
   private get place(): { work: number; time: number } {
-    return { work: this.machine.processor.work, time: this.machine.clock.now() };
+    return { work: this.machine.work, time: this.machine.clock.now() };
   }
   /** The machine is given this now, between two slices. */
   input(input: MachineInput): void {
@@ -149,8 +151,8 @@ export class Recorder {
   }
   /** Between slices. */
   settle(): void {
-    if (this.machine.processor.work < this.nextCheck) return;
-    this.nextCheck = this.machine.processor.work + CHECK_EVERY;
+    if (this.machine.work < this.nextCheck) return;
+    this.nextCheck = this.machine.work + CHECK_EVERY;
     this.encoder.event({ kind: 'check', hash: this.checker.registers(), ...this.place });
   }
   close(why: string): void {
@@ -208,12 +210,12 @@ export class Player {
 
   /** How far the machine may run until it is to be given something. At least 1, as `take` has given all that is due. */
   get room(): number {
-    return this.event.work - this.machine!.processor.work;
+    return this.event.work - this.machine!.work;
   }
   /** Whether nothing more is recorded. */
   get isOver(): boolean {
-    const { processor, clock } = this.machine!;
-    return this.event.kind === 'end' && this.event.work === processor.work && this.event.time <= clock.now();
+    const { work, clock } = this.machine!;
+    return this.event.kind === 'end' && this.event.work === work && this.event.time <= clock.now();
   }
   /** Whether the recording ends without the guest's doing. */
   get endsByItself(): boolean {
@@ -221,20 +223,21 @@ export class Player {
   }
   /** A halted machine's time goes on to its next alarm, or to what is to be given to it before that. */
   skip(until: number | null): void {
-    const { processor, clock } = this.machine!,
+    const { clock } = this.machine!,
       { work, time } = this.event;
-    const comesFirst = work === processor.work && (until === null || time < until);
+    const comesFirst = work === this.machine!.work && (until === null || time < until);
     if (comesFirst) clock.skipTo(time);
     else if (until !== null) clock.skipTo(until);
     else throw this.diverged('the guest sleeps for ever');
   }
   /** What is due now, in order. Throws `replay.diverged`. */
   *take(): Generator<MachineInput> {
-    const { processor, clock } = this.machine!;
+    const machine = this.machine!,
+      { clock } = machine;
     for (;;) {
       const { event } = this;
-      if (event.work < processor.work) throw this.diverged(`something was to come at ${event.work}`);
-      if (event.work > processor.work || event.time > clock.now()) return;
+      if (event.work < machine.work) throw this.diverged(`something was to come at ${event.work}`);
+      if (event.work > machine.work || event.time > clock.now()) return;
       if (event.time < clock.now()) throw this.diverged(`its time then was ${event.time} ns, not ${clock.now()}`);
       if (event.kind === 'end') return;
       this.event = this.decoder.next();
@@ -247,7 +250,7 @@ export class Player {
   end(why: string): void {
     const { event, checker } = this;
     closeSync(this.fd);
-    if (event.kind !== 'end' || event.work !== this.machine!.processor.work)
+    if (event.kind !== 'end' || event.work !== this.machine!.work)
       throw this.diverged(`it ended (${why}), and did not in the recording`);
     if (event.why !== why) throw this.diverged(`it ended by '${why}', in the recording by '${event.why}'`);
     checker!.registers();
@@ -255,10 +258,10 @@ export class Player {
   }
   /** The guest went on otherwise than in the recording. */
   diverged(what: string): TomeiError {
-    const { processor } = this.machine!;
+    const { instructions, work } = this.machine!;
     return new TomeiError(
       'replay.diverged',
-      `${this.path}: the guest does something else after ${processor.instructions} instructions (work ${processor.work}): ${what}`,
+      `${this.path}: the guest does something else after ${instructions} instructions (work ${work}): ${what}`,
     );
   }
 }

@@ -1,6 +1,6 @@
 /** The thread of `ThreadTranslator`: takes what has been asked for, several regions at a time, and posts modules. */
 import { setFlagsFromString } from 'node:v8';
-import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { decoder } from '../core/processor.ts';
 import { tuneForGuests } from '../wasm/v8-flags.ts';
 import { yieldToGuest } from './compiler-priority.ts';
@@ -14,8 +14,6 @@ const MOST_TOGETHER = 64;
 /** Milliseconds that requests wait for others: since the last of them, and since the first. */
 const GATHERING = { silence: 6, most: 30 } as const;
 
-const { port, posted, place } = workerData as TranslatorStart;
-const count = new Int32Array(posted);
 // Here and now, by the baseline compiler, and not when the processor's thread first comes by; V8 compiles again what turns out to be worth
 // it. (All at once by the optimising compiler takes ten times as long, and most regions are not that hot.)
 setFlagsFromString('--no-wasm-lazy-compilation');
@@ -24,46 +22,54 @@ setFlagsFromString('--no-wasm-inlining');
 tuneForGuests();
 yieldToGuest();
 
-let queue: TranslationRequest[] = [];
-let timer: NodeJS.Timeout | undefined;
-/** When the oldest request of the queue came, and when the latest. */
-let oldest = 0,
-  latest = 0;
+/** Serves one processor. */
+function serve({ port, posted, place }: TranslatorStart): void {
+  const count = new Int32Array(posted);
+  let queue: TranslationRequest[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  /** When the oldest request of the queue came, and when the latest. */
+  let oldest = 0,
+    latest = 0;
 
-function receive(requests: readonly TranslationRequest[]): void {
-  latest = performance.now();
-  if (queue.length === 0) oldest = latest;
-  queue.push(...requests);
-}
-/** Milliseconds until the requests that have come need not wait for others any longer. */
-function waitingTime(): number {
-  if (queue.length >= MOST_TOGETHER) return 0;
-  return Math.min(oldest + GATHERING.most, latest + GATHERING.silence) - performance.now();
-}
-/** Takes the next module's requests out of the queue: what is wanted most first, and a module is for one mode. */
-function nextBatch(): TranslationRequest[] {
-  const landings = new Map(queue.map((request) => [request, landingsSince(request, place)]));
-  queue.sort((a, b) => landings.get(b)! - landings.get(a)!);
-  const { mode } = queue[0]!;
-  const batch = queue.filter((request) => request.mode === mode).slice(0, MOST_TOGETHER),
-    taken = new Set(batch);
-  queue = queue.filter((request) => !taken.has(request));
-  return batch;
-}
-function work(): void {
-  clearTimeout(timer);
-  while (queue.length > 0 && waitingTime() <= 0) {
-    port.postMessage(translateRequests(nextBatch(), place, decoder()));
-    Atomics.add(count, 0, 1);
-    for (;;) {
-      const received = receiveMessageOnPort(port) as { message: TranslationRequest[] } | undefined;
-      if (received === undefined) break;
-      receive(received.message);
-    }
+  function receive(requests: readonly TranslationRequest[]): void {
+    latest = performance.now();
+    if (queue.length === 0) oldest = latest;
+    queue.push(...requests);
   }
-  if (queue.length > 0) timer = setTimeout(work, waitingTime());
+  /** Milliseconds until the requests that have come need not wait for others any longer. */
+  function waitingTime(): number {
+    if (queue.length >= MOST_TOGETHER) return 0;
+    return Math.min(oldest + GATHERING.most, latest + GATHERING.silence) - performance.now();
+  }
+  /** Takes the next module's requests out of the queue: what is wanted most first, and a module is for one mode. */
+  function nextBatch(): TranslationRequest[] {
+    const landings = new Map(queue.map((request) => [request, landingsSince(request, place)]));
+    queue.sort((a, b) => landings.get(b)! - landings.get(a)!);
+    const { mode } = queue[0]!;
+    const batch = queue.filter((request) => request.mode === mode).slice(0, MOST_TOGETHER),
+      taken = new Set(batch);
+    queue = queue.filter((request) => !taken.has(request));
+    return batch;
+  }
+  function work(): void {
+    clearTimeout(timer);
+    while (queue.length > 0 && waitingTime() <= 0) {
+      port.postMessage(translateRequests(nextBatch(), place, decoder()));
+      Atomics.add(count, 0, 1);
+      for (;;) {
+        const received = receiveMessageOnPort(port) as { message: TranslationRequest[] } | undefined;
+        if (received === undefined) break;
+        receive(received.message);
+      }
+    }
+    if (queue.length > 0) timer = setTimeout(work, waitingTime());
+  }
+  port.on('message', (requests: TranslationRequest[]) => {
+    receive(requests);
+    work();
+  });
 }
-port.on('message', (requests: TranslationRequest[]) => {
-  receive(requests);
-  work();
-});
+
+serve(workerData as TranslatorStart);
+// Other processors of the same guest come later.
+parentPort!.on('message', serve);

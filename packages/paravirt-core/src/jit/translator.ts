@@ -244,14 +244,19 @@ export interface TranslatorStart {
   readonly place: TranslationPlace;
 }
 
-/** Translates for one processor in a thread of its own. */
+/** Translates for one processor in a thread of its own, or in that of another processor's. */
 export class ThreadTranslator implements Translator {
   private readonly posted = new Int32Array(new SharedArrayBuffer(4));
   private seen = 0;
   /** Asked for and not sent yet. */
   private asked: TranslationRequest[] = [];
   private thread: { readonly worker: Worker; readonly port: MessagePort } | undefined;
+  private readonly host: ThreadTranslator | undefined;
 
+  /** With `host`, which comes first and closes the thread, it has none of its own. */
+  constructor(host?: ThreadTranslator) {
+    this.host = host;
+  }
   prepare(place: TranslationPlace): void {
     // It takes as long to load as a guest takes to its first request.
     this.thread ??= this.start(place);
@@ -274,13 +279,19 @@ export class ThreadTranslator implements Translator {
   }
   close(): void {
     this.thread?.port.close();
-    void this.thread?.worker.terminate();
+    if (this.host === undefined) void this.thread?.worker.terminate();
     this.thread = undefined;
   }
   private start(place: TranslationPlace): { readonly worker: Worker; readonly port: MessagePort } {
-    optimisersYieldToGuest();
     const { port1, port2 } = new MessageChannel();
     const workerData: TranslatorStart = { port: port2, posted: this.posted.buffer as SharedArrayBuffer, place };
+    const running = this.host?.thread?.worker;
+    if (running !== undefined) {
+      running.postMessage(workerData, [port2]);
+      port1.unref();
+      return { worker: running, port: port1 };
+    }
+    optimisersYieldToGuest();
     const worker = new Worker(new URL('./translator-thread.ts', import.meta.url), {
       workerData,
       transferList: [port2],
