@@ -71,7 +71,7 @@ const machine: Machine = new Machine(
 machine.powerOn();
 const limit = Number(values.millions) * 1e6;
 const screen = (): string => textOf(machine.view()).join('\n');
-for (let n = 0; machine.processor.instructions < limit; n++) {
+for (let n = 0; machine.instructions < limit; n++) {
   const end = machine.runSlice();
   if (end.kind === 'stopped') {
     process.stderr.write(`stopped: ${end.why} ${end.status} ${machine.describe()}\n`);
@@ -81,7 +81,7 @@ for (let n = 0; machine.processor.instructions < limit; n++) {
   if (values.until !== undefined && n % 500 === 0 && screen().includes(values.until)) break;
 }
 process.stderr.write(
-  `${machine.describe()} after ${machine.processor.instructions} instructions, ${clock.now() / 1e9} s\n`,
+  `${machine.describe()} after ${machine.instructions} instructions, ${clock.now() / 1e9} s\n`,
 );
 process.stderr.write(`${screen()}\n`);
 if (values.png !== undefined) {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { MachineConfig } from '@tomei/paravirt-core';
 import { describe, expect, test } from 'vitest';
 import { buildKernels, missingCompiler } from '../kernels/build.ts';
+import { processorCount } from '../kernels/expectation.ts';
 import { KERNEL_COMMAND_LINE, KERNEL_RAM } from '../kernels/runners.ts';
 import { MachineRun } from './machine-run.ts';
 
@@ -11,8 +12,8 @@ const EPOCH = 1_700_000_000;
 const SLICE = 499;
 const LONG_ENOUGH = 50_000_000;
 
-/** Faults, user mode, paging, timer interrupts. */
-const KERNELS = ['paging', 'privilege', 'fpu', 'apic'];
+/** Faults, user mode, paging, timer interrupts, several processors. */
+const KERNELS = ['paging', 'privilege', 'fpu', 'apic', 'smp'];
 const missing = missingCompiler();
 
 describe('test kernels', () => {
@@ -24,15 +25,17 @@ describe('test kernels', () => {
       epoch: EPOCH,
       kernel: { name, bytes: readFileSync(`${buildKernels()}/${name}.elf`) },
       commandLine: KERNEL_COMMAND_LINE,
+      processors: processorCount(readFileSync(new URL(`../kernels/expected/${name}.txt`, import.meta.url), 'utf8')),
     };
     const whole = new MachineRun(config, SLICE);
     whole.runTo(LONG_ENOUGH);
     expect(whole.end?.why).toBe('exit');
-    const { instructions } = whole.machine.processor;
+    const { instructions } = whole.machine;
     // Nothing of it hangs on where slices end, or on who looks.
     for (const slice of [50_000, 61]) {
       const cut = new MachineRun(config, slice);
-      if (slice === 61) cut.machine.processor.observer = { before: () => {}, delivered: () => {} };
+      if (slice === 61)
+        for (const each of cut.machine.processors) each.observer = { before: () => {}, delivered: () => {} };
       cut.runTo(LONG_ENOUGH);
       expect(cut.hash(), `slices of ${slice}`).toBe(whole.hash());
     }

@@ -81,7 +81,7 @@ export class MachineRun {
 
   /** Runs to the end of the slice in which `instructions` since power-on are reached. */
   runTo(instructions: number): void {
-    while (this.end === undefined && this.machine.processor.instructions < instructions) {
+    while (this.end === undefined && this.machine.instructions < instructions) {
       const end = this.machine.runSlice(this.slice);
       if (end.kind === 'stopped') this.end = end;
       if (end.kind === 'halted' && end.until === null) throw new Error('the machine sleeps for ever');

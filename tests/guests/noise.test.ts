@@ -57,7 +57,7 @@ test('noise at the highest privilege ends a guest at most', { timeout: 300_000 }
       write(IDT, Array.from({ length: 256 }, () => GATE).flat());
       write(HANDLER, HANDLE);
       write(NOISE, random.bytes(NOISE_BYTES));
-      const before = machine.processor.instructions;
+      const before = machine.instructions;
       let end = '';
       // Slices are counted: a repetition of four thousand million is one instruction.
       for (let n = 0; n < SLICES && end === ''; n++) {
@@ -65,7 +65,7 @@ test('noise at the highest privilege ends a guest at most', { timeout: 300_000 }
         if (slice.kind === 'stopped') end = slice.why;
         if (slice.kind === 'halted' && slice.until === null) end = 'halted';
       }
-      executed += machine.processor.instructions - before;
+      executed += machine.instructions - before;
       ends.add(end === '' ? 'running' : end);
     }
     sizes.push(JSON.stringify(machine.save().board).length);

@@ -204,7 +204,7 @@ export class TomeiPc implements Pc {
   /** Where the guest is, for a message. */
   describe(): string {
     const { machine, clock } = this;
-    const when = `after ${(machine.processor.instructions / 1e6).toFixed(0)} million instructions, ${clock.now() / 1e9} s`;
+    const when = `after ${(machine.instructions / 1e6).toFixed(0)} million instructions, ${clock.now() / 1e9} s`;
     return `${this.end?.why ?? 'running'} ${when}, ${machine.describe()}`;
   }
   async [Symbol.asyncDispose](): Promise<void> {
@@ -215,8 +215,8 @@ export class TomeiPc implements Pc {
   private async run(seconds: number, enough: () => boolean): Promise<boolean> {
     const { machine, clock } = this,
       late = clock.now() + seconds * 1e9,
-      most = machine.processor.instructions + MOST_INSTRUCTIONS;
-    for (let n = 1; this.end === undefined && clock.now() < late && machine.processor.instructions < most; n++) {
+      most = machine.instructions + MOST_INSTRUCTIONS;
+    for (let n = 1; this.end === undefined && clock.now() < late && machine.instructions < most; n++) {
       const end = machine.runSlice(SLICE);
       if (end.kind === 'stopped') this.end = end;
       let worked = false;

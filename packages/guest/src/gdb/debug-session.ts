@@ -111,12 +111,12 @@ export class DebugSession {
   }
   /** One instruction, with interrupts held back: who steps through code does not want to see their handlers. A halted guest waits. */
   private step(): SliceEnd {
-    const { processor } = this.machine,
-      before = processor.work;
-    processor.holdInterrupts = !this.debugger.isHalted;
+    const { machine } = this,
+      before = machine.work;
+    for (const each of machine.processors) each.holdInterrupts = each.cpu.get('halted') === 0;
     const end = this.run(1, true);
-    processor.holdInterrupts = false;
-    if (end.kind !== 'breakpoint' && end.kind !== 'stopped' && processor.work !== before) this.stop({ kind: 'step' });
+    for (const each of machine.processors) each.holdInterrupts = false;
+    if (end.kind !== 'breakpoint' && end.kind !== 'stopped' && machine.work !== before) this.stop({ kind: 'step' });
     return end;
   }
   private stop(stop: Stop): void {
@@ -126,6 +126,9 @@ export class DebugSession {
   private target(): DebugTarget {
     const it = this.debugger;
     return {
+      processors: it.processors,
+      acting: () => it.acting,
+      select: (index) => it.select(index),
       read: (register) => it.read(register),
       write: (register, bytes) => it.write(register, bytes),
       readMemory: (linear, length) => it.readMemory(linear, length),

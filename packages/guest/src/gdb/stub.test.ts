@@ -7,6 +7,16 @@ import { GdbStub, type DebugTarget } from './stub.ts';
 
 const MEMORY = 0x1000;
 class ArrayTarget implements DebugTarget {
+  processors = 1;
+  running = 0;
+  selected: number | undefined;
+  acting(): number {
+    return this.running;
+  }
+  select(index: number | undefined): boolean {
+    this.selected = index;
+    return index === undefined || index < this.processors;
+  }
   readonly memory = new Uint8Array(MEMORY);
   readonly written: string[] = [];
   readonly code = new Set<number>();

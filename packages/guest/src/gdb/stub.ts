@@ -9,6 +9,12 @@ import { PACKET_SIZE, PacketReader, encodePacket, fromHex, parseNumber, toHex } 
 
 /** What the stub needs of a machine that stands still. */
 export interface DebugTarget {
+  /** How many there are: each is a thread, with its number and one. */
+  readonly processors: number;
+  /** The number of the one that has stopped. */
+  acting(): number;
+  /** What follows is of this one; with undefined, of the one that has stopped. False when there is none. */
+  select(index: number | undefined): boolean;
   read(register: DebugRegister): Uint8Array;
   write(register: DebugRegister, bytes: Uint8Array): boolean;
   readMemory(linear: number, length: number): Uint8Array;
@@ -34,7 +40,6 @@ const OK = 'OK',
   REFUSED = 'E16';
 const SIGINT = '02',
   SIGTRAP = '05';
-const THREAD = 'thread:1;';
 /** Z packets' types. */
 const Z = { software: '0', hardware: '1' } as const;
 const WATCH_KINDS: Readonly<Record<string, Watch['kind']>> = { '2': 'write', '3': 'read', '4': 'access' };
@@ -53,11 +58,12 @@ export class GdbStub {
   private acknowledges = true;
   private saysBreakpoints = false;
   private last: Uint8Array = new Uint8Array(0);
-  private lastStop = `T${SIGTRAP}${THREAD}`;
+  private lastStop: string;
 
   constructor(target: DebugTarget, send: (bytes: Uint8Array) => void) {
     this.target = target;
     this.send = send;
+    this.lastStop = `T${SIGTRAP}${this.thread}`;
   }
 
   /** Bytes from the debugger. */
@@ -86,6 +92,7 @@ export class GdbStub {
   /** The machine stands still again. */
   stopped(stop: Stop): void {
     this.wish = 'stand';
+    this.target.select(undefined);
     this.lastStop = this.describe(stop);
     this.reply(this.lastStop);
   }
@@ -94,18 +101,22 @@ export class GdbStub {
     if (!this.detached) this.reply(`W${(status & 0xff).toString(16).padStart(2, '0')}`);
   }
   private describe(stop: Stop): string {
-    if (stop.kind === 'interrupt') return `T${SIGINT}${THREAD}`;
+    if (stop.kind === 'interrupt') return `T${SIGINT}${this.thread}`;
     if (stop.kind === 'watch') {
       const { kind, address } = stop.watch;
-      return `T${SIGTRAP}${THREAD}${WATCH_NAMES[kind]}:${address.toString(16)};`;
+      return `T${SIGTRAP}${this.thread}${WATCH_NAMES[kind]}:${address.toString(16)};`;
     }
     // Where CS has a base, EIP is not the breakpoint's address, and GDB would take the stop for an old one and go on.
     const isEip = stop.kind === 'code' && this.eip === stop.address;
-    if (stop.kind !== 'code' || !isEip || !this.saysBreakpoints) return `T${SIGTRAP}${THREAD}`;
+    if (stop.kind !== 'code' || !isEip || !this.saysBreakpoints) return `T${SIGTRAP}${this.thread}`;
     const isHardware = [...this.breakpoints].some(
       ([key, { linear }]) => key.startsWith(Z.hardware) && linear === stop.address,
     );
-    return `T${SIGTRAP}${THREAD}${isHardware ? 'hwbreak' : 'swbreak'}:;`;
+    return `T${SIGTRAP}${this.thread}${isHardware ? 'hwbreak' : 'swbreak'}:;`;
+  }
+  /** Of the processor that has stopped. */
+  private get thread(): string {
+    return `thread:${(this.target.acting() + 1).toString(16)};`;
   }
   private get eip(): number {
     const bytes = this.target.read(REGISTERS[EIP_NUMBER]!.register);
@@ -157,8 +168,10 @@ export class GdbStub {
         this.killed = true;
         return undefined;
       case 'H':
+        // Which one goes on is the turn's alone.
+        return rest.startsWith('g') ? this.select(rest.slice(1)) : OK;
       case 'T':
-        return OK;
+        return this.isThread(parseNumber(rest)) ? OK : BAD_PACKET;
       case 'q':
       case 'Q':
         return this.query(text);
@@ -167,6 +180,15 @@ export class GdbStub {
       default:
         return '';
     }
+  }
+  private isThread(number: number | undefined): number is number {
+    return number !== undefined && number >= 1 && number <= this.target.processors;
+  }
+  /** 0 and -1 stand for any one. */
+  private select(text: string): string {
+    const number = text === '-1' ? 0 : parseNumber(text);
+    if (number === 0) return this.target.select(undefined) ? OK : BAD_PACKET;
+    return this.isThread(number) && this.target.select(number - 1) ? OK : BAD_PACKET;
   }
   private detach(): string {
     this.release();
@@ -285,7 +307,7 @@ export class GdbStub {
       return OK;
     }
     if (!text.startsWith('vCont;')) return '';
-    // There is one thread: the first action is its.
+    // Processors take turns: the first action is that of the one whose turn it is.
     const action = text.slice('vCont;'.length, 'vCont;'.length + 1);
     if (action === 'c' || action === 'C') return this.resume('run', '');
     return action === 's' || action === 'S' ? this.resume('step', '') : BAD_PACKET;
@@ -303,8 +325,8 @@ export class GdbStub {
       return OK;
     }
     if (text === 'qAttached') return '1';
-    if (text === 'qC') return 'QC1';
-    if (text === 'qfThreadInfo') return 'm1';
+    if (text === 'qC') return `QC${(this.target.acting() + 1).toString(16)}`;
+    if (text === 'qfThreadInfo') return `m${Array.from({ length: this.target.processors }, (_, i) => i + 1).join(',')}`;
     if (text === 'qsThreadInfo') return 'l';
     if (text.startsWith('qXfer:features:read:')) return this.features(text.slice('qXfer:features:read:'.length));
     if (text.startsWith('qRcmd,')) return this.monitor(text.slice('qRcmd,'.length));

@@ -1,8 +1,10 @@
 /** Reads a machine's counters, between two slices. */
-import { METERED_WORK, type Machine, type MeteredWork } from '@tomei/paravirt-core';
+import { METERED_WORK, type Machine, type MeteredWork, type TranslationCounts } from '@tomei/paravirt-core';
 import { SYSTEM_WORK, overheadOf, type GuestStats, type VirtualizationWork } from './guest-stats.ts';
 import type { TimeAccount } from './time-account.ts';
 
+const VECTORS = 256;
+type Processor = Machine['processors'][number];
 /** Vectors below are exceptions, and one is the NMI. */
 const FIRST_INTERRUPT = 32,
   NMI = 2;
@@ -18,10 +20,13 @@ export interface StatsSources {
 }
 
 export function collectStats({ machine, account, cpuMs, frames }: StatsSources): GuestStats {
-  const { processor, served, compilation, hypercalls } = machine,
+  const { processors, served, compilation, hypercalls } = machine,
     { guestMs, idleMs, halts, slices } = account,
-    { code, mmu } = processor;
-  const delivered = [...processor.delivered.entries()].filter(([, n]) => n > 0),
+    sum = (of: (processor: Processor) => number): number => processors.reduce((all, each) => all + of(each), 0),
+    walks = sum(({ mmu }) => mmu.walks);
+  const delivered = Array.from({ length: VECTORS }, (_, vector) => vector)
+      .map((vector) => [vector, sum(({ delivered: counts }) => counts[vector]!)] as const)
+      .filter(([, n]) => n > 0),
     total = (events: typeof delivered): number => events.reduce((sum, [, n]) => sum + n, 0),
     exceptions = total(delivered.filter(([vector]) => vector < FIRST_INTERRUPT && vector !== NMI));
   const count = (kind: MeteredWork): number => served.of(kind).count,
@@ -30,24 +35,24 @@ export function collectStats({ machine, account, cpuMs, frames }: StatsSources):
   const { time, virtualization } = timeOf({ machine, account }),
     overhead = overheadOf(time);
   return {
-    ...{ instructions: processor.instructions, guestMs, cpuMs, haltedMs: idleMs, time, virtualization },
+    ...{ instructions: machine.instructions, guestMs, cpuMs, haltedMs: idleMs, time, virtualization },
     ...(overhead === undefined ? {} : { overhead }),
     exits: {
       port: count('port'),
       'device-memory': count('device-memory'),
       hypervisor: registers + count('hypervisor'),
       privileged: count('privileged') - registers,
-      'tlb-miss': mmu.walks,
+      'tlb-miss': walks,
       exception: exceptions,
       interrupt: total(delivered) - exceptions,
       halt: halts,
       slice: slices,
     },
-    decoded: code.counts.decoded,
-    codeInvalidations: code.counts.invalidations,
-    codeFlushes: code.counts.flushes,
-    pageWalks: mmu.walks,
-    translations: mmu.counts,
+    decoded: sum(({ code }) => code.counts.decoded),
+    codeInvalidations: sum(({ code }) => code.counts.invalidations),
+    codeFlushes: sum(({ code }) => code.counts.flushes),
+    pageWalks: walks,
+    translations: processors.map(({ mmu }) => mmu.counts).reduce(sumOfTranslations),
     ...(compilation === undefined ? {} : { compiled: { ...compilation } }),
     events: Object.fromEntries(delivered),
     ...(frames.length === 0 ? {} : { frames: frames.reduce(sumOfFrames) }),
@@ -65,6 +70,16 @@ function timeOf({ machine, account }: Pick<StatsSources, 'machine' | 'account'>)
     virtualization,
   };
 }
+const sumOfTranslations = (a: TranslationCounts, b: TranslationCounts): TranslationCounts => ({
+  flushes: {
+    whole: a.flushes.whole + b.flushes.whole,
+    nonGlobal: a.flushes.nonGlobal + b.flushes.nonGlobal,
+    page: a.flushes.page + b.flushes.page,
+  },
+  kept: a.kept + b.kept,
+  written: { entries: a.written.entries + b.written.entries, batches: a.written.batches + b.written.batches },
+  marked: a.marked + b.marked,
+});
 const sumOfFrames = (a: FrameCounts, b: FrameCounts): FrameCounts => ({
   sent: a.sent + b.sent,
   received: a.received + b.received,

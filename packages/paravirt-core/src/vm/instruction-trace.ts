@@ -7,7 +7,7 @@ import { MAX_LENGTH } from '../isa/decode.ts';
 import { instructionText } from '../isa/disasm.ts';
 import { ATTRIBUTE } from '../core/cpu.ts';
 import type { DebuggerStop } from '../core/debug-registers.ts';
-import { decoder } from '../core/processor.ts';
+import { decoder, type Processor } from '../core/processor.ts';
 import type { Machine } from './machine.ts';
 import { MachineDebugger } from './machine-debugger.ts';
 
@@ -37,7 +37,7 @@ export class InstructionTrace {
   private readonly write: (line: string) => void;
   private left: number;
   private state: 'waiting' | 'writing' | 'over' = 'waiting';
-  private pending: { text: string; eip: number; instructions: number } | undefined;
+  private pending: { processor: Processor; text: string; eip: number; instructions: number } | undefined;
   private before: number[] = [];
 
   /** `write` gets lines without their ends. */
@@ -55,7 +55,7 @@ export class InstructionTrace {
   get room(): number {
     const { from } = this.options;
     if (this.state !== 'waiting' || from.kind !== 'count') return Infinity;
-    const left = from.instructions - this.machine.processor.instructions;
+    const left = from.instructions - this.machine.instructions;
     if (left > 0) return left;
     this.begin();
     return Infinity;
@@ -71,24 +71,23 @@ export class InstructionTrace {
   }
   private begin(): void {
     this.state = 'writing';
-    this.machine.processor.observer = {
-      before: () => this.look(),
-      delivered: (vector) => this.delivered(vector),
-    };
+    for (const each of this.machine.processors)
+      each.observer = { before: () => this.look(), delivered: (vector) => this.delivered(vector) };
   }
   /** Writes what is left to write. Call between slices. */
   settle(): void {
     this.finish();
     if (this.left > 0 || this.state !== 'writing') return;
     this.state = 'over';
-    this.machine.processor.observer = undefined;
+    for (const each of this.machine.processors) each.observer = undefined;
   }
 
   private look(): void {
-    const { processor } = this.machine,
-      { cpu } = processor;
+    const { processor, instructions } = this.machine,
+      { cpu } = processor,
+      { pending } = this;
     const eip = cpu.get('eip');
-    const goesOn = this.pending?.eip === eip && this.pending.instructions === processor.instructions;
+    const goesOn = pending?.processor === processor && pending.eip === eip && pending.instructions === instructions;
     if (goesOn) return; // another repetition of a string instruction
     this.finish();
     if (this.left <= 0) return;
@@ -103,25 +102,30 @@ export class InstructionTrace {
       name = this.options.nameOf?.(linear);
     const place = `${hex(cpu.segment(CS, 'selector'), 4)}:${hex(eip)}`;
     this.pending = {
-      text: `${String(processor.instructions).padStart(10)}  ${place}  ${shown.padEnd(BYTES_SHOWN * 3)} ${meaning.padEnd(TEXT_WIDTH)}${name === undefined ? '' : ` <${name}>`}`,
+      processor,
+      text: `${String(instructions).padStart(10)}  ${this.who}${place}  ${shown.padEnd(BYTES_SHOWN * 3)} ${meaning.padEnd(TEXT_WIDTH)}${name === undefined ? '' : ` <${name}>`}`,
       eip,
-      instructions: processor.instructions,
+      instructions,
     };
-    this.before = this.registers();
+    this.before = this.registers(processor);
   }
-  private registers(): number[] {
-    const { cpu } = this.machine.processor;
+  /** Which processor it is, where there are several. */
+  private get who(): string {
+    const { processors, processorIndex } = this.machine;
+    return processors.length === 1 ? '' : `${processorIndex}: `;
+  }
+  private registers({ cpu }: Processor): number[] {
     return REGISTERS.map((_, i) => (i < 8 ? cpu.getRegister(i) : cpu.eflags));
   }
   private finish(): void {
     if (this.pending === undefined) return;
-    const now = this.registers();
+    const now = this.registers(this.pending.processor);
     const changed = REGISTERS.flatMap((name, i) => (now[i] === this.before[i] ? [] : [`${name}=${hex(now[i]!)}`]));
     this.write(`${this.pending.text} ${changed.join(' ')}`.trimEnd());
     this.pending = undefined;
   }
   private delivered(vector: number): void {
     this.finish();
-    if (this.left > 0) this.write(`${' '.repeat(10)}  vector ${vector}`);
+    if (this.left > 0) this.write(`${' '.repeat(10)}  ${this.who}vector ${vector}`);
   }
 }

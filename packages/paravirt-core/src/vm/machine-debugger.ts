@@ -7,6 +7,7 @@ import { CR0, GUEST_FAULT } from '../core/cpu.ts';
 import { LONGEST_WATCH, type DebuggerStop, type Watch } from '../core/debug-registers.ts';
 import { OFFSET } from '../core/layout.ts';
 import { PageWalker } from '../core/paging.ts';
+import type { Processor } from '../core/processor.ts';
 import type { Machine } from './machine.ts';
 
 /** Registers of a group, in the order of their numbers; x87 registers count from the top of the stack. */
@@ -23,19 +24,46 @@ const EMPTY = 3;
 
 export class MachineDebugger {
   private readonly machine: Machine;
-  private readonly walker: PageWalker;
+  /** By processor. */
+  private readonly walkers: readonly PageWalker[];
+  /** The one that is looked at; the one whose turn it is when undefined. */
+  private selected: number | undefined;
 
   constructor(machine: Machine) {
     this.machine = machine;
-    const { cpu } = machine.processor;
-    this.walker = new PageWalker(cpu, { read32: (address) => this.physical32(address), set32: () => {} });
+    this.walkers = machine.processors.map(
+      ({ cpu }) => new PageWalker(cpu, { read32: (address) => this.physical32(address), set32: () => {} }),
+    );
+  }
+
+  // --- processors
+
+  /** How many there are. */
+  get processors(): number {
+    return this.machine.processors.length;
+  }
+  /** The number of the one whose turn it is: it stopped, and goes on first. */
+  get acting(): number {
+    return this.machine.processorIndex;
+  }
+  /** Registers and memory are those of this one from now on; with undefined, of the one whose turn it is. False when there is none. */
+  select(index: number | undefined): boolean {
+    if (index !== undefined && this.machine.processors[index] === undefined) return false;
+    this.selected = index;
+    return true;
+  }
+  private get index(): number {
+    return this.selected ?? this.acting;
+  }
+  private get processor(): Processor {
+    return this.machine.processors[this.index]!;
   }
 
   // --- registers
 
   /** Little-endian bytes: 4 of a general register, 10 of an x87 one, 16 of an XMM one. */
   read(register: DebugRegister): Uint8Array {
-    const { cpu } = this.machine.processor;
+    const { cpu } = this.processor;
     switch (register.kind) {
       case 'general':
         return word(cpu.getRegister(register.index));
@@ -63,7 +91,7 @@ export class MachineDebugger {
   }
   /** False when this register cannot be set so. `bytes` are as many as `read` gives. */
   write(register: DebugRegister, bytes: Uint8Array): boolean {
-    const { cpu } = this.machine.processor;
+    const { cpu } = this.processor;
     const value = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(0, true);
     switch (register.kind) {
       case 'general':
@@ -105,12 +133,12 @@ export class MachineDebugger {
     }
   }
   private x87(index: number): number {
-    const { cpu } = this.machine.processor;
+    const { cpu } = this.processor;
     return cpu.base + OFFSET.fpr + ((cpu.get('fpuTop') + index) & 7) * 16;
   }
   /** The tag word of FSTENV (SDM vol. 1, 8.1.7); other than empty a tag follows from its register. */
   private tagWord(): number {
-    const { cpu } = this.machine.processor;
+    const { cpu } = this.processor;
     let tags = 0;
     for (let n = 0; n < 8; n++) {
       const at = cpu.base + OFFSET.fpr + n * 16,
@@ -124,7 +152,7 @@ export class MachineDebugger {
   }
   /** As MOV does, CS not at all outside of real mode: what the guest could not load is refused. */
   private writeSegment(index: number, selector: number): boolean {
-    const { cpu, segments } = this.machine.processor;
+    const { cpu, segments } = this.processor;
     if (cpu.segment(index, 'selector') === selector) return true;
     if (selector > 0xffff || (cpu.isProtected && index === CS)) return false;
     try {
@@ -140,26 +168,27 @@ export class MachineDebugger {
   // --- memory
 
   private physical32(address: number): number {
-    const { cpu } = this.machine.processor;
+    const { cpu } = this.processor;
     const host = address < 2 ** 32 ? cpu.physical.hostPage(address) : 0;
     return host === 0 ? -1 : cpu.i32[(host + (address & 0xfff)) >>> 2]!;
   }
   /** The guest-physical address of a linear one, or -1. Marks nothing in page tables. */
   physicalOf(linear: number): number {
-    const { cpu } = this.machine.processor;
+    const { cpu } = this.processor;
     if ((cpu.get('cr0') & CR0.PG) === 0) return (linear & cpu.physical.addressMask) >>> 0;
-    return this.walker.walk(linear, false, false, false) ? this.walker.physical : -1;
+    const walker = this.walkers[this.index]!;
+    return walker.walk(linear, false, false, false) ? walker.physical : -1;
   }
   /** Where a linear address lies in linear memory of the host, or 0: it is not mapped, or is a device's. */
   private hostOf(linear: number): { physical: number; host: number } {
-    const { cpu } = this.machine.processor,
+    const { cpu } = this.processor,
       physical = this.physicalOf(linear);
     const page = physical < 0 || physical >= 2 ** 32 ? 0 : cpu.physical.hostPage(physical);
     return { physical, host: page === 0 ? 0 : page + (physical & 0xfff) };
   }
   /** Bytes at a linear address, as far as there is memory: none of a device is touched. */
   readMemory(linear: number, length: number): Uint8Array {
-    const { u8 } = this.machine.processor.cpu,
+    const { u8 } = this.processor.cpu,
       bytes = new Uint8Array(length);
     for (let done = 0; done < length;) {
       const at = (linear + done) >>> 0,
@@ -173,7 +202,7 @@ export class MachineDebugger {
   }
   /** Puts bytes into memory, be it read-only to the guest or not. False, with nothing written, where some of it is none. */
   writeMemory(linear: number, bytes: Uint8Array): boolean {
-    const { cpu, code } = this.machine.processor;
+    const { cpu } = this.processor;
     const parts: { host: number; physical: number; from: number; to: number }[] = [];
     for (let done = 0; done < bytes.length;) {
       const at = (linear + done) >>> 0,
@@ -185,7 +214,7 @@ export class MachineDebugger {
     }
     for (const { host, physical, from, to } of parts) {
       cpu.u8.set(bytes.subarray(from, to), host);
-      code.written(physical, to - from);
+      for (const { code } of this.machine.processors) code.written(physical, to - from);
     }
     return true;
   }
@@ -193,34 +222,32 @@ export class MachineDebugger {
   // --- breakpoints
 
   addCode(linear: number): void {
-    const { debug } = this.machine.processor;
-    debug.codeStops.add(linear >>> 0);
-    debug.refresh();
+    this.everywhere(({ codeStops }) => codeStops.add(linear >>> 0));
   }
   removeCode(linear: number): void {
-    const { debug } = this.machine.processor;
-    debug.codeStops.delete(linear >>> 0);
-    debug.refresh();
+    this.everywhere(({ codeStops }) => codeStops.delete(linear >>> 0));
   }
   /** False when it is longer than a watch may be. The same object removes it. */
   addWatch(watch: Watch): boolean {
     if (watch.bytes < 1 || watch.bytes > LONGEST_WATCH) return false;
-    const { debug } = this.machine.processor;
-    debug.watches.add(watch);
-    debug.refresh();
+    this.everywhere(({ watches }) => watches.add(watch));
     return true;
   }
   removeWatch(watch: Watch): void {
-    const { debug } = this.machine.processor;
-    debug.watches.delete(watch);
-    debug.refresh();
+    this.everywhere(({ watches }) => watches.delete(watch));
   }
   clear(): void {
-    const { debug } = this.machine.processor;
-    debug.codeStops.clear();
-    debug.watches.clear();
-    debug.stop = undefined;
-    debug.refresh();
+    this.everywhere((debug) => {
+      debug.codeStops.clear();
+      debug.watches.clear();
+      debug.stop = undefined;
+    });
+  }
+  private everywhere(change: (debug: Processor['debug']) => void): void {
+    for (const { debug } of this.machine.processors) {
+      change(debug);
+      debug.refresh();
+    }
   }
   /** Why the machine came back with 'breakpoint'; told once. */
   takeStop(): DebuggerStop | undefined {
@@ -238,12 +265,12 @@ export class MachineDebugger {
     debug.passing = (cpu.segment(CS, 'base') + cpu.get('eip')) >>> 0;
   }
   get isHalted(): boolean {
-    return this.machine.processor.cpu.get('halted') !== 0;
+    return this.processor.cpu.get('halted') !== 0;
   }
 
   /** Registers that the protocol has no place for, for a person. */
   describe(): string {
-    const { cpu } = this.machine.processor;
+    const { cpu } = this.processor;
     const hex = (n: number, digits = 8): string => (n >>> 0).toString(16).padStart(digits, '0');
     const dr = (n: number): string => hex(cpu.i32[(cpu.base + OFFSET.dr) / 4 + n]!);
     const segments = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'LDTR', 'TR'].map((name, i) => {
@@ -256,7 +283,7 @@ export class MachineDebugger {
       `GDTR ${hex(cpu.get('gdtBase'))} ${hex(cpu.get('gdtLimit'), 4)} IDTR ${hex(cpu.get('idtBase'))} ${hex(cpu.get('idtLimit'), 4)}`,
       ...segments,
       `DR0 ${dr(0)} DR1 ${dr(1)} DR2 ${dr(2)} DR3 ${dr(3)} DR6 ${dr(6)} DR7 ${dr(7)}`,
-      `instructions ${this.machine.processor.instructions}`,
+      `instructions ${this.processor.instructions}`,
     ].join('\n');
   }
 }

@@ -28,7 +28,7 @@ import { machinePlan, processorsOf, type MachineConfig } from './machine-config.
 import { acpiBoard, populateBoard, type BoardParts, type MachineBackends } from './populate-board.ts';
 import type { VirtioParts } from './plug-virtio.ts';
 import { parseSavedMachine, SAVED_MACHINE_VERSION, type SavedMachine } from './saved-machine.ts';
-import { restoreProcessor, saveProcessor } from './processor-state.ts';
+import { refuseOtherProcessors, restoreProcessors, saveProcessors } from './processors-state.ts';
 import { StolenTime } from './stolen-time.ts';
 import { Turns } from './turns.ts';
 import { WorkMeter } from './work-meter.ts';
@@ -434,14 +434,10 @@ export class Machine {
 
   /** Everything but memory pages (RAM and video memory, which `memoryAreas` names). Call between slices. */
   save(): SavedMachine {
-    const { processor } = this;
     return {
       version: SAVED_MACHINE_VERSION,
       time: this.clock.now(),
-      instructions: processor.instructions,
-      processor: saveProcessor(processor),
-      timestampOffset: processor.cpu.timestampOffset,
-      apicBase: processor.system.apicBase,
+      ...saveProcessors(this.turns),
       board: this.board.save(),
     };
   }
@@ -450,17 +446,13 @@ export class Machine {
    * `state.invalid`, `snapshot.board` or `snapshot.device` for a state that is not one of this machine's.
    */
   restore(saved: SavedMachine): void {
-    const { processor } = this;
     const state = parseSavedMachine(saved);
+    refuseOtherProcessors(state, this.processors.length);
     this.clock.set(state.time);
     this.lookAtClock();
     this.board.restore(state.board);
-    restoreProcessor(processor, state.processor);
-    processor.cpu.timestampOffset = state.timestampOffset;
-    processor.system.apicBase = state.apicBase;
-    processor.instructions = state.instructions;
-    processor.system.counters.restart();
-    processor.setInterruptRequest(this.board.interruptRequested);
+    restoreProcessors(this.turns, state);
+    this.processors.forEach((each, index) => each.setInterruptRequest(this.board.interruptRequestedOf(index)));
     this.pendingStop = undefined;
   }
   /** The parts of linear memory that belong to the guest's state. */

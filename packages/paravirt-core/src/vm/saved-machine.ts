@@ -1,6 +1,7 @@
 /** The state of a whole machine but its memory pages, as plain data: what suspend, snapshots and migration carry. */
-import { nested, pod, whole, type Field, type Nanoseconds } from '@tomei/kit';
+import { TomeiError, bool, list, nested, pod, whole, type Field, type Nanoseconds, type StateOf } from '@tomei/kit';
 import type { SavedBoard } from '../machine/board.ts';
+import { MOST_PROCESSORS } from './machine-config.ts';
 import { processorState, type ProcessorState } from './processor-state.ts';
 
 /** What this version writes. Older states are brought here by `MIGRATIONS` in `snapshot-state.ts`. */
@@ -18,6 +19,8 @@ export interface SavedMachine {
   readonly apicBase: number;
   /** Checked by the board and each device when it is restored. */
   readonly board: SavedBoard;
+  /** Absent in a machine of one processor. */
+  readonly others?: SavedProcessors;
 }
 
 const bigint64: Field<bigint> = {
@@ -45,5 +48,37 @@ const savedMachine = pod({
   board,
 });
 
+/** Application processors, in their order, and whose turn it is. */
+const savedProcessors = pod({
+  /** 0 is the bootstrap processor. */
+  turn: whole(),
+  /** Work that is left of the turn. */
+  left: whole(),
+  processors: list(
+    MOST_PROCESSORS - 1,
+    nested(
+      pod({
+        instructions: whole(),
+        processor: nested(processorState),
+        timestampOffset: bigint64,
+        apicBase: whole(),
+        /** It waits to be started. */
+        waiting: bool(),
+      }),
+    ),
+  ),
+}).check((s) => s.turn <= s.processors.length || `field 'turn' is ${s.turn}, and there are fewer processors`);
+export type SavedProcessors = StateOf<typeof savedProcessors>;
+
 /** A checked copy; the board's part is checked by the board. Throws `state.invalid` naming the field. */
-export const parseSavedMachine = (raw: unknown): SavedMachine => savedMachine.parse(raw);
+export function parseSavedMachine(raw: unknown): SavedMachine {
+  if (typeof raw !== 'object' || raw === null || !('others' in raw)) return savedMachine.parse(raw);
+  const { others, ...machine } = raw,
+    state = savedMachine.parse(machine);
+  try {
+    return { ...state, others: savedProcessors.parse(others) };
+  } catch (error) {
+    if (!(error instanceof TomeiError)) throw error;
+    throw new TomeiError(error.code, `field 'others': ${error.message}`, { cause: error });
+  }
+}
