@@ -107,6 +107,18 @@ describe('the stub', () => {
     expect(ask('M0,3:00')).toBe('E01');
     expect(ask(`m0,${(PACKET_SIZE + 1).toString(16)}`)).toBe('E01');
   });
+  it('shows processors as threads, and tells which one stopped', () => {
+    target.processors = 3;
+    target.running = 2;
+    expect([ask('qfThreadInfo'), ask('qsThreadInfo'), ask('qC')]).toEqual(['m1,2,3', 'l', 'QC3']);
+    expect([ask('Hg2'), target.selected]).toEqual(['OK', 1]);
+    expect([ask('Hg0'), target.selected]).toEqual(['OK', undefined]);
+    expect([ask('Hg4'), ask('Hgx'), ask('Hc-1'), ask('T3'), ask('T4')]).toEqual(['E01', 'E01', 'OK', 'OK', 'E01']);
+    ask('Hg1');
+    ask('c');
+    stub.stopped({ kind: 'interrupt' });
+    expect([target.selected, ask('?')]).toEqual([undefined, 'T02thread:3;']);
+  });
   it('keeps breakpoints of all kinds, each once', () => {
     for (const z of ['Z0,100,1', 'Z0,100,1', 'Z1,100,1', 'Z2,200,4', 'Z3,200,4', 'Z4,204,2']) expect(ask(z)).toBe('OK');
     expect([...target.code]).toEqual([0x100]);

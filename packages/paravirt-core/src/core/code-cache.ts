@@ -15,7 +15,7 @@ import { LEAVING_RECORDS, SCRATCH_RECORDS } from './layout.ts';
 import type { Mmu } from './mmu.ts';
 import type { CodeCachePlan } from './plan.ts';
 import { endsRun, isPause, pseudoOf } from './run-ends.ts';
-import type { CodeWatcher } from './watchers.ts';
+import type { CodeStops, CodeWatcher } from './watchers.ts';
 
 /** Bytes of one page map: an i32 for each offset. */
 export const PAGE_MAP_BYTES = 4096 * 4;
@@ -29,14 +29,6 @@ const DROPS_OF_PATCHED = 64;
 const MOST_HITS = 64;
 /** No run starts with less room than this. */
 const RUN_ROOM = (RUN_LIMIT * 2 + 2) * RECORD_BYTES;
-
-/** Who is asked before an instruction runs (core/debug-registers.ts). */
-export interface CodeStops {
-  /** Whether some instruction in the page of a linear address is watched. */
-  hasCode(linear: number): boolean;
-  /** Raises when it is the one at `linear`; those of the guest count when `guests`. */
-  check(linear: number, guests: boolean): void;
-}
 
 interface CodePage {
   /** Page maps for CS.D = 0 and 1; 0 = none yet. */
@@ -398,7 +390,9 @@ export class CodeCache implements CodeWatcher {
     if (eip > cpu.get('codeLimit')) cpu.raise(EXCEPTION.GP, 0);
     cpu.set('pageEip', (eip - (linear & 0xfff)) | 0);
     cpu.set('pageMap', this.plan.emptyMap);
-    return this.scratch(eip, linear, PSEUDO.exit);
+    const record = this.scratch(eip, linear, PSEUDO.exit);
+    if (this.onPause !== undefined && isPause(this.fetched, 0, 0)) this.onPause();
+    return record;
   }
   /**
    * The record for `eip` as `resolve`, where a run that leaves at its first transfer also leaves after `count` instructions.

@@ -36,3 +36,11 @@ export interface DataWatcher {
   rightsOf(linear: number): number;
   accessed(linear: number, bytes: number, write: boolean): void;
 }
+
+/** Who is asked before an instruction runs (core/debug-registers.ts). */
+export interface CodeStops {
+  /** Whether some instruction in the page of a linear address is watched. */
+  hasCode(linear: number): boolean;
+  /** Raises when it is the one at `linear`; those of the guest count when `guests`. */
+  check(linear: number, guests: boolean): void;
+}

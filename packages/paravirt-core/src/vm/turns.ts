@@ -4,6 +4,7 @@
  * runs when depends on what the guest does alone.
  */
 import type { Nanoseconds } from '@tomei/kit';
+import { SHADOW } from '../core/layout.ts';
 import type { Processor, StopReason } from '../core/processor.ts';
 import { CS } from '../isa/build.ts';
 
@@ -151,7 +152,11 @@ export class Turns {
     this.executes = false;
     this.left -= acting.work - before;
     if (this.hurries) this.left = Math.min(this.left, REST);
-    if (this.pauses) this.left = 0;
+    if (this.pauses) {
+      this.left = 0;
+      // It was the last instruction, and STI has been some time before it.
+      acting.cpu.set('shadow', SHADOW.none);
+    }
     if (now !== undefined) this.noteWaiting(now() - began);
     this.isCut = how === 'halted' || this.hurries || this.pauses || (how === 'budget' && this.left <= 0);
     return how === 'halted' ? 'budget' : how;
