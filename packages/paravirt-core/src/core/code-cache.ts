@@ -70,10 +70,7 @@ export class CodeCache implements CodeWatcher {
   stops: CodeStops = { hasCode: () => false, check: () => {} };
   /** The record whose place a stop has taken, and what was there. */
   private stopped = { at: 0, handler: 0 };
-  /**
-   * Where others execute the same memory: who hears that control has come to PAUSE, which is executed by itself then. Without one it is
-   * an instruction as others.
-   */
+  /** Where others execute the same memory: who hears that control has come to PAUSE, which is executed by itself then. */
   onPause: (() => void) | undefined;
   /** Has writes to a page of code come here from now on; others that execute the same memory are to be told too. */
   watchWrites: (physicalPage: number) => void = (physicalPage) => this.mmu.protectCode(physicalPage);
