@@ -80,9 +80,7 @@ for (let n = 0; machine.instructions < limit; n++) {
   if (end.kind === 'halted' && end.until === null) break;
   if (values.until !== undefined && n % 500 === 0 && screen().includes(values.until)) break;
 }
-process.stderr.write(
-  `${machine.describe()} after ${machine.instructions} instructions, ${clock.now() / 1e9} s\n`,
-);
+process.stderr.write(`${machine.describe()} after ${machine.instructions} instructions, ${clock.now() / 1e9} s\n`);
 process.stderr.write(`${screen()}\n`);
 if (values.png !== undefined) {
   const frame = renderFrame(machine.view());
