@@ -23,7 +23,7 @@ import {
 /**
  * Bytes of WebAssembly in use; a quarter, the oldest, goes when there are more. The host's machine code is about five times as large.
  */
-const MOST_BYTES = 32 << 20;
+export const MOST_BYTES = 32 << 20;
 /** Requests under way, of which those are served first where control lands most; what gets hot meanwhile asks again. */
 const MOST_REQUESTS = 1024;
 /** Milliseconds for taking regions into use, between two slices; the module that is under way is finished. */

@@ -1,3 +1,9 @@
 /** Compiled code: what `vm/` and tests use of it. */
-export { compilingEngine, type CompilerCounts, type CompilingEngine, type CompilingOptions } from './compiler.ts';
+export {
+  MOST_BYTES,
+  compilingEngine,
+  type CompilerCounts,
+  type CompilingEngine,
+  type CompilingOptions,
+} from './compiler.ts';
 export { DirectTranslator, ThreadTranslator, type Translator } from './translator.ts';

@@ -6,6 +6,7 @@ import type { PhysicalMap } from '../core/physical.ts';
 import type { MemoryPlan } from '../core/plan.ts';
 import { Processor } from '../core/processor.ts';
 import {
+  MOST_BYTES,
   compilingEngine,
   type CompilerCounts,
   type CompilingEngine,
@@ -79,7 +80,10 @@ export function buildProcessors(around: Surroundings): {
       },
       ...(config.interpreted === true
         ? {}
-        : { engine: (made) => (engines[index] = compilingEngine(made, compilingOf(index, around.compiling))) }),
+        : {
+            engine: (made) =>
+              (engines[index] = compilingEngine(made, compilingOf(index, plan.cpus.length, around.compiling))),
+          }),
       ...(clock.isReal ? {} : { timekeeper: { worked: (work) => clock.executed(work) } }),
     });
     processors.push(processor);
@@ -88,11 +92,12 @@ export function buildProcessors(around: Surroundings): {
   return { processors, engines };
 }
 
-function compilingOf(index: number, { translatorOf, ...options }: MachineCompiling): CompilingOptions {
-  if (index === 0) return options;
-  const { translator: _, ...others } = options,
-    translator = translatorOf?.(index);
-  return translator === undefined ? others : { ...others, translator };
+/** What one of several compiles is kept within its part of what one alone may have. */
+function compilingOf(index: number, count: number, { translatorOf, ...options }: MachineCompiling): CompilingOptions {
+  if (count === 1) return options;
+  const { translator: first, mostBytes = MOST_BYTES, ...others } = options,
+    translator = index === 0 ? first : translatorOf?.(index);
+  return { ...others, mostBytes: mostBytes / count, ...(translator === undefined ? {} : { translator }) };
 }
 
 /** What a processor sees of the board, each time with the time looked at before. */
