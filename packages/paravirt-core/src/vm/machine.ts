@@ -58,6 +58,8 @@ const VIDEO_WINDOW = 0xa0000,
   VIDEO_WINDOW_END = 0xc0000;
 /** Instructions between two looks at the clock: a fraction of a millisecond. */
 const SLICE = 50_000;
+/** Times that processors execute one after the other in a slice, where time is real. */
+const MOST_RUNS = 64;
 
 export class Machine {
   readonly memory: WebAssembly.Memory;
@@ -329,7 +331,7 @@ export class Machine {
   private runToLimit(limit: number, exactly: boolean): StopReason {
     const { turns, clock } = this,
       end = turns.work + limit;
-    for (;;) {
+    for (let runs = 1; ; runs++) {
       this.lookAtClock();
       if ((this.alarms.next() ?? Infinity) <= this.boardTime.now())
         this.served.of('timer').alone(() => this.board.fireDue());
@@ -340,7 +342,9 @@ export class Machine {
       const how = turns.run(next === null ? left : Math.min(left, clock.instructionsUntil(next)), exactly);
       // The processor comes back for each access to a device then, which may have set an alarm.
       const comesBack = !clock.isReal && (how === 'attention' || how === 'budget');
-      const isHeld = this.pendingStop !== undefined || (clock.isReal && this.awaitsIo);
+      // Processors that wait for each other come by often: what has come from outside is not to wait for as much work.
+      const isLong = clock.isReal && (this.awaitsIo || runs >= MOST_RUNS),
+        isHeld = this.pendingStop !== undefined || isLong;
       if (isHeld || !(comesBack || turns.wasCut) || turns.work >= end) return how;
     }
   }
