@@ -461,9 +461,14 @@ export class RegionBuild extends NumberBuild {
   }
   override load(segment: SegmentRef, offset: Value, type: MemoryType): Value {
     this.alignmentChecked(segment, offset, type);
-    const host = this.host(segment, offset, BYTES[type], false);
-    host().memory(LOAD[type]);
+    this.host(segment, offset, BYTES[type], false)().memory(LOAD[type]);
     return this.pop(TYPE[type]);
+  }
+  protected override loadVector(offset: Value, type: MemoryType): Value {
+    if (type !== 'u32' && type !== 'u64') return super.loadVector(offset, type);
+    this.alignmentChecked('operand', offset, type);
+    this.host('operand', offset, BYTES[type], false)().memory(`v128.load${8 * BYTES[type]}_zero`);
+    return this.pop('v');
   }
   override store(segment: SegmentRef, offset: Value, type: MemoryType, value: Value): void {
     this.alignmentChecked(segment, offset, type);

@@ -183,6 +183,13 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
       return known;
     };
   }
+  /** A part of memory that lies in an operand's segment, below zeros. */
+  protected loadVector(offset: Value, type: MemoryType): Value {
+    return this.inVector(this.load('operand', offset, type));
+  }
+  private inVector(v: Value): Value {
+    return this.op(v.type === 'l' ? 'i64x2.replace_lane' : 'i32x4.replace_lane', [this.imm128(0n), v], [0]);
+  }
   private memoryOperand(spec: OperandSpec, offset: () => Value): Operand<Value> {
     const bits = spec.memorySize ?? spec.size;
     const wide = spec.kind === 'mmrm' || spec.kind === 'xmmrm' || spec.size === 128;
@@ -192,13 +199,6 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
     let update: ((v: Value) => void) | undefined;
     // Semantics may read or write in only one arm of an `if`: the offset is computed where every path has it.
     if (spec.access !== 'none') offset();
-    const asVector = (v: Value): Value => {
-      if (!wide || type === 'v128') return v;
-      const zero = this.imm128(0n);
-      return type === 'u64'
-        ? this.op('i64x2.replace_lane', [zero, v], [0])
-        : this.op('i32x4.replace_lane', [zero, v], [0]);
-    };
     const fromVector = (v: Value): Value => {
       if (!wide || type === 'v128') return v;
       if (type === 'u64') return this.op('i64x2.extract_lane', [v], [0]);
@@ -207,10 +207,12 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
     return {
       isMemory: true,
       read: () => {
-        if (spec.access !== 'rw') return asVector(this.load('operand', offset(), type));
+        const asVector = wide && type !== 'v128';
+        if (spec.access !== 'rw')
+          return asVector ? this.loadVector(offset(), type) : this.load('operand', offset(), type);
         const { value, store } = this.loadForUpdate('operand', offset(), type);
         update = store;
-        return asVector(value);
+        return asVector ? this.inVector(value) : value;
       },
       write: (v) => {
         if (update === undefined) this.store('operand', offset(), type, fromVector(v));
