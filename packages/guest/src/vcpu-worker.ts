@@ -167,12 +167,14 @@ const recordInput = (input: VirtioInput): void => recorder?.input(input);
 /** Frames that came for a card, as many as a wire would bring: the rest waits, so that a burst does not overrun it. */
 function takeFrames(nic: RingNic, network: number): void {
   for (let taken = 0; taken < FRAME_BYTES_AT_ONCE;) {
-    const bytes = nic.take();
+    const bytes = nic.next();
     if (bytes === undefined) return;
     taken += bytes.length;
-    if (player !== undefined) continue;
-    recorder?.input({ kind: 'frame', network, bytes });
-    nic.deliver(bytes);
+    if (player === undefined) {
+      recorder?.input({ kind: 'frame', network, bytes: bytes.slice() });
+      nic.deliver(bytes);
+    }
+    nic.taken();
   }
 }
 /** Gives the machine what it was given when it was recorded; false when it does not take it. */

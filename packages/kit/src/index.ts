@@ -21,5 +21,6 @@ export {
   type Pod,
   type StateOf,
 } from './pod.ts';
+export { MessageRing } from './message-ring.ts';
 export { ByteRing, Doorbell } from './ring.ts';
 export { Alarms, ManualClock, ms, seconds, us, type Alarm, type Clock, type Nanoseconds } from './clock.ts';

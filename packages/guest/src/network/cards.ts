@@ -1,5 +1,5 @@
 /** The I/O thread's side of a guest's network cards: what they send goes to the others on their network, and what those send to them. */
-import { ByteRing, messageOf, type Doorbell } from '@tomei/kit';
+import { MessageRing, messageOf, type Doorbell } from '@tomei/kit';
 import { isFrame } from './frame-stream.ts';
 import { meetingPlace } from './meeting-place.ts';
 import type { NicRings } from './ring-nic.ts';
@@ -16,8 +16,8 @@ export interface CableEnd {
 }
 interface Card {
   readonly network: string | undefined;
-  readonly output: ByteRing;
-  readonly input: ByteRing;
+  readonly output: MessageRing;
+  readonly input: MessageRing;
 }
 
 export class NetworkCards {
@@ -31,8 +31,8 @@ export class NetworkCards {
     this.bell = bell;
     this.cards = ends.map(({ network, rings }) => ({
       network,
-      output: new ByteRing(rings.output),
-      input: new ByteRing(rings.input),
+      output: new MessageRing(rings.output),
+      input: new MessageRing(rings.input),
     }));
   }
   /** Meets the other guests of this user. A network that cannot be joined is warned of, and the guest runs without it. */
@@ -65,11 +65,13 @@ export class NetworkCards {
     for (const card of this.cards) {
       let frames = 0;
       for (; frames < FRAMES_AT_ONCE; frames++) {
-        const frame = card.output.readMessage();
+        const frame = card.output.peek();
         if (frame === undefined) break;
-        if (card.network === undefined || !isFrame(frame)) continue;
-        this.bring(card.network, frame, card);
-        this.segments.get(card.network)?.send(frame);
+        if (card.network !== undefined && isFrame(frame)) {
+          this.bring(card.network, frame, card);
+          this.segments.get(card.network)?.send(frame);
+        }
+        card.output.release();
       }
       isMore ||= frames === FRAMES_AT_ONCE;
     }
@@ -84,6 +86,6 @@ export class NetworkCards {
   /** To this guest's cards on a network. What finds no room is lost, as on a wire. */
   private bring(network: string, frame: Uint8Array, from: Card | undefined): void {
     for (const card of this.cards)
-      if (card.network === network && card !== from && card.input.writeMessage(frame)) this.bell.ring();
+      if (card.network === network && card !== from && card.input.write(frame)) this.bell.ring();
   }
 }

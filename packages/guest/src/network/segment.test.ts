@@ -143,7 +143,7 @@ describe('the cards of a guest', () => {
     for (const [i, nic] of nics.entries()) nic.send(frame(`from ${i}`));
     cards.poll();
     const heard = nics.map((nic) =>
-      Buffer.from(nic.take()?.subarray(HEAD_BYTES) ?? [])
+      Buffer.from(nic.next()?.subarray(HEAD_BYTES) ?? [])
         .toString('latin1')
         .trim(),
     );
@@ -165,6 +165,31 @@ describe('the cards of a guest', () => {
     nic.deliver(encodeFrame(frame('taken'), undefined));
     nic.deliver(frame('no frame of another card'));
     expect(nic.counts).toMatchObject({ received: 1, lost: 800 - 693 + 2 });
+  });
+  it('take a frame where it was put together, and a copy of any other', () => {
+    const rings = allocateNicRings(),
+      nic = new RingNic(rings, { linkUp: true, isMute: false }),
+      far = new RingNic({ output: rings.input, input: rings.output }, { linkUp: true, isMute: false });
+    const offload: Offload = { checksumStart: 14, checksumAt: 16 };
+    nic.frame(60)!.set(frame('never sent'));
+    nic.send(frame('an array of its own'));
+    const place = nic.frame(60)!;
+    place.set(frame('in its place'));
+    nic.send(place, offload);
+    // What was sent is the reader's: the same array is as any other.
+    nic.send(place.fill(65));
+    const heard: unknown[] = [];
+    far.onReceive((bytes) => heard.push(Buffer.from(bytes).toString('latin1').trim()) > 0);
+    far.onOffloaded((bytes, left) => heard.push(Buffer.from(bytes).toString('latin1').trim(), left) > 0);
+    for (let bytes = far.next(); bytes !== undefined; bytes = far.next()) {
+      far.deliver(bytes);
+      far.taken();
+    }
+    expect(heard).toEqual(['an array of its own', 'A'.repeat(60), offload, 'A'.repeat(60)]);
+    while (nic.frame(65_000) !== undefined) nic.send(new Uint8Array(65_000));
+    const { lost } = nic.counts;
+    nic.send(new Uint8Array(65_000));
+    expect(nic.counts.lost).toBe(lost + 1);
   });
   it('get a packet of TCP whole, or cut and with its checksums where they cannot do that', () => {
     const nic = new RingNic(allocateNicRings(), { linkUp: true, isMute: false });
@@ -188,7 +213,7 @@ describe('the cards of a guest', () => {
     const rings = allocateNicRings();
     new RingNic(rings, { linkUp: true, isMute: true }).send(frame('mute'));
     expect(
-      new RingNic({ output: rings.input, input: rings.output }, { linkUp: true, isMute: false }).take(),
+      new RingNic({ output: rings.input, input: rings.output }, { linkUp: true, isMute: false }).next(),
     ).toBeUndefined();
   });
 });

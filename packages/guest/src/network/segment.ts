@@ -21,7 +21,7 @@ const STALE_MS = 10_000;
 export interface SegmentParts {
   /** From `meetingPlace`. */
   readonly folder: string;
-  /** A frame from another process. */
+  /** A frame from another process, there until it returns. */
   readonly onFrame: (frame: Uint8Array) => void;
   /** Somebody misbehaved and was sent away; the network goes on. */
   readonly onTrouble: (error: TomeiError) => void;

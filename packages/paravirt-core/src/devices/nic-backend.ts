@@ -4,6 +4,11 @@ import type { Offload } from './offload.ts';
 
 export interface NicBackend {
   /**
+   * Where a frame of so many bytes is put together that `send` is given next, which copies nothing then: until the next call of either.
+   * Undefined, or absent: use an array of your own.
+   */
+  frame?(length: number): Uint8Array | undefined;
+  /**
    * A frame leaves the card: Ethernet header and payload, at least 14 bytes, without check sequence. It may be kept. `offload` is what is
    * left to do (`isPossible`): only where `takesOffloads`.
    */

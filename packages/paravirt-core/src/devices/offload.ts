@@ -124,15 +124,18 @@ function putChecksum(frame: Uint8Array, start: number, at: number): void {
  */
 export const HEAD_BYTES = 8;
 export function encodeFrame(frame: Uint8Array, offload: Offload | undefined): Uint8Array {
-  const bytes = new Uint8Array(HEAD_BYTES + frame.length),
-    head = new DataView(bytes.buffer);
-  if (offload !== undefined) {
-    head.setUint16(0, offload.segmentSize ?? 0, true);
-    head.setUint16(2, offload.checksumStart, true);
-    head.setUint16(4, offload.checksumAt, true);
-  }
+  const bytes = new Uint8Array(HEAD_BYTES + frame.length);
+  encodeHead(bytes, offload);
   bytes.set(frame, HEAD_BYTES);
   return bytes;
+}
+/** Puts the head in front of a frame that lies in `bytes` already, from `HEAD_BYTES` on. */
+export function encodeHead(bytes: Uint8Array, offload: Offload | undefined): void {
+  const head = new DataView(bytes.buffer, bytes.byteOffset, HEAD_BYTES);
+  head.setUint16(0, offload?.segmentSize ?? 0, true);
+  head.setUint16(2, offload?.checksumStart ?? 0, true);
+  head.setUint16(4, offload?.checksumAt ?? 0, true);
+  head.setUint16(6, 0, true);
 }
 /** Undefined for what is no such frame: it may come from a stranger. The frame is a part of `bytes`. */
 export function decodeFrame(bytes: Uint8Array): { frame: Uint8Array; offload: Offload | undefined } | undefined {

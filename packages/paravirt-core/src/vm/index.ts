@@ -67,6 +67,7 @@ export {
   MOST_UNCUT,
   decodeFrame,
   encodeFrame,
+  encodeHead,
   isEncodedLength,
   wireFrames,
   type Offload,

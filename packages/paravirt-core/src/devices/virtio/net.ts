@@ -13,7 +13,7 @@ import { byteRegisters } from './fields.ts';
 import { arePossible, heldChain, hold } from './held-chain.ts';
 import { type Chain } from './queue-state.ts';
 import { type Virtqueue } from './queue.ts';
-import { gather, scatter, totalLength } from './segments.ts';
+import { gatherInto, scatter, totalLength, type Segment } from './segments.ts';
 import { VirtioPci } from './transport-pci.ts';
 import { transportState, withMsix } from './transport-state.ts';
 
@@ -96,6 +96,9 @@ class Net {
   private readonly state: NetState;
   private readonly host: Host;
   private readonly wire;
+  /** The header of the frame that is sent or received. */
+  private readonly header = new DataView(new ArrayBuffer(HEADER_BYTES));
+  private readonly headerBytes = new Uint8Array(this.header.buffer);
 
   constructor({ mac }: NetConfig, state: NetState, host: Host) {
     this.state = state;
@@ -165,12 +168,16 @@ class Net {
   private send({ readable }: Chain): void {
     const length = totalLength(readable) - HEADER_BYTES;
     if (length < LEAST_FRAME || length > MOST_UNCUT) return;
-    const bytes = gather(this.host.memory, readable, HEADER_BYTES + length),
-      frame = bytes.subarray(HEADER_BYTES);
-    const offload = this.offloadOf(new DataView(bytes.buffer, 0, HEADER_BYTES), frame);
-    if (offload === 'bad' || this.wire?.linkUp !== true) return;
-    if (offload === undefined || this.wire.takesOffloads === true) this.wire.send(frame, offload);
-    else for (const each of wireFrames(frame, offload)) this.wire.send(each);
+    const { host, wire, header, headerBytes } = this;
+    if (wire?.linkUp !== true) return;
+    // Looked at where it is the guest's no more.
+    const frame = wire.frame?.(length) ?? new Uint8Array(length);
+    gatherInto(host.memory, readable, 0, headerBytes);
+    gatherInto(host.memory, readable, HEADER_BYTES, frame);
+    const offload = this.offloadOf(header, frame);
+    if (offload === 'bad') return;
+    if (offload === undefined || wire.takesOffloads === true) wire.send(frame, offload);
+    else for (const each of wireFrames(frame, offload)) wire.send(each);
   }
   /** What the header leaves to do with a frame; 'bad' where that is nothing that was negotiated, or cannot be done. */
   private offloadOf(header: DataView, frame: Uint8Array): Offload | undefined | 'bad' {
@@ -208,17 +215,25 @@ class Net {
       return false;
     }
     this.state.buffers.splice(0, count);
-    const bytes = new Uint8Array(needed);
-    bytes.set(frame, HEADER_BYTES);
-    this.describe(new DataView(bytes.buffer, 0, HEADER_BYTES), frame, offload, count);
+    this.headerBytes.fill(0);
+    this.describe(this.header, frame, offload, count);
     let at = 0;
     for (const chain of chains) {
-      const written = scatter(this.host.memory, chain.segments, bytes.subarray(at));
+      const written = this.fill(chain.segments, frame, at);
       this.receiving.push(chain, written);
       at += written;
     }
     this.transport.signal(this.receiving);
     return true;
+  }
+  /** Fills a buffer with what of header and frame behind it begins at `from`. Returns how much that is. */
+  private fill(segments: readonly Segment[], frame: Uint8Array, from: number): number {
+    const { memory } = this.host,
+      header = this.headerBytes.subarray(Math.min(from, HEADER_BYTES)),
+      ahead = scatter(memory, segments, header);
+    return ahead < header.length
+      ? ahead
+      : ahead + scatter(memory, segments, frame.subarray(Math.max(0, from - HEADER_BYTES)), ahead);
   }
   /** The header of a frame for the driver. */
   private describe(header: DataView, frame: Uint8Array, offload: Offload | undefined, buffers: number): void {

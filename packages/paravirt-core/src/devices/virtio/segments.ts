@@ -41,22 +41,34 @@ export function slice(segments: readonly Segment[], offset: number, length: numb
 
 /** Copies the first `length` bytes out of guest memory; shorter where the segments end. */
 export function gather(memory: GuestMemory, segments: readonly Segment[], length: number): Uint8Array<ArrayBuffer> {
-  const parts = slice(segments, 0, length);
-  const bytes = new Uint8Array(totalLength(parts));
-  let at = 0;
-  for (const part of parts) {
-    memory.read(part.address, bytes.subarray(at, at + part.length));
-    at += part.length;
-  }
+  const bytes = new Uint8Array(Math.min(length, totalLength(segments)));
+  gatherInto(memory, segments, 0, bytes);
   return bytes;
 }
+/** Copies bytes out of guest memory, from `offset` of what the segments make up on, until `into` is full or they end. */
+export function gatherInto(memory: GuestMemory, segments: readonly Segment[], offset: number, into: Uint8Array): void {
+  let skip = offset,
+    at = 0;
+  for (const { address, length } of segments) {
+    if (at === into.length) return;
+    const taken = Math.min(length - skip, into.length - at);
+    if (taken > 0)
+      memory.read(address + skip, at === 0 && taken === into.length ? into : into.subarray(at, at + taken));
+    if (taken > 0) at += taken;
+    skip = Math.max(0, skip - length);
+  }
+}
 
-/** Copies `bytes` into guest memory from the first segment on. Returns how many found room. */
-export function scatter(memory: GuestMemory, segments: readonly Segment[], bytes: Uint8Array): number {
-  let at = 0;
-  for (const part of slice(segments, 0, bytes.length)) {
-    memory.write(part.address, bytes.subarray(at, at + part.length));
-    at += part.length;
+/** Copies `bytes` into guest memory, from `offset` of what the segments make up on. Returns how many found room. */
+export function scatter(memory: GuestMemory, segments: readonly Segment[], bytes: Uint8Array, offset = 0): number {
+  let skip = offset,
+    at = 0;
+  for (const { address, length } of segments) {
+    if (at === bytes.length) break;
+    const taken = Math.min(length - skip, bytes.length - at);
+    if (taken > 0) memory.write(address + skip, taken === bytes.length ? bytes : bytes.subarray(at, at + taken));
+    if (taken > 0) at += taken;
+    skip = Math.max(0, skip - length);
   }
   return at;
 }
