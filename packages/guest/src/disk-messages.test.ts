@@ -27,3 +27,16 @@ test('every request and every completion arrives as it was sent', () => {
     { seed: 2 },
   );
 });
+
+test.each([NaN, -1, 0.5, 2 ** 53, Infinity])('an address of %s is beyond everything when it arrives', (address) => {
+  const request = {
+    disk: 0,
+    id: 1,
+    kind: 'read',
+    unmap: false,
+    sector: 0,
+    count: 1,
+    segments: [{ address, length: 1 }],
+  } as const;
+  expect(decodeRequest(encodeRequest(request)).segments[0]!.address).toBeGreaterThan(2 ** 63);
+});

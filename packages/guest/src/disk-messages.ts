@@ -17,45 +17,57 @@ export interface DiskCompletion {
 }
 
 export function encodeRequest(request: DiskRequest): Uint8Array {
-  const bytes = new Uint8Array(HEAD_BYTES + request.segments.length * SEGMENT_BYTES),
-    data = new DataView(bytes.buffer);
-  data.setUint32(0, request.id, true);
-  data.setUint8(4, request.disk);
-  data.setUint8(5, KINDS.indexOf(request.kind));
-  data.setUint8(6, request.unmap ? 1 : 0);
-  data.setFloat64(8, request.sector, true);
-  data.setFloat64(16, request.count, true);
-  request.segments.forEach((segment, i) => {
-    data.setFloat64(HEAD_BYTES + i * SEGMENT_BYTES, segment.address, true);
-    data.setUint32(HEAD_BYTES + i * SEGMENT_BYTES + 8, segment.length, true);
-  });
+  const { segments } = request,
+    bytes = new Uint8Array(HEAD_BYTES + segments.length * SEGMENT_BYTES);
+  putU32(bytes, 0, request.id);
+  bytes[4] = request.disk;
+  bytes[5] = KINDS.indexOf(request.kind);
+  bytes[6] = request.unmap ? 1 : 0;
+  putWhole(bytes, 8, request.sector);
+  putWhole(bytes, 16, request.count);
+  let at = HEAD_BYTES;
+  for (const { address, length } of segments) {
+    putWhole(bytes, at, address);
+    putU32(bytes, at + 8, length);
+    at += SEGMENT_BYTES;
+  }
   return bytes;
 }
 export function decodeRequest(bytes: Uint8Array): DiskRequest {
-  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const segments = Array.from({ length: (bytes.length - HEAD_BYTES) / SEGMENT_BYTES }, (_, i) => ({
-    address: data.getFloat64(HEAD_BYTES + i * SEGMENT_BYTES, true),
-    length: data.getUint32(HEAD_BYTES + i * SEGMENT_BYTES + 8, true),
-  }));
+  const segments: { address: number; length: number }[] = [];
+  for (let at = HEAD_BYTES; at + SEGMENT_BYTES <= bytes.length; at += SEGMENT_BYTES)
+    segments.push({ address: wholeAt(bytes, at), length: u32At(bytes, at + 8) });
   return {
-    id: data.getUint32(0, true),
-    disk: data.getUint8(4),
-    kind: KINDS[data.getUint8(5)]!,
-    unmap: data.getUint8(6) === 1,
-    sector: data.getFloat64(8, true),
-    count: data.getFloat64(16, true),
+    id: u32At(bytes, 0),
+    disk: bytes[4]!,
+    kind: KINDS[bytes[5]!]!,
+    unmap: bytes[6] === 1,
+    sector: wholeAt(bytes, 8),
+    count: wholeAt(bytes, 16),
     segments,
   };
 }
 export function encodeCompletion({ disk, id, ok }: DiskCompletion): Uint8Array {
-  const bytes = new Uint8Array(COMPLETION_BYTES),
-    data = new DataView(bytes.buffer);
-  data.setUint32(0, id, true);
-  data.setUint8(4, disk);
-  data.setUint8(5, ok ? 1 : 0);
+  const bytes = new Uint8Array(COMPLETION_BYTES);
+  putU32(bytes, 0, id);
+  bytes[4] = disk;
+  bytes[5] = ok ? 1 : 0;
   return bytes;
 }
 export function decodeCompletion(bytes: Uint8Array): DiskCompletion {
-  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return { id: data.getUint32(0, true), disk: data.getUint8(4), ok: data.getUint8(5) === 1 };
+  return { id: u32At(bytes, 0), disk: bytes[4]!, ok: bytes[5] === 1 };
 }
+
+// By bytes: a view of an array this small costs more than all that is read through it.
+function putU32(bytes: Uint8Array, at: number, value: number): void {
+  for (let i = 0; i < 4; i++) bytes[at + i] = value >>> (8 * i);
+}
+/** A whole number up to 2^53, in eight bytes; what is none becomes one that is beyond everything. */
+function putWhole(bytes: Uint8Array, at: number, value: number): void {
+  const isWhole = Number.isSafeInteger(value) && value >= 0;
+  putU32(bytes, at, isWhole ? value % 2 ** 32 : 0xffff_ffff);
+  putU32(bytes, at + 4, isWhole ? Math.floor(value / 2 ** 32) : 0xffff_ffff);
+}
+const u32At = (bytes: Uint8Array, at: number): number =>
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+const wholeAt = (bytes: Uint8Array, at: number): number => u32At(bytes, at + 4) * 2 ** 32 + u32At(bytes, at);

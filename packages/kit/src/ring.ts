@@ -54,9 +54,7 @@ export class ByteRing {
   writeMessage(message: Uint8Array): boolean {
     if (message.length + 4 > this.data.length - this.used) return false;
     const head = Atomics.load(this.counts, HEAD);
-    const length = new Uint8Array(4);
-    new DataView(length.buffer).setUint32(0, message.length, true);
-    this.copyIn(head, length);
+    for (let i = 0; i < 4; i++) this.data[(head + i) & this.mask] = message.length >>> (8 * i);
     this.copyIn((head + 4) | 0, message);
     Atomics.store(this.counts, HEAD, (head + 4 + message.length) | 0);
     return true;
@@ -66,7 +64,8 @@ export class ByteRing {
     const { used } = this;
     if (used < 4) return undefined;
     const tail = Atomics.load(this.counts, TAIL);
-    const length = new DataView(this.copyOut(tail, 4).buffer).getUint32(0, true);
+    let length = 0;
+    for (let i = 3; i >= 0; i--) length = length * 256 + this.data[(tail + i) & this.mask]!;
     if (length + 4 > used) throw new RangeError(`a message of ${length} bytes in a ring that holds ${used}`);
     const message = this.copyOut((tail + 4) | 0, length);
     Atomics.store(this.counts, TAIL, (tail + 4 + length) | 0);
@@ -75,7 +74,8 @@ export class ByteRing {
 
   private copyIn(at: number, bytes: Uint8Array): void {
     const start = at & this.mask,
-      first = Math.min(bytes.length, this.data.length - start);
+      first = this.data.length - start;
+    if (bytes.length <= first) return this.data.set(bytes, start);
     this.data.set(bytes.subarray(0, first), start);
     this.data.set(bytes.subarray(first), 0);
   }
@@ -84,7 +84,7 @@ export class ByteRing {
       start = at & this.mask,
       first = Math.min(length, this.data.length - start);
     out.set(this.data.subarray(start, start + first), 0);
-    out.set(this.data.subarray(0, length - first), first);
+    if (first < length) out.set(this.data.subarray(0, length - first), first);
     return out;
   }
 }

@@ -48,15 +48,24 @@ export interface ParsedRequest {
 
 const answer = (status: number): Work => ({ do: 'answer', status });
 
+/** What is asked for, and where: in one piece of memory, as drivers have it, or put together. */
+function headerOf(memory: GuestMemory, readable: readonly Segment[]): { type: number; sector: number } {
+  const { address, length } = readable[0]!;
+  if (length >= HEADER_BYTES) {
+    const sector = memory.read32(address + 12) * 2 ** 32 + memory.read32(address + 8);
+    return { type: memory.read32(address), sector };
+  }
+  const header = new DataView(gather(memory, readable, HEADER_BYTES).buffer);
+  return { type: header.getUint32(0, true), sector: sectorAt(header, 8) };
+}
+
 /** Undefined when the chain has no whole header or no status byte: then there is nothing to answer to. */
 export function parseRequest(memory: GuestMemory, chain: Chain, disk: Disk): ParsedRequest | undefined {
   const readable = totalLength(chain.readable);
   const writable = totalLength(chain.writable);
   const last = chain.writable.at(-1);
   if (readable < HEADER_BYTES || last === undefined) return undefined;
-  const header = new DataView(gather(memory, chain.readable, HEADER_BYTES).buffer);
-  const type = header.getUint32(0, true);
-  const sector = sectorAt(header, 8);
+  const { type, sector } = headerOf(memory, chain.readable);
   const out = slice(chain.readable, HEADER_BYTES, readable - HEADER_BYTES);
   const room = slice(chain.writable, 0, writable - 1);
   const parsed = (work: Work): ParsedRequest => ({ statusAddress: last.address + last.length - 1, room, work });

@@ -170,8 +170,8 @@ export class VirtioPci {
   accepted(feature: number): boolean {
     const { status, driverFeaturesLow, driverFeaturesHigh } = this.state();
     if ((status & STATUS_FEATURES_OK) === 0) return false;
-    const [low, high] = featureWords([feature]);
-    return (driverFeaturesLow & this.offered[0] & low) !== 0 || (driverFeaturesHigh & this.offered[1] & high) !== 0;
+    const both = feature < 32 ? driverFeaturesLow & this.offered[0] : driverFeaturesHigh & this.offered[1];
+    return (both & (1 << (feature & 31))) !== 0;
   }
 
   /** Whether the device may use its queues: the driver is ready, and nothing is broken. */
