@@ -25,6 +25,7 @@ import { Profiler } from './perf/profiler.ts';
 import { collectStats } from './stats/collect-stats.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
 import { hostWaitOfThread } from './stats/host-wait.ts';
+import { ThreadTime } from './stats/thread-time.ts';
 import { TimeAccount } from './stats/time-account.ts';
 import { TraceFile } from './trace/trace-plan.ts';
 import { tellSome } from './troubles.ts';
@@ -64,9 +65,11 @@ const requests = new ByteRing(shared.diskRequests),
   completions = new ByteRing(shared.diskCompletions),
   commands = new ByteRing(shared.commands);
 const waiting: Uint8Array[] = [];
+const threadTime = new ThreadTime();
+const ringForIo = (): void => threadTime.waking(() => ioBell.ring());
 function passRequests(): void {
   while (waiting.length > 0 && requests.writeMessage(waiting[0]!)) waiting.shift();
-  ioBell.ring();
+  ringForIo();
 }
 
 const serial = start.serial.map((present, i) => (present ? new RingSerial(shared.serialOut[i]!) : undefined));
@@ -108,7 +111,7 @@ const translator = new ThreadTranslator();
 const trouble = tellSome((text) => tell({ kind: 'warning', text }));
 const virtio = new VirtioEnds(start, replay !== undefined);
 const plugs = { ...plugged(start, disks, nics), virtio: virtio.backends };
-const backends = { serial, trouble, ...plugs, hostWait: hostWaitOfThread() };
+const backends = { serial, trouble, ...plugs, hostWait: hostWaitOfThread(), hostTime: () => threadTime.now() };
 const compiling = { translator, translatorOf: () => new ThreadTranslator(translator) };
 const machine = new Machine(config, backends, makeClock(), shared.memory, compiling);
 let recorder: Recorder | undefined;
@@ -225,7 +228,7 @@ const lines = [...serial, ...nics, ...virtio.ports, ...virtio.shares, virtio.vso
 function passOutput(): boolean {
   let hasPassed = false;
   for (const line of lines) if (line.flush()) hasPassed = true;
-  if (hasPassed) ioBell.ring();
+  if (hasPassed) ringForIo();
   return serial.every((line) => line === undefined || line.isEmpty);
 }
 /** As `passOutput`, until everything is passed on or nobody takes it. */
@@ -369,10 +372,10 @@ function run(): GuestEnd {
       continue;
     }
     if (debug?.killed === true) return STOPPED;
-    account.begin(performance.now());
+    account.begin(threadTime.now());
     const { limit, exactly } = profiler?.next() ?? {};
     const end = debug === undefined ? runSlice(limit, exactly) : debug.runSlice();
-    account.end(performance.now(), end.kind);
+    account.end(threadTime.now(), end.kind);
     profiler?.ran(end.kind);
     passOutput();
     recorder?.settle();

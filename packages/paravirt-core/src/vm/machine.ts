@@ -72,7 +72,7 @@ export class Machine {
   readonly serial: readonly (Device | undefined)[];
   readonly keyboard: BoardParts['keyboard'];
   /** What is done for the guest beside its own code. Host time is looked at for this alone, and no guest sees it. */
-  readonly served = new WorkMeter(() => performance.now());
+  readonly served: WorkMeter;
   /** By processor; none where everything is interpreted. */
   private readonly engines: readonly CompilingEngine[];
   private readonly config: MachineConfig;
@@ -95,6 +95,7 @@ export class Machine {
   ) {
     this.config = config;
     this.clock = clock;
+    this.served = new WorkMeter(backends.hostTime ?? (() => performance.now()));
     this.boardTime = new HeldClock(clock);
     this.plan = machinePlan(config);
     this.memory = memory ?? allocateMemory(this.plan);

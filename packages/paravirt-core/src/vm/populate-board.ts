@@ -60,6 +60,8 @@ export interface MachineBackends {
    * the host does not say. Only looked at where time is real.
    */
   readonly hostWait?: () => number | undefined;
+  /** Milliseconds of the host by which work is timed; the clock of `performance` when absent. No guest sees it. */
+  readonly hostTime?: () => number;
 }
 /** A network card. */
 export interface NetworkCard {

@@ -1,0 +1,44 @@
+/** Whose time it is while a thread wakes another one. */
+import { expect, it } from 'vitest';
+import { ThreadTime } from './thread-time.ts';
+
+function clocks(): { time: ThreadTime; pass: (own: number, others: number) => void } {
+  let wall = 1000,
+    had = 10;
+  const pass = (own: number, others: number): void => {
+    wall += own + others;
+    had += own;
+  };
+  return {
+    time: new ThreadTime(
+      () => wall,
+      () => had,
+    ),
+    pass,
+  };
+}
+
+it('what another thread did when it was woken is left out, what waking costs is not', () => {
+  const { time, pass } = clocks();
+  const from = time.now();
+  pass(1, 0);
+  time.waking(() => pass(0.01, 0.5));
+  expect(time.now() - from).toBeCloseTo(1.01, 9);
+});
+
+it('what others take at other times is no matter of waking, and rounding none of others', () => {
+  const { time, pass } = clocks();
+  const from = time.now();
+  pass(0, 2);
+  for (let i = 0; i < 100; i++) time.waking(() => pass(0.01, 0.002));
+  expect(time.now() - from).toBeCloseTo(2 + 100 * 0.012, 9);
+});
+
+it('of this very thread goes on as a clock does', () => {
+  const time = new ThreadTime();
+  const from = time.now();
+  let rung = 0;
+  time.waking(() => rung++);
+  expect(rung).toBe(1);
+  expect(time.now()).toBeGreaterThanOrEqual(from);
+});
