@@ -340,6 +340,8 @@ describe.skipIf(missing !== undefined)(`the pages${missing === undefined ? '' : 
     test('keys go to the guest until Ctrl+Alt+Shift; Tab goes past the console, and Enter goes in again', async () => {
       await open('/guests/tiny');
       await live();
+      // The guest's name comes by another request than its console.
+      await page.getByLabel('Screen of tiny').first().waitFor();
 
       await page.keyboard.type('ls');
       await page.keyboard.press('Tab');
