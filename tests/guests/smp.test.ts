@@ -1,32 +1,20 @@
 /** Debian's stock kernel on several processors, in both modes: it finds them, uses them, goes on from a snapshot, and is replayed. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { tomei } from './cli.ts';
-import { buildTiny, copyTiny } from './tiny-guest.ts';
+import { copyTiny } from './tiny-guest.ts';
+import { SLOW, TinyLab } from './tiny-lab.ts';
 
-/** A boot on a machine that has much else to do. */
-const SLOW = 900_000;
 /** As many programs at a time as there may be processors, that call the kernel, fork, and share memory with it. */
 const WORK =
   'for i in 1 2 3 4 5 6; do (n=0; while [ $n -lt 300 ]; do n=$((n+1)); done; ls -lR /bin /etc > /dev/null; echo job$i) & done; wait; echo WORK-$((1+1))\\n';
 
-let folder = '';
-let unavailable: string | undefined;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tomei-smp-'));
-  try {
-    await buildTiny();
-  } catch (error) {
-    unavailable = String(error);
-  }
-}, SLOW);
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const lab = TinyLab.forTests();
 
 /** The tiny guest with so many processors, in a mode of `tomei.paravirt`. */
 async function guestOf(mode: 'off' | 'kvm', processors: number): Promise<string> {
-  const { vmx } = await copyTiny(folder, mode, { settings: [`tomei.paravirt = "${mode}"`] });
+  const { vmx } = await copyTiny(lab.folder, mode, { settings: [`tomei.paravirt = "${mode}"`] });
   const text = await readFile(vmx, 'latin1');
   await writeFile(vmx, text.replace('numvcpus = "1"', `numvcpus = "${processors}"`), 'latin1');
   return vmx;
@@ -41,9 +29,9 @@ const LOOK = [
 ];
 
 test('four processors under KVM: found, at work, and saved', { timeout: SLOW }, async ({ skip }) => {
-  skip(unavailable !== undefined, unavailable);
+  skip(lab.unavailable !== undefined, lab.unavailable);
   const vmx = await guestOf('kvm', 4);
-  const snapshot = join(folder, 'kvm.snap');
+  const snapshot = join(lab.folder, 'kvm.snap');
 
   const first = await tomei('run', vmx, '--timeout', '800', ...LOGIN, '--save', snapshot);
   expect(first.code, first.stderr).toBe(0);
@@ -62,15 +50,15 @@ test('four processors under KVM: found, at work, and saved', { timeout: SLOW }, 
     expect(counts, line).toHaveLength(4);
     expect(Math.min(...counts), line).toBeGreaterThan(0);
   }
-  const one = await copyTiny(folder, 'one');
+  const one = await copyTiny(lab.folder, 'one');
   const refused = await tomei('run', one.vmx, '--restore', snapshot);
   expect(refused.stderr).toContain('it had 4 processors, this one has 1');
 });
 
 test('two processors of a plain PC: recorded, and given again', { timeout: SLOW }, async ({ skip }) => {
-  skip(unavailable !== undefined, unavailable);
+  skip(lab.unavailable !== undefined, lab.unavailable);
   const vmx = await guestOf('off', 2);
-  const recording = join(folder, 'plain.rec');
+  const recording = join(lab.folder, 'plain.rec');
 
   const run = await tomei(
     ...['run', vmx, '--record', recording, '--timeout', '800', ...LOGIN, '--send', WORK, '--expect', 'WORK-2'],

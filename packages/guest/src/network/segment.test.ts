@@ -176,7 +176,7 @@ describe('the cards of a guest', () => {
     const place = nic.frame(60)!;
     place.set(frame('in its place'));
     nic.send(place, offload);
-    // What was sent is the reader's: the same array is as any other.
+    // Once sent, its place belongs to the reader: sent again, the array is copied as any other.
     nic.send(place.fill(65));
     const heard: unknown[] = [];
     far.onReceive((bytes) => heard.push(Buffer.from(bytes).toString('latin1').trim()) > 0);
