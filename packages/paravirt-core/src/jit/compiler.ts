@@ -113,6 +113,8 @@ class RegionCompiler {
   private readonly isCareful: boolean;
   /** By guest-physical addresses. */
   private readonly careful = new Map<number, Careful>();
+  /** When the first of those that are active is due, of `performance`'s clock. */
+  private nextCareless = Infinity;
   /** By their place in the table. */
   private readonly byIndex: (Compiled | undefined)[] = [];
   /** In use, oldest first. */
@@ -199,6 +201,7 @@ class RegionCompiler {
     compiled.odd = -Infinity;
     const period = 2 * (this.careful.get(physical)?.period ?? FIRST_CAREFUL_MS / 2);
     this.careful.set(physical, { period, until: now + period, isActive: true });
+    this.nextCareless = Math.min(this.nextCareless, now + period);
     this.request({ ...compiled.request, id: this.nextId++, isCareful: true });
   }
   private wantsCareful(physical: number): boolean {
@@ -207,8 +210,14 @@ class RegionCompiler {
   /** Asks for careless regions where it is time to. */
   private tryCareless(): void {
     const now = performance.now();
+    if (now < this.nextCareless) return;
+    this.nextCareless = Infinity;
     for (const [physical, each] of this.careful) {
-      if (!each.isActive || now < each.until) continue;
+      if (!each.isActive) continue;
+      if (now < each.until) {
+        this.nextCareless = Math.min(this.nextCareless, each.until);
+        continue;
+      }
       each.isActive = false;
       const compiled = this.compiledAt(physical);
       if (compiled?.request.isCareful === true)
@@ -218,7 +227,7 @@ class RegionCompiler {
 
   /** The engine is about to run. */
   begin(): void {
-    if (this.careful.size > 0) this.tryCareless();
+    if (this.nextCareless < Infinity) this.tryCareless();
     this.translator.send();
     this.takeReady();
   }
