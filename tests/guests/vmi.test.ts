@@ -15,15 +15,17 @@ let folder = '';
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tomei-vmi-'));
-  if (missing === undefined) await copyFile(`${buildKernels()}/vmi.elf`, join(folder, 'vmi.elf'));
+  if (missing !== undefined) return;
+  for (const kernel of ['vmi', 'vmi-smp']) await copyFile(`${buildKernels()}/${kernel}.elf`, join(folder, `${kernel}.elf`));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-async function guest(name: string, present: string): Promise<string> {
+async function guest(name: string, present: string, { kernel = 'vmi', processors = 1 } = {}): Promise<string> {
   const file = join(folder, `${name}.vmx`);
   const lines = [
     ...['config.version = "8"', 'virtualHW.version = "4"', `displayName = "${name}"`, 'memsize = "32"'],
-    ...[`vmi.present = "${present}"`, 'tomei.paravirt = "off"', 'tomei.kernel = "vmi.elf"', 'serial0.present = "TRUE"'],
+    ...[`vmi.present = "${present}"`, 'tomei.paravirt = "off"', `tomei.kernel = "${kernel}.elf"`, 'serial0.present = "TRUE"'],
+    `numvcpus = "${processors}"`,
   ];
   await writeFile(file, `${lines.join('\n')}\n`);
   return file;
@@ -61,4 +63,34 @@ test('and does without it where it does not', { timeout: SLOW }, async ({ skip }
   expect((JSON.parse(run.stdout) as Outcome).end, run.stderr).toMatchObject(PASSED);
   expect(run.stderr).toContain('VMI: none');
   expect(run.stderr).toContain('PAE process 1: 16036');
+});
+
+test('a guest of several processors starts them by VMI, is recorded, and given again', { timeout: SLOW }, async ({ skip }) => {
+  skip(missing !== undefined, missing);
+  const vmx = await guest('several', 'TRUE', { kernel: 'vmi-smp', processors: 4 }),
+    recording = join(folder, 'several.rec');
+  const recorded = await tomei('run', vmx, '--record', recording, '--stats', '--json', '--timeout', '100');
+  const before = JSON.parse(recorded.stdout) as Outcome;
+
+  expect(before.end, recorded.stderr).toMatchObject(PASSED);
+  expect(recorded.stderr).toContain('ok PAE processes 8 wrong 0 faults 64 everywhere 1');
+  expect(recorded.stderr).toContain('ok VMI: registers');
+  expect(recorded.stderr).toContain('vmi: gives a state to start processor 3 in that is without protection');
+  const replayed = await tomei('run', vmx, '--replay', recording, '--stats', '--json');
+  const after = JSON.parse(replayed.stdout) as Outcome;
+  expect(after.end, replayed.stderr).toMatchObject({ ...PASSED, replayed: true });
+  expect(after.stats.instructions).toBe(before.stats.instructions);
+});
+
+test('and goes on from a snapshot', { timeout: SLOW }, async ({ skip }) => {
+  skip(missing !== undefined, missing);
+  const vmx = await guest('saved', 'TRUE', { kernel: 'vmi-smp', processors: 2 }),
+    snapshot = join(folder, 'saved.snap');
+  const saved = await tomei('run', vmx, '--expect', 'plain processes', '--save', snapshot, '--timeout', '100');
+  expect(saved.code, saved.stderr).toBe(0);
+  const restored = await tomei('run', vmx, '--restore', snapshot, '--json', '--timeout', '100');
+
+  expect((JSON.parse(restored.stdout) as Outcome).end, restored.stderr).toMatchObject(PASSED);
+  expect(restored.stderr).toContain('ok PAE processes 4 wrong 0 faults 32 everywhere 1');
+  expect(restored.stderr).not.toContain('ok plain started');
 });

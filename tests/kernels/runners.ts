@@ -42,10 +42,17 @@ export const qemuRunner: KernelRunner = {
       : `${QEMU} is not installed (Debian package qemu-system-x86): nothing to compare with`,
   run: (kernel, processors = 1) =>
     new Promise((resolve, reject) => {
+      // Each in a socket of its own: SeaBIOS lists sockets in the MP table.
       const args = [
         ...['-accel', 'tcg', '-cpu', 'pentium3,+nx', '-m', String(KERNEL_RAM / 2 ** 20), '-nodefaults'],
         ...['-kernel', kernel, '-append', KERNEL_COMMAND_LINE, '-serial', 'stdio', '-display', 'none'],
-        ...['-smp', String(processors), '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-no-reboot'],
+        ...[
+          '-smp',
+          `${processors},sockets=${processors}`,
+          '-device',
+          'isa-debug-exit,iobase=0xf4,iosize=4',
+          '-no-reboot',
+        ],
       ];
       const child = spawn(QEMU, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
       let output = '';

@@ -65,7 +65,7 @@ describe.each(ENGINES)('%s', (_, clock, compiling) => {
       /^releases page [0-9a-f]+h, the root of the address space that is in use$/,
     );
     expect(troubles).toEqual([
-      ...(vmi === 'measured' ? [] : ['gives a state to start processor 1 in, and there is none to be started']),
+      ...(vmi === 'measured' ? [] : ['gives a state to start processor 1 in, which there is not']),
       ...[inUse, inUse],
       'sets an alarm on counter 2, which there is not',
       'sets an alarm on counter 255, which there is not',

@@ -131,7 +131,6 @@ describe('readGuestConfig', () => {
     ['memsize = "64M"', 'memsize = "64M" is not a whole number'],
     ['numvcpus = "0"', 'numvcpus = "0": a guest has 1 to 8 processors'],
     ['numvcpus = "9"', 'numvcpus = "9": a guest has 1 to 8 processors'],
-    ['numvcpus = "2"\nvmi.present = "TRUE"', 'numvcpus = "2": a guest with vmi.present has one processor; write "1"'],
     ['vmi.present = "maybe"', 'vmi.present = "maybe" is neither TRUE nor FALSE'],
     ['tomei.engine = "jit"', 'tomei.engine = "jit" is not one of "interpreter", "compiled"'],
     ['tomei.paravirt = "xen"', 'tomei.paravirt = "xen" is not one of "off", "kvm"'],

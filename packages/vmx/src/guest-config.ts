@@ -114,7 +114,6 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
     virtio: readVirtio(values, problems, paravirt),
     vmi: values.boolean('vmi.present') ?? false,
   };
-  refuseVmiOfSeveral(config, values, problems);
   const cards = networks.length === 0 ? {} : { networks };
   const cpuid = readCpuid(vmx, values, problems);
   const floppies = readFloppies(values, problems);
@@ -149,14 +148,6 @@ function readVcpus(values: Values, problems: Problems): number {
   if (count >= 1 && count <= VCPUS_MAX) return count;
   problems.error('vmx.value', entry, `numvcpus = "${entry.value}": a guest has 1 to ${VCPUS_MAX} processors`);
   return 1;
-}
-
-/** The VMI ROM is one processor's: its kernels would find timers of the first one alone. */
-function refuseVmiOfSeveral({ vmi, vcpus }: GuestConfig, values: Values, problems: Problems): void {
-  const entry = values.find('numvcpus');
-  if (!vmi || vcpus === 1 || entry === undefined) return;
-  const what = `numvcpus = "${entry.value}": a guest with vmi.present has one processor; write "1", or leave vmi.present out`;
-  problems.error('vmx.unsupported', entry, what);
 }
 
 function readKernel(values: Values, problems: Problems): KernelConfig | undefined {

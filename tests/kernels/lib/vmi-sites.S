@@ -17,6 +17,7 @@ pv_sysexit: .long native_sysexit
 vmi_sites:
   /* Kernels without VMI have no handlers. */
   .weak vmi_system_call, vmi_page_fault, vmi_timer
+  .weak vmi_local_timer, vmi_reschedule, vmi_shoot, vmi_count
 
   .text
 native_enable:
@@ -95,12 +96,7 @@ vmi_sites_keep_registers:
   popl %ebx
   ret
 
-  .macro ENTRY name:req, handler:req, error=0
-  .globl \name
-\name:
-  .if \error == 0
-  pushl $0
-  .endif
+  .macro SAVE
   pushl %eax
   pushl %ebp
   pushl %edi
@@ -111,6 +107,24 @@ vmi_sites_keep_registers:
   movl $0x10, %eax
   movl %eax, %ds
   movl %eax, %es
+  .endm
+  .macro RESTORE
+  popl %ebx
+  popl %ecx
+  popl %edx
+  popl %esi
+  popl %edi
+  popl %ebp
+  popl %eax
+  addl $4, %esp                  /* the error code */
+  .endm
+  .macro ENTRY name:req, handler:req, error=0
+  .globl \name
+\name:
+  .if \error == 0
+  pushl $0
+  .endif
+  SAVE
   pushl %esp
   call \handler
   addl $4, %esp
@@ -119,6 +133,32 @@ vmi_sites_keep_registers:
   ENTRY vmi_entry_system_call, vmi_system_call
   ENTRY vmi_entry_page_fault, vmi_page_fault, 1
   ENTRY vmi_entry_timer, vmi_timer
+  ENTRY vmi_entry_local_timer, vmi_local_timer
+  ENTRY vmi_entry_reschedule, vmi_reschedule
+  ENTRY vmi_entry_shoot, vmi_shoot
+  ENTRY vmi_entry_count, vmi_count
+
+/* Who comes by SYSENTER has its stack pointer in ECX, and where it goes on in EDX. */
+  .globl vmi_entry_sysenter
+vmi_entry_sysenter:
+  movl (%esp), %esp
+  pushl $0x23
+  pushl %ecx
+  pushl $0x202
+  pushl $0x1b
+  pushl %edx
+  pushl $0
+  SAVE
+  pushl %esp
+  call vmi_system_call
+  addl $4, %esp
+  movl $0x23, %eax
+  movl %eax, %ds
+  movl %eax, %es
+  RESTORE
+  movl (%esp), %edx
+  movl 12(%esp), %ecx
+  jmp vmi_site_sysexit
 
 return_from:
   movl 36(%esp), %eax            /* CS of who is returned to */
@@ -128,14 +168,7 @@ return_from:
   movl %eax, %ds
   movl %eax, %es
 3:
-  popl %ebx
-  popl %ecx
-  popl %edx
-  popl %esi
-  popl %edi
-  popl %ebp
-  popl %eax
-  addl $4, %esp
+  RESTORE
   .globl vmi_site_iret, vmi_native_iret
 vmi_site_iret:
 iret_site:

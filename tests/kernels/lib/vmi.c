@@ -8,8 +8,6 @@
 #define CALL 1
 #define JUMP 2
 #define NOP 3
-#define SITES_FROM 29
-#define SITES_TO 34
 
 struct rom {
   u16 signature;
@@ -92,6 +90,18 @@ VMI_FASTCALL static void nothing_2(u32 a, u32 b) {}
 VMI_FASTCALL static void native_update_entry(u32 *entry, u32 flags) {}
 VMI_FASTCALL static void nothing_1(u32 a) {}
 VMI_FASTCALL static void nothing_5(u32 a, u32 b, u32 c, u32 d, u32 e) {}
+#define APIC ((volatile u8 *)0xfee00000u)
+VMI_FASTCALL static void native_set_tr(u32 selector) { __asm__ volatile("ltr %w0" : : "r"(selector) : "memory"); }
+VMI_FASTCALL static void nothing_4(u32 a, u32 b, u32 c, u32 d) {}
+VMI_FASTCALL static u32 native_apic_read(u32 offset) { return *(volatile u32 *)(APIC + offset); }
+VMI_FASTCALL static void native_apic_write(u32 offset, u32 value) { *(volatile u32 *)(APIC + offset) = value; }
+/* By the local APIC's own timer, which counts about a nanosecond. */
+static void native_start_local_alarm(u32 cycles)
+{
+  native_apic_write(0x3e0, 0xb);
+  native_apic_write(0x380, cycles);
+}
+static void vmi_start_local_alarm(u32 cycles);
 static void native_start_alarm(u32 cycles)
 {
   pit_start(0, (u16)(cycles / 1000 * 1193 / 1000));
@@ -132,6 +142,11 @@ struct vmi_ops vmi = {
   .io_delay = native_io_delay,
   .set_lazy_mode = nothing_1,
   .start_alarm = native_start_alarm,
+  .set_tr = native_set_tr,
+  .set_linear_mapping = nothing_4,
+  .apic_read = native_apic_read,
+  .apic_write = native_apic_write,
+  .start_local_alarm = native_start_local_alarm,
 };
 /* Which call stands for which operation. */
 static const struct {
@@ -145,7 +160,8 @@ static const struct {
   {38, &vmi.set_entry}, {39, &vmi.set_long_entry}, {40, &vmi.update_entry},
   {41, &vmi.update_long_entry}, {44, &vmi.allocate_page}, {45, &vmi.release_page},
   {46, &vmi.inval_page}, {47, &vmi.flush_tlb}, {61, &vmi.set_iopl_mask}, {65, &vmi.io_delay},
-  {73, &vmi.set_lazy_mode},
+  {73, &vmi.set_lazy_mode}, {6, &vmi.set_tr}, {48, &vmi.set_linear_mapping}, {62, &vmi.set_initial_ap_state},
+  {63, &vmi.apic_write}, {64, &vmi.apic_read},
 };
 
 /* ---- The ROM. */
@@ -207,7 +223,7 @@ void vmi_activate(void)
   for (u32 i = 0; i < COUNT(fills); i++)
     if (calls[fills[i].number] != 0) *(u32 *)fills[i].operation = calls[fills[i].number];
   vmi.keeps_stack = calls[14] != 0;
-  if (calls[66] != 0) vmi.start_alarm = vmi_start_alarm;
+  if (calls[66] != 0) vmi.start_alarm = vmi_start_alarm, vmi.start_local_alarm = vmi_start_local_alarm;
   for (struct site *site = vmi_sites; site < vmi_sites_end; site++) patch(site);
 }
 
@@ -290,6 +306,14 @@ static void vmi_start_alarm(u32 cycles)
 {
   set_alarm(0, ((counter_call)calls[67])(0) + cycles, 0);
 }
+static void vmi_start_local_alarm(u32 cycles)
+{
+  set_alarm(0x10000, ((counter_call)calls[67])(0) + cycles, 0);
+}
+int vmi_present(void) { return rom != NULL; }
+u64 vmi_counter(u32 which) { return ((counter_call)calls[67])(which); }
+void vmi_set_alarm(u32 flags, u64 expiry, u32 period) { set_alarm(flags, expiry, period); }
+u32 vmi_cancel_alarm(u32 flags) { return ((alarm_call)calls[69])(flags, 0, 0, 0, 0); }
 static volatile u32 periods;
 static void on_tick(struct frame *frame)
 {

@@ -17,6 +17,16 @@
 #define VMI_LAZY_CPU 2
 #define VMI_FASTCALL __attribute__((regparm(3)))
 
+/* In which state a processor starts (Linux: struct vmi_ap_state). */
+struct vmi_ap_state {
+  u32 cr0, cr2, cr3, cr4;
+  u64 efer;
+  u32 eip, eflags;
+  u32 eax, ebx, ecx, edx, esp, ebp, esi, edi;
+  u16 cs, ss, ds, es, fs, gs, ldtr, gdtr_limit;
+  u32 gdtr_base, idtr_base;
+  u16 idtr_limit, pad;
+};
 /* Like Linux's paravirt_ops: native ones at first; a pointer to the ROM where it says so. */
 struct vmi_ops {
   void (*VMI_FASTCALL set_gdt)(void *table);
@@ -52,8 +62,17 @@ struct vmi_ops {
   void (*VMI_FASTCALL set_iopl_mask)(u32 mask);
   void (*VMI_FASTCALL io_delay)(void);
   void (*VMI_FASTCALL set_lazy_mode)(u32 mode);
+  void (*VMI_FASTCALL set_tr)(u32 selector);
+  void (*VMI_FASTCALL set_linear_mapping)(u32 slot, u32 linear, u32 pages, u32 first);
+  /* Registers of the local APIC by their offset. */
+  u32 (*VMI_FASTCALL apic_read)(u32 offset);
+  void (*VMI_FASTCALL apic_write)(u32 offset, u32 value);
+  /* NULL where processors start by themselves. */
+  void (*VMI_FASTCALL set_initial_ap_state)(const struct vmi_ap_state *state, u32 id);
   /* One interrupt 0 after about so many nanoseconds. */
   void (*start_alarm)(u32 cycles);
+  /* The same by the timer entry of the local vector table, which has been set up. */
+  void (*start_local_alarm)(u32 cycles);
   /* Whether update_kernel_stack writes to the task state segment. */
   int keeps_stack;
 };
@@ -61,6 +80,11 @@ extern struct vmi_ops vmi;
 
 /* Finds the ROM, and uses what it offers: fills `vmi`, patches the sites. Without one everything stays native. */
 void vmi_activate(void);
+/* Whether there is a ROM; its clock, where there is one: a counter, and the alarms of the processor that asks. */
+int vmi_present(void);
+u64 vmi_counter(u32 which);
+void vmi_set_alarm(u32 flags, u64 expiry, u32 period);
+u32 vmi_cancel_alarm(u32 flags);
 /* What the ROM's clock and APIC say, where there is one. */
 void vmi_clock(void);
 
@@ -87,6 +111,13 @@ struct vmi_frame {
 void vmi_entry_system_call(void);
 void vmi_entry_page_fault(void);
 void vmi_entry_timer(void);
+/* The timer of the local APIC, and messages of other processors. */
+void vmi_entry_local_timer(void);
+void vmi_entry_reschedule(void);
+void vmi_entry_shoot(void);
+void vmi_entry_count(void);
+/* SYSENTER, whose stack pointer is where the one of the kernel stands; it ends by SYSEXIT. */
+void vmi_entry_sysenter(void);
 /* A new process begins here, with the frame of an interrupt above. */
 void vmi_first_return(void);
 

@@ -57,6 +57,7 @@ export function buildProcessors(around: Surroundings): {
   for (let index = 0; index < plan.cpus.length; index++) {
     const hypervisor = hypervisorOf(
       config,
+      index,
       () => ({ kvm: parts().kvms[index], vmi: parts().vmi }),
       registersOf(() => processors[index]!.cpu),
       () => {

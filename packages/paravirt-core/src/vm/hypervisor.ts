@@ -1,4 +1,5 @@
 /** The hypervisor that a machine's guest finds: which part of KVM's interface, and how the processor reaches it. */
+import type { Nanoseconds } from '@tomei/kit';
 import { EBX, ECX, EDI, EDX, ESI } from '../isa/build.ts';
 import type { Cpu } from '../core/cpu.ts';
 import { HYPERVISOR_BIT } from '../core/cpuid.ts';
@@ -40,11 +41,12 @@ export interface HypervisorParts {
 }
 
 /**
- * The hypervisor of a machine; undefined where the guest is to find none. `parts` are asked for when the guest runs: the board is put
+ * The hypervisor that a processor, by its number, finds; undefined where the guest is to find none. `parts` are asked for when the guest runs: the board is put
  * together after its processor. `now` is called before the host looks at the time. `callBelowStack` is the function of that name.
  */
 export function hypervisorOf(
   config: Pick<MachineConfig, 'paravirt' | 'cpuid' | 'vmi'>,
+  processor: number,
   parts: () => HypervisorParts,
   registers: GeneralRegisters,
   now: () => void,
@@ -73,7 +75,7 @@ export function hypervisorOf(
         number = of(0) - HYPERCALL_BASE;
       if (vmiDevice !== undefined && number >= 0 && number < VMI_NUMBERS) {
         now();
-        const call = { number, arguments: [of(EBX), of(EDX), of(ECX), of(ESI), of(EDI)], cpl } as const;
+        const call = { number, arguments: [of(EBX), of(EDX), of(ECX), of(ESI), of(EDI)], processor, cpl } as const;
         const [eax, edx] = vmiDevice.parts.hypercall(call);
         if (edx !== undefined) registers.set(EDX, edx);
         return eax;
@@ -98,14 +100,26 @@ export function hypercallCounts(
 
 /** Whoever is to hear of time that the host did not give to the processor that executes; undefined where nobody is. */
 export function stolenTimeGuest(
-  { kvms, vmi: vmiDevice }: { readonly kvms: readonly DeviceOf<typeof kvm>[]; readonly vmi: HypervisorParts['vmi'] },
+  { kvms, vmi: vmiDevice }: StolenTimeParts,
   executing: () => number,
 ): StolenTimeGuest | undefined {
   if (kvms.length === 0 && vmiDevice === undefined) return undefined;
-  const guests = (): StolenTimeGuest[] =>
-    [kvms[executing()]?.parts, vmiDevice?.parts].filter((each) => each !== undefined);
   return {
-    wantsStolenTime: () => guests().some((each) => each.wantsStolenTime()),
-    stolen: (nanoseconds) => guests().forEach((each) => each.stolen(nanoseconds)),
+    wantsStolenTime: () =>
+      kvms[executing()]?.parts.wantsStolenTime() === true || vmiDevice?.parts.wantsStolenTime() === true,
+    stolen: (nanoseconds) => tellStolenTime({ kvms, vmi: vmiDevice }, executing(), nanoseconds),
   };
+}
+/** A processor waited for its turn, or for one of the host's processors. */
+export function tellStolenTime(
+  { kvms, vmi: vmiDevice }: StolenTimeParts,
+  processor: number,
+  nanoseconds: Nanoseconds,
+): void {
+  kvms[processor]?.parts.stolen(nanoseconds);
+  if (vmiDevice?.parts.wantsStolenTime() === true) vmiDevice.parts.stolen(processor, nanoseconds);
+}
+interface StolenTimeParts {
+  readonly kvms: readonly DeviceOf<typeof kvm>[];
+  readonly vmi: HypervisorParts['vmi'];
 }

@@ -3,6 +3,7 @@
  * thread calls `runSlice` until it says otherwise.
  */
 import { Alarms, TomeiError, type Nanoseconds } from '@tomei/kit';
+import { CR0 } from '../core/cpu.ts';
 import { PhysicalMap } from '../core/physical.ts';
 import { allocateMemory, type MemoryPlan } from '../core/plan.ts';
 import type { Processor, StopReason } from '../core/processor.ts';
@@ -23,7 +24,7 @@ import type { PointerEvent } from '../paravirt/absolute-pointer.ts';
 import { buildProcessors, sumOfCounts, type MachineCompiling } from './build-processors.ts';
 import { HeldClock, type MachineClock } from './clocks.ts';
 import { FirmwareMemory } from './firmware-memory.ts';
-import { hypercallCounts, registersOf, stolenTimeGuest } from './hypervisor.ts';
+import { hypercallCounts, registersOf, stolenTimeGuest, tellStolenTime } from './hypervisor.ts';
 import { machinePlan, processorsOf, type MachineConfig } from './machine-config.ts';
 import { acpiBoard, populateBoard, type BoardParts, type MachineBackends } from './populate-board.ts';
 import type { VirtioParts } from './plug-virtio.ts';
@@ -34,6 +35,7 @@ import { Turns } from './turns.ts';
 import { WorkMeter } from './work-meter.ts';
 import { placeVmiRom, protectVmiRom } from './vmi-memory.ts';
 import { callBelowStack } from './vmi-return.ts';
+import { startByVmi } from './vmi-start.ts';
 
 /** How a slice ended. `halted` gives the time of the next alarm, null when none is set: only input can wake the guest then. */
 export type SliceEnd =
@@ -125,7 +127,8 @@ export class Machine {
     this.turns = new Turns(processors, {
       takeKick: (index) => this.parts.kvms[index]?.parts.takeKick() === true,
       now: clock.isReal ? () => clock.now() : undefined,
-      waited: (index, nanoseconds) => this.parts.kvms[index]?.parts.stolen(nanoseconds),
+      waited: (index, nanoseconds) => tellStolenTime(this.parts, index, nanoseconds),
+      start: (index, processor) => startByVmi(this.parts.vmi, index, processor),
     });
 
     this.described = acpiBoard(config, backends);
@@ -136,7 +139,7 @@ export class Machine {
       },
       gpu: this.gpuMemory,
       registers: registersOf(() => this.processor.cpu),
-      executing: () => this.turns.index,
+      root: (index) => rootOf(this.processors[index]!),
     });
     const { hostWait } = backends,
       told = stolenTimeGuest(this.parts, () => this.turns.index);
@@ -471,3 +474,7 @@ export class Machine {
     ];
   }
 }
+
+/** The page of the root of a processor's address space; undefined while it has none. */
+const rootOf = ({ cpu }: Processor): number | undefined =>
+  (cpu.get('cr0') & CR0.PG) === 0 ? undefined : cpu.get('cr3') >>> 12;

@@ -31,7 +31,7 @@ import { backend, type Board } from '../machine/board.ts';
 import type { Device, DeviceOf } from '../machine/device.ts';
 import { kvm, otherProcessors } from '../paravirt/kvm.ts';
 import { generalRegisters, vmwareBackdoor, type GeneralRegisters } from '../paravirt/vmware-backdoor.ts';
-import { localApic as apicOfCaller, vmi } from '../vmi/index.ts';
+import { vmi, vmiProcessors } from '../vmi/index.ts';
 import { kvmFeatures } from './hypervisor.ts';
 import { processorsOf, type MachineConfig } from './machine-config.ts';
 import { vmiRomOf } from './vmi-memory.ts';
@@ -81,8 +81,8 @@ export interface MachineParts {
   readonly gpu: Uint8Array | undefined;
   /** Of the processor that executes. */
   readonly registers: GeneralRegisters;
-  /** The number of the processor that executes. */
-  readonly executing: () => number;
+  /** The page of the root of a processor's address space; undefined while it has none. */
+  readonly root: (processor: number) => number | undefined;
 }
 /** The devices that the machine itself talks to. */
 export interface BoardParts {
@@ -128,25 +128,26 @@ export function populateBoard(
   board: Board,
   config: MachineConfig,
   backends: MachineBackends,
-  { video, gpu, registers, executing }: MachineParts,
+  { video, gpu, registers, root }: MachineParts,
 ): BoardParts {
   board.add(pic8259, {});
   const { localApics, kvms } = addProcessorParts(board, config);
-  const apic = (): (typeof localApics)[number]['parts'] => localApics[executing()]!.parts;
   const rom = vmiRomOf(config);
   const vmiHost =
     rom === undefined
       ? undefined
       : board.add(
           vmi,
-          { epoch: config.epoch },
+          { epoch: config.epoch, processors: localApics.length },
           {
             backends: [
-              backend(apicOfCaller, {
-                readRegister: (offset) => apic().readRegister(offset),
-                writeRegister: (offset, value) => apic().writeRegister(offset, value),
-                timerInterrupt: () => localApics[0]!.parts.timerInterrupt(),
-              }),
+              backend(
+                vmiProcessors,
+                localApics.map(({ parts: { readRegister, writeRegister, timerInterrupt } }, index) => ({
+                  ...{ readRegister, writeRegister, timerInterrupt },
+                  root: () => root(index),
+                })),
+              ),
             ],
           },
         );

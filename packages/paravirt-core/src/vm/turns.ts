@@ -33,6 +33,11 @@ export interface TurnSurroundings {
   /** The machine's time where it is real: processors hear for how long they waited for their turns then. */
   readonly now: (() => Nanoseconds) | undefined;
   waited(index: number, nanoseconds: number): void;
+  /**
+   * A processor that waits is started: undefined leaves it to the processor, which begins at the page of the message. Otherwise whether it
+   * has been started: one that has not goes on waiting.
+   */
+  start(index: number, processor: Processor): boolean | undefined;
 }
 /** INIT, or start-up with the page where code begins (SDM vol. 3, 9.4.3). */
 interface Message {
@@ -208,11 +213,14 @@ export class Turns {
       if (page === undefined) {
         processor.init();
         this.waiting[to] = true;
-      } else if (this.waiting[to] === true) {
-        processor.cpu.setSegment(CS, page << 8, page << 12, REAL_LIMIT, REAL_ATTRIBUTES);
-        processor.cpu.set('eip', 0);
-        this.waiting[to] = false;
-      }
+      } else if (this.waiting[to] === true) this.waiting[to] = !this.start(to, processor, page);
     }
+  }
+  private start(to: number, processor: Processor, page: number): boolean {
+    const started = this.around.start(to, processor);
+    if (started !== undefined) return started;
+    processor.cpu.setSegment(CS, page << 8, page << 12, REAL_LIMIT, REAL_ATTRIBUTES);
+    processor.cpu.set('eip', 0);
+    return true;
   }
 }

@@ -32,7 +32,7 @@ export const PAGE = { PAE: 0x10, CLONE: 0x20 } as const;
 export const ALARM = { COUNTER: 0xff, PERIODIC: 0x100, LVTT: 0x1_0000 } as const;
 /** Time counters: real time, and real time without what was stolen. */
 export const COUNTER = { REAL: 0, AVAILABLE: 1, STOLEN: 2 } as const;
-/** Doublewords of the state of a processor that SetInitialAPState is given. */
+/** Doublewords of the state of a processor that SetInitialAPState is given; each comes by itself: its number, whose it is, what it is. */
 export const AP_STATE_WORDS = 23;
 
 /**

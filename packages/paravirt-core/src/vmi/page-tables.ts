@@ -39,8 +39,8 @@ export class PageTables {
     this.pages.push(page);
     return undefined;
   }
-  /** As `allocate`; `root` is the page that CR3 names, which is given up nevertheless: the processor goes by memory, not by announcements. */
-  release(page: number, root: number): string | undefined {
+  /** As `allocate`; `roots` are the pages that CR3 names, which are given up nevertheless: processors go by memory, not by announcements. */
+  release(page: number, roots: readonly number[]): string | undefined {
     const at = this.places.get(page);
     if (at === undefined) return `releases page ${hex(page)}, which it has not announced as a page table`;
     const last = this.pages.pop()!;
@@ -49,7 +49,9 @@ export class PageTables {
       this.pages[at] = last;
       this.places.set(last, at);
     }
-    return page === root ? `releases page ${hex(page)}, the root of the address space that is in use` : undefined;
+    return roots.includes(page)
+      ? `releases page ${hex(page)}, the root of the address space that is in use`
+      : undefined;
   }
 }
 

@@ -125,11 +125,6 @@ const flushTlb: Code = (a) => {
   a.op('mov 0F 22 /r', { reg: 4, rm: EAX }).op('mov 0F 22 /r', { reg: 4, rm: EDX }).op('ret C3');
   a.label('flush own').op('mov 0F 20 /r', { reg: 3, rm: EAX }).op('mov 0F 22 /r', { reg: 3, rm: EAX }).op('ret C3');
 };
-/** With CR3 as a third argument: the host warns of page tables that are given up while they are in use. */
-const releasePage: Code = (a) => {
-  a.op('mov 0F 20 /r', { reg: 3, rm: ECX });
-  hypercall(CALL.ReleasePage)(a);
-};
 const setIopl: Code = (a) => {
   a.op('and 25 iv', { immediate: EFLAGS.IOPL }).op('pushf 9C');
   a.op('and 81 /4 iv', { memory: memory(ESP), immediate: ~EFLAGS.IOPL });
@@ -210,7 +205,7 @@ export const CODE: Readonly<Partial<Record<CallName, Code>>> = {
   MachineToPhysical: ret,
   PhysicalToMachine: ret,
   AllocatePage: hypercall(CALL.AllocatePage, { onStack: true }),
-  ReleasePage: releasePage,
+  ReleasePage: hypercall(CALL.ReleasePage),
   InvalPage: native('invlpg 0F 01 /7', atEax),
   FlushTLB: flushTlb,
   SetLinearMapping: ret,
