@@ -10,7 +10,10 @@ __asm__(".globl enter_virtual\n"
         "pushl $0x5300\n pushl $0x5200\n pushl $0x5000\n pushl $0x5100\n pushl $0x3000\n pushl $0x8000\n"
         "pushl %eax\n pushl $0x900\n pushl $0\n"
         "xorl %eax, %eax\n xorl %ebx, %ebx\n xorl %ecx, %ecx\n xorl %edx, %edx\n"
-        "xorl %esi, %esi\n xorl %edi, %edi\n xorl %ebp, %ebp\n iretl");
+        "xorl %esi, %esi\n xorl %edi, %edi\n xorl %ebp, %ebp\n jmp *virtual_return\n"
+        "plain_return:\n iretl");
+void plain_return(void);
+void (*virtual_return)(void) = plain_return;
 
 static int catching_breakpoints;
 

@@ -19,6 +19,8 @@
 
 /* Copies code to the place and enters it with VM set among `eflags`; general registers are 0. */
 void run_virtual(u32 from, u32 to, u32 eflags);
+/* What takes the frame from the stack, in which no register is free; IRET at first. */
+extern void (*virtual_return)(void);
 extern u32 snippet_from, snippet_to, snippet_at;
 /* 16-bit code, with a label 4: before the instruction that is to fault; it ends by INT3. */
 #define VIRTUAL(eflags, text)                                                                      \
