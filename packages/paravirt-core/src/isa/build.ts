@@ -217,6 +217,11 @@ export interface Build<V> {
   unlikely(condition: V, rare: () => void, usual: () => void): void;
   /** Runs `body` again and again until `leave(condition)` holds inside it. */
   loop(body: (leave: (condition: V) => void) => void): void;
+  /**
+   * Runs `usual`; where a condition that it hands to `unless` holds, `otherwise` instead, from there on. Nothing may have been changed
+   * before but variables. Engines without shortcuts leave it out.
+   */
+  attempt?(usual: (unless: (condition: V) => void) => void, otherwise: () => void): void;
   variable(initial: V): Variable<V>;
 
   /** Raises an exception at this instruction; nothing after it happens. */

@@ -1,7 +1,7 @@
 /** What x87 instructions share: the register stack, its faults, and how exceptions are reported (SDM vol. 1, 8.1 and 8.5). */
 import type { Build } from './build.ts';
 import { add, addImm, and, andImm, eqz, not, or, shl } from './ops.ts';
-import { numberAt, putNumber, type Number80, type Quick } from './x87-quick.ts';
+import { flagsOf, numberAt, putNumber, type Narrowed, type Number80, type Quick } from './x87-quick.ts';
 
 /** Status word: exception flags (their masks have the same places in the control word), stack fault, summary, conditions, busy. */
 export const IE = 0x01,
@@ -92,24 +92,37 @@ export interface Ways<V> {
 interface Result<V> extends Number80<V> {
   readonly flags: V;
 }
+const never = (): void => undefined;
 /** A number, by the quick way where it holds. Nothing has changed yet but `room`. */
 function computed<V>(b: Build<V>, { quick, leaf }: Ways<V>): Result<V> {
   const aside = room(b, 2);
-  if (leaf !== undefined && (quick === undefined || !b.shortcuts)) {
+  if (leaf !== undefined && (quick === undefined || b.attempt === undefined)) {
     const flags = leaf(aside);
     return { flags, ...numberAt(b, aside) };
   }
   const known = quick!();
-  if (leaf === undefined) return known;
-  const flags = b.variable(known.flags),
-    significand = b.variable(known.significand),
-    high = b.variable(known.high);
-  b.if(eqz(b, known.fits), () => {
-    flags.set(leaf(aside));
-    const number = numberAt(b, aside);
+  if (leaf === undefined) {
+    const result = known(never);
+    return { ...result, flags: flagsOf(b, result.rounding) };
+  }
+  const flags = b.variable(b.imm(0)),
+    significand = b.variable(b.imm64(0n)),
+    high = b.variable(b.imm(0));
+  const take = (number: Number80<V>, raised: V): void => {
+    flags.set(raised);
     significand.set(number.significand);
     high.set(number.high);
-  });
+  };
+  b.attempt!(
+    (unless) => {
+      const result = known(unless);
+      take(result, flagsOf(b, result.rounding));
+    },
+    () => {
+      const raised = leaf(aside);
+      take(numberAt(b, aside), raised);
+    },
+  );
   return { flags: flags.get(), significand: significand.get(), high: high.get() };
 }
 
@@ -254,7 +267,7 @@ export interface Comparison<V> {
   readonly pops: number;
   /** Condition codes that the instruction defines. */
   readonly defined: number;
-  readonly quick?: () => { readonly flags: V; readonly fits: V };
+  readonly quick?: () => Quick<V, V>;
   /** Returns the relation in C3, C2, C0, and exception flags. */
   readonly leaf: () => V;
   /** What is done with the relation besides; the conditions of the status word take those that are defined. */
@@ -272,12 +285,15 @@ export function compare<V>(b: Build<V>, { reads, pops: count, defined, quick, le
       then?.(b.imm(UNORDERED));
     },
     () => {
-      const known = b.shortcuts ? quick?.() : undefined;
       let flags: V;
-      if (known === undefined) flags = leaf();
+      if (quick === undefined || b.attempt === undefined) flags = leaf();
       else {
-        const found = b.variable(known.flags);
-        b.if(eqz(b, known.fits), () => found.set(leaf()));
+        const found = b.variable(b.imm(0)),
+          known = quick();
+        b.attempt(
+          (unless) => found.set(known(unless)),
+          () => found.set(leaf()),
+        );
         flags = found.get();
       }
       b.unlikely(
@@ -300,9 +316,11 @@ export function compare<V>(b: Build<V>, { reads, pops: count, defined, quick, le
 export interface Store<V> {
   readonly popping: boolean;
   /** Without a leaf, of the number in ST(0): what `write` gets. */
-  readonly quick?: (number: Number80<V>) => { readonly value: V; readonly flags: V; readonly fits: V };
+  readonly quick?: (number: Number80<V>) => Quick<V, Narrowed<V>>;
   /** Leaves the bytes in a slot and returns flags. */
   readonly convert: (to: V, from: V) => V;
+  /** Any value of the type that `write` wants. */
+  readonly empty: V;
   /** What `convert` left, as `write` wants it. */
   readonly read: (from: V) => V;
   readonly write: (value: V) => void;
@@ -341,19 +359,26 @@ export function store<V>(b: Build<V>, how: Store<V>): void {
     },
   );
 }
-function converted<V>(b: Build<V>, { quick, convert, read }: Store<V>, from: V): { value: V; flags: V } {
+function converted<V>(b: Build<V>, { quick, convert, read, empty }: Store<V>, from: V): { value: V; flags: V } {
   const aside = room(b, 0);
-  if (quick === undefined || !b.shortcuts) {
+  if (quick === undefined || b.attempt === undefined) {
     const flags = convert(aside, from);
     return { flags, value: read(aside) };
   }
-  const known = quick(numberAt(b, from));
-  const value = b.variable(known.value),
-    flags = b.variable(known.flags);
-  b.if(eqz(b, known.fits), () => {
-    flags.set(convert(aside, from));
-    value.set(read(aside));
-  });
+  const known = quick(numberAt(b, from)),
+    flags = b.variable(b.imm(0)),
+    value = b.variable(empty);
+  b.attempt(
+    (unless) => {
+      const result = known(unless);
+      value.set(result.value);
+      flags.set(flagsOf(b, result.rounding));
+    },
+    () => {
+      flags.set(convert(aside, from));
+      value.set(read(aside));
+    },
+  );
   return { value: value.get(), flags: flags.get() };
 }
 
