@@ -3,7 +3,7 @@
  * nearest with all 64 bits and PE masked, in integers of 64 bits. Each function gives up where what it computes would not hold; a leaf
  * then does the same for every case (SDM vol. 1, 4.8, 8.1.5 and 8.5).
  */
-import type { Build } from './build.ts';
+import type { Build, Rounding } from './build.ts';
 import {
   add,
   add64,
@@ -34,11 +34,6 @@ export interface Number80<V> {
   readonly significand: V;
   readonly high: V;
 }
-/** How a result was rounded: `up` is 1 where its magnitude grew by it (C1), and `lost`, of 64 bits, not 0 where it is inexact (PE). */
-export interface Rounding<V> {
-  readonly up: V;
-  readonly lost: V;
-}
 /** A result; one that has no rounding is exact. */
 export interface Rounded<V> extends Number80<V> {
   readonly rounding?: Rounding<V>;
@@ -54,9 +49,10 @@ const SIGN = 0x8000,
 /** Exponents so far from both ends that no sum, product or rounding of two such numbers comes close to them. */
 const MODERATE = { least: BIAS - 8000, count: 16000 } as const;
 const MSB = 1n << 63n;
-const PE_SHIFT = 5,
+export const PE_SHIFT = 5,
   C1_SHIFT = 9,
-  C0_SHIFT = 8,
+  C1 = 1 << C1_SHIFT;
+const C0_SHIFT = 8,
   C3_SHIFT = 14;
 /** Control word: precision control, rounding control and the mask of PE; and what they are for the functions below. */
 const CONTROL = 0xf20,
