@@ -62,6 +62,8 @@ export class Console implements AsyncDisposable {
   /** All that the guest wrote, as Latin-1, and what its process warned of. */
   output = '';
   readonly warnings: string[] = [];
+  /** Texts that the guest has copied. */
+  readonly copied: string[] = [];
   private from = 0;
   private over = false;
   private readonly waiting = new Set<() => void>();
@@ -79,6 +81,7 @@ export class Console implements AsyncDisposable {
           wake();
         },
         warning: (text) => void this.warnings.push(text),
+        copied: (text) => void this.copied.push(text),
       },
       options,
     );

@@ -29,6 +29,8 @@ export interface GuestEvents {
   /** Bytes that the guest wrote to a serial port. */
   serial?(port: number, bytes: Uint8Array): void;
   warning?(text: string): void;
+  /** The guest has copied a text to its clipboard: the newest, ten times a second at most. */
+  copied?(text: string): void;
   /** A debugger can attach at this address. */
   debugger?(address: string): void;
 }
@@ -51,7 +53,7 @@ export interface Guest {
    */
   readonly console: Promise<string>;
   type(port: number, bytes: Uint8Array): void;
-  /** A key or the mouse of the guest's own screen. */
+  /** A key or the mouse of the guest's own screen, or a text for its clipboard. */
   input(event: InputEvent): void;
   screenshot(): Promise<Screenshot>;
   stats(): Promise<GuestStats>;
@@ -61,8 +63,8 @@ export interface Guest {
    */
   save(path: string, options?: { readonly stop?: boolean }): Promise<void>;
   /**
-   * Presses the power button: a guest that listens (ACPI) shuts itself down in its own time. False when it has not asked to hear
-   * of it: such a guest will do nothing.
+   * Presses the power button: a guest with VMware's tools, or one that listens (ACPI), shuts itself down in its own time. False when
+   * it has neither: such a guest will do nothing. Tools that do nothing either are asked once; pressed again, it is ACPI's.
    */
   powerButton(): Promise<boolean>;
   /**
@@ -151,6 +153,8 @@ class ChildGuest implements Guest {
           return events.serial?.(report.port, report.bytes);
         case 'warning':
           return events.warning?.(report.text);
+        case 'copied':
+          return events.copied?.(report.text);
         case 'debugger':
           return events.debugger?.(report.address);
         case 'running':

@@ -96,7 +96,10 @@ async function machineConfig(
   const ramBytes = config.memoryMiB * 2 ** 20;
   const gpu = config.virtio.gpu ? { gpuMemoryBytes: GPU_MEMORY } : {};
   const processors = config.vcpus === 1 ? {} : { processors: config.vcpus };
+  // A plain PC has no tools: nothing is said of them.
+  const tools = paravirt === 'kvm' ? { tools: config.tools } : {};
   const sizes = {
+    ...tools,
     ramBytes,
     videoMemoryBytes: VIDEO_MEMORY,
     ...gpu,

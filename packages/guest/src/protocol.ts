@@ -109,7 +109,9 @@ export type InputEvent =
     }
   /** A screen of so many dots is wanted of a guest with a virtio GPU. */
   | { readonly kind: 'screen-size'; readonly width: number; readonly height: number }
-  | ({ readonly kind: 'mouse' } & PointerEvent);
+  | ({ readonly kind: 'mouse' } & PointerEvent)
+  /** A person has copied a text, for the guest's clipboard: at most `LONGEST_SELECTION` bytes of UTF-8. */
+  | { readonly kind: 'clipboard'; readonly text: string };
 /** A disc for a CD-ROM drive. */
 export interface Disc {
   /** By which disk requests name it. */
@@ -134,6 +136,8 @@ export type VcpuCommand =
 export type VcpuMessage =
   | { readonly kind: 'running' }
   | { readonly kind: 'warning'; readonly text: string }
+  /** The guest has copied a text. */
+  | { readonly kind: 'copied'; readonly text: string }
   | { readonly kind: 'display'; readonly id: number; readonly display: DisplayState; readonly time: number }
   | { readonly kind: 'stats'; readonly id: number; readonly stats: GuestStats }
   | { readonly kind: 'paused'; readonly id: number; readonly state: SavedMachine }
@@ -228,7 +232,7 @@ export type GuestRequest =
   | { readonly kind: 'screenshot'; readonly id: number }
   | { readonly kind: 'stats'; readonly id: number }
   | { readonly kind: 'balloon'; readonly id: number; readonly pages?: number }
-  /** Presses the power button; the answer is whether the guest asked to hear of it. */
+  /** Presses the power button; the answer is whether the guest asked to hear of it, or has tools that shut it down. */
   | { readonly kind: 'power-button'; readonly id: number }
   /** Lays the image of a CD into a drive by its name (`ide1:0`), or takes out the disc that is there. */
   | { readonly kind: 'disc'; readonly id: number; readonly slot: string; readonly file?: string }
@@ -257,6 +261,7 @@ export function errorOf({ code, message, errno }: Trouble): TomeiError {
 }
 export type GuestReport =
   | { readonly kind: 'warning'; readonly text: string }
+  | { readonly kind: 'copied'; readonly text: string }
   | { readonly kind: 'running' }
   /** A debugger can attach. */
   | { readonly kind: 'debugger'; readonly address: string }

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { ByteRing, Doorbell, TomeiError, messageOf } from '@tomei/kit';
 import {
+  LONGEST_SELECTION,
   SECTOR_BYTES,
   allocateMemory,
   blinkAt,
@@ -53,13 +54,16 @@ import { VsockServer } from './vsock/vsock-server.ts';
 
 const SERIAL_RING = 1 << 16,
   DISK_RING = 1 << 20,
-  COMMAND_RING = 1 << 16;
+  /** Room for the longest text of a clipboard, in which JSON may write six bytes for one. */
+  COMMAND_RING = 1 << 19;
 /** When to look again whether a full ring has room. */
 const RETRY_MS = 10;
 /** Bytes that may wait for a guest that reads none of its serial port. */
 const MOST_TYPED = 1 << 20;
 /** Input events that may wait for a processor that takes none. */
 const MOST_UNSENT = 1024;
+/** Before a text for its clipboard, which is as long as thousands of them. */
+const MOST_BEFORE_TEXT = 8;
 
 type SaveRequest = Extract<GuestRequest, { kind: 'save' }>;
 
@@ -310,6 +314,8 @@ export class RunningGuest implements ConsoleGuest {
       case 'pointer':
       case 'screen-size':
         return this.command(request);
+      case 'clipboard':
+        return this.input(request);
       case 'screenshot':
         return void this.answer(request.id, () => this.screenshot());
       case 'stats':
@@ -344,7 +350,9 @@ export class RunningGuest implements ConsoleGuest {
     }
   }
   input(event: InputEvent): void {
-    if (this.unsent.length < MOST_UNSENT) this.command(event);
+    const isText = event.kind === 'clipboard';
+    if (isText && Buffer.byteLength(event.text) > LONGEST_SELECTION) return;
+    if (this.unsent.length < (isText ? MOST_BEFORE_TEXT : MOST_UNSENT)) this.command(event);
   }
   type(port: number, bytes: Uint8Array): void {
     if (this.typed.waiting(port) + bytes.length <= MOST_TYPED) {
@@ -386,6 +394,9 @@ export class RunningGuest implements ConsoleGuest {
         return report({ kind: 'running' });
       case 'warning':
         return warn(message.text);
+      case 'copied':
+        this.console?.copied(message.text);
+        return report(message);
       case 'failed':
         return void this.fail(message.code, message.message);
       case 'paused':

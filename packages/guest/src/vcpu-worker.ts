@@ -12,6 +12,7 @@ import {
   type MachineClock,
   type SliceEnd,
 } from '@tomei/paravirt-core';
+import { CopiedTexts } from './clipboard/copied-texts.ts';
 import { DebugSession } from './gdb/debug-session.ts';
 import { decodeCompletion } from './disk-messages.ts';
 import { RingNic } from './network/ring-nic.ts';
@@ -111,7 +112,16 @@ const translator = new ThreadTranslator();
 const trouble = tellSome((text) => tell({ kind: 'warning', text }));
 const virtio = new VirtioEnds(start, replay !== undefined);
 const plugs = { ...plugged(start, disks, nics), virtio: virtio.backends };
-const backends = { serial, trouble, ...plugs, hostWait: hostWaitOfThread(), hostTime: () => threadTime.now() };
+// What is given again is copied by nobody.
+const texts = new CopiedTexts((text) => (replay === undefined ? tell({ kind: 'copied', text }) : undefined));
+const backends = {
+  serial,
+  trouble,
+  ...plugs,
+  clipboard: texts,
+  hostWait: hostWaitOfThread(),
+  hostTime: () => threadTime.now(),
+};
 const compiling = { translator, translatorOf: () => new ThreadTranslator(translator) };
 const machine = new Machine(config, backends, makeClock(), shared.memory, compiling);
 let recorder: Recorder | undefined;
@@ -192,6 +202,9 @@ function give(input: MachineInput): boolean {
     case 'mouse':
       machine.pointer(input);
       return true;
+    case 'clipboard':
+      machine.offerText(input.text);
+      return true;
     case 'power-button':
       machine.powerButton();
       return true;
@@ -229,6 +242,7 @@ function passOutput(): boolean {
   let hasPassed = false;
   for (const line of lines) if (line.flush()) hasPassed = true;
   if (hasPassed) ringForIo();
+  texts.pass();
   return serial.every((line) => line === undefined || line.isEmpty);
 }
 /** As `passOutput`, until everything is passed on or nobody takes it. */
@@ -258,6 +272,7 @@ function answer(command: VcpuCommand): void {
     case 'mouse':
     case 'pointer':
     case 'screen-size':
+    case 'clipboard':
       // Nobody but the recording types where one is given again.
       if (player !== undefined) return;
       recorder?.input(command);
@@ -426,7 +441,7 @@ function idle(ticket: number, until: number | null): void {
 function sleep(ticket: number, until: number | null): void {
   const wait = until === null ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, (until - machine.clock.now()) / 1e6);
   // Bytes that the UART had no room for, and output that found no room, are tried again soon.
-  const soon = held.some((bytes) => bytes.length > 0) || waiting.length > 0 || virtio.isWaiting;
+  const soon = held.some((bytes) => bytes.length > 0) || waiting.length > 0 || virtio.isWaiting || texts.isWaiting;
   if (wait <= 0 || virtio.isDue || nics.some((nic) => nic.isWaiting)) return;
   const from = performance.now();
   vcpuBell.wait(ticket, soon ? Math.min(wait, 1) : wait);

@@ -11,6 +11,7 @@ export {
   nested,
   oneOf,
   pod,
+  text,
   u16,
   u32,
   u8,

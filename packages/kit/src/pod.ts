@@ -65,6 +65,13 @@ export const bool = (initial = false): Field<boolean> =>
 export const oneOf = <const T extends string>(...words: readonly [T, ...T[]]): Field<T> =>
   scalar<T>(words[0], (v) => (words.includes(v as T) ? undefined : `is not one of ${words.join(', ')}`));
 
+/** Text of at most `most` UTF-16 units; starts empty. */
+export const text = (most: number): Field<string> => ({
+  initial: () => '',
+  check: (v) => (typeof v === 'string' && v.length <= most ? undefined : `is no text of at most ${most} characters`),
+  copy: (v) => v,
+});
+
 /** A queue of bytes with a capacity; starts empty. */
 export const fifo = (capacity: number): Field<number[]> => ({
   initial: () => [],

@@ -19,6 +19,8 @@ const failure = (...lines: string[]): string => {
   return 'nothing thrown';
 };
 
+const NO_TOOLS = { noCopy: false, noPaste: false, restricted: false, info: {} };
+
 describe('readGuestConfig', () => {
   it('gives VMware defaults for an empty file', () => {
     expect(read('')).toEqual({
@@ -32,6 +34,7 @@ describe('readGuestConfig', () => {
         engine: 'compiled',
         paravirt: 'kvm',
         virtio: { rng: false, balloon: false, input: false, gpu: false, ports: [] },
+        tools: NO_TOOLS,
         vmi: false,
       },
       warnings: [],
@@ -118,6 +121,7 @@ describe('readGuestConfig', () => {
       engine: 'interpreter',
       paravirt: 'off',
       virtio: { rng: false, balloon: false, input: false, gpu: false, ports: [] },
+      tools: NO_TOOLS,
       vmi: true,
     });
   });

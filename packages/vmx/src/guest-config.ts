@@ -13,6 +13,7 @@ import { Problems, type VmxProblem } from './problem.ts';
 import { readVnc, type VncConfig } from './remote-display.ts';
 import { readSerialPorts, type SerialConfig } from './serial.ts';
 import { readSharedFolders, type ShareConfig } from './shared-folders.ts';
+import { readTools, type ToolsConfig } from './tools-keys.ts';
 import { checkTomeiKeys, ENGINES, PARAVIRT_MODES, type EngineKind, type ParavirtMode } from './tomei-keys.ts';
 import { Values } from './values.ts';
 import { readVirtio, type VirtioConfig } from './virtio-keys.ts';
@@ -64,6 +65,8 @@ export interface GuestConfig {
   readonly virtio: VirtioConfig;
   /** `sharedFolderN.*`: folders of the host that the guest finds, at most eight; absent when there are none. */
   readonly shares?: readonly ShareConfig[];
+  /** What VMware's tools in the guest find. */
+  readonly tools: ToolsConfig;
   /** `vmi.present`: whether the guest finds the VMI option ROM. */
   readonly vmi: boolean;
   /** `RemoteDisplay.vnc.*`; absent when it is not enabled. */
@@ -112,6 +115,7 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
     engine: values.word('tomei.engine', ENGINES) ?? 'compiled',
     paravirt,
     virtio: readVirtio(values, problems, paravirt),
+    tools: readTools(vmx, values, problems),
     vmi: values.boolean('vmi.present') ?? false,
   };
   const cards = networks.length === 0 ? {} : { networks };

@@ -28,6 +28,7 @@ export { NETWORK_CARDS, type NetworkConfig, type NetworkDevice } from './etherne
 export { VNC_DEFAULT_PORT, type VncConfig } from './remote-display.ts';
 export { SERIAL_PORTS, SERIAL_TYPES, type SerialConfig, type SerialType } from './serial.ts';
 export { refuseSharedFolders, type ShareConfig } from './shared-folders.ts';
+export { type ToolsConfig } from './tools-keys.ts';
 export { ENGINES, PARAVIRT_MODES, TOMEI_KEYS, type EngineKind, type ParavirtMode } from './tomei-keys.ts';
 export { type PortConfig, type VirtioConfig, type VsockConfig } from './virtio-keys.ts';
 export { checkVmx, loadVmx, type LoadedGuest, type VmxCheck } from './load.ts';

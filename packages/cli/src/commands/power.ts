@@ -33,7 +33,8 @@ export function addPowerCommand(program: Command): void {
       'after',
       `
 Off and reset are at once: the guest's system is not asked. What it flushed to its disks is kept. Shutdown presses the power
-button, so that a system that listens to it (ACPI) ends in its own time; one that has not ended after --grace is powered off.
+button, so that VMware's tools in the guest, or a system that listens to it (ACPI), end in their own time; one that has not
+ended after --grace is powered off.
 Off ends a shutdown that takes too long.
 With --wait the exit code is ${EXIT.guestCrashed} when the guest crashes, and ${EXIT.failed} when the time is over.
 

@@ -154,8 +154,8 @@ export function addRunCommand(program: Command, runGuest: RunGuest): void {
       `
 Without --expect, --send, --disc and --power-button the terminal belongs to the guest, Ctrl-C included; Ctrl-] leaves.
 With them they are carried out in the order given: the exit code is ${EXIT.ok} when all matched, ${EXIT.failed} when one did not.
-SIGTERM presses the power button: a system that listens to it (ACPI) shuts down. One that does not listen, or still runs after
-a minute, is powered off, and so it is by a second SIGTERM. Ctrl-] powers off at once.
+SIGTERM presses the power button: VMware's tools in the guest, or a system that listens to it (ACPI), shut down. One that does
+not listen, or still runs after a minute, is powered off, and so it is by a second SIGTERM. Ctrl-] powers off at once.
 A snapshot holds the machine and its memory, not its disks: it is of use until one of them is written again. It is not
 written when a step did not match.
 GDB attaches by \`target remote\`; docs/howto/debug-a-guest.md has more.

@@ -58,8 +58,9 @@ export interface ConsoleInput {
   readonly serial?: SerialBytes;
   /** Pictures up to this number have been taken in. */
   readonly ack?: FrameAck;
+  readonly clipboard?: ClipboardText;
   /** Which of them is there. Read only: it is not sent. */
-  readonly kind?: 'hello' | 'key' | 'pointer' | 'serial' | 'ack';
+  readonly kind?: 'hello' | 'key' | 'pointer' | 'serial' | 'ack' | 'clipboard';
 }
 
 export interface ConsoleHello {
@@ -89,6 +90,11 @@ export interface PointerPlace {
   readonly y: number;
 }
 
+/** What a person has copied, for the other side's clipboard: at most 65436 bytes of UTF-8. */
+export interface ClipboardText {
+  readonly text: string;
+}
+
 export interface SerialBytes {
   readonly port: number;
   readonly data: Uint8Array;
@@ -103,8 +109,10 @@ export interface ConsoleOutput {
   readonly frame?: Frame;
   readonly serial?: SerialBytes;
   readonly ended?: ConsoleEnded;
+  /** The guest has copied a text. The newest: others may be left out. */
+  readonly copied?: ClipboardText;
   /** Which of them is there. Read only: it is not sent. */
-  readonly kind?: 'attached' | 'frame' | 'serial' | 'ended';
+  readonly kind?: 'attached' | 'frame' | 'serial' | 'ended' | 'copied';
 }
 
 export interface ConsoleAttached {
@@ -528,13 +536,14 @@ const descriptor: object = {
               fields: { png: { type: 'bytes', id: 1 }, text: { rule: 'repeated', type: 'string', id: 2 } },
             },
             ConsoleInput: {
-              oneofs: { kind: { oneof: ['hello', 'key', 'pointer', 'serial', 'ack'] } },
+              oneofs: { kind: { oneof: ['hello', 'key', 'pointer', 'serial', 'ack', 'clipboard'] } },
               fields: {
                 hello: { type: 'ConsoleHello', id: 1 },
                 key: { type: 'KeyInput', id: 2 },
                 pointer: { type: 'PointerInput', id: 3 },
                 serial: { type: 'SerialBytes', id: 4 },
                 ack: { type: 'FrameAck', id: 5 },
+                clipboard: { type: 'ClipboardText', id: 6 },
               },
             },
             ConsoleHello: { fields: { token: { type: 'string', id: 1 } } },
@@ -549,15 +558,17 @@ const descriptor: object = {
               },
             },
             PointerPlace: { fields: { x: { type: 'uint32', id: 1 }, y: { type: 'uint32', id: 2 } } },
+            ClipboardText: { fields: { text: { type: 'string', id: 1 } } },
             SerialBytes: { fields: { port: { type: 'uint32', id: 1 }, data: { type: 'bytes', id: 2 } } },
             FrameAck: { fields: { frame: { type: 'uint32', id: 1 } } },
             ConsoleOutput: {
-              oneofs: { kind: { oneof: ['attached', 'frame', 'serial', 'ended'] } },
+              oneofs: { kind: { oneof: ['attached', 'frame', 'serial', 'ended', 'copied'] } },
               fields: {
                 attached: { type: 'ConsoleAttached', id: 1 },
                 frame: { type: 'Frame', id: 2 },
                 serial: { type: 'SerialBytes', id: 3 },
                 ended: { type: 'ConsoleEnded', id: 4 },
+                copied: { type: 'ClipboardText', id: 5 },
               },
             },
             ConsoleAttached: {
@@ -927,6 +938,7 @@ export const messages = {
   KeyInput: codec<KeyInput>('tomei.v1.KeyInput'),
   PointerInput: codec<PointerInput>('tomei.v1.PointerInput'),
   PointerPlace: codec<PointerPlace>('tomei.v1.PointerPlace'),
+  ClipboardText: codec<ClipboardText>('tomei.v1.ClipboardText'),
   SerialBytes: codec<SerialBytes>('tomei.v1.SerialBytes'),
   FrameAck: codec<FrameAck>('tomei.v1.FrameAck'),
   ConsoleOutput: codec<ConsoleOutput>('tomei.v1.ConsoleOutput'),

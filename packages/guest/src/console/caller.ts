@@ -8,7 +8,7 @@ import type { Duplex } from '@tomei/service';
 import { ByteTail } from './byte-tail.ts';
 import type { ConsoleGuest, ConsoleIdentity } from './console-guest.ts';
 import { nextFrame } from './frame-messages.ts';
-import { ackedFrame, keyEvent, pointerEvent, refuseHello, serialBytes } from './input.ts';
+import { ackedFrame, clipboardEvent, keyEvent, pointerEvent, refuseHello, serialBytes } from './input.ts';
 import type { Screen } from './screen.ts';
 
 /** Pictures that may be under way without an acknowledgement. */
@@ -34,6 +34,8 @@ export class Caller {
   private readonly keysDown = new Set<number>();
   private buttonsDown = 0;
   private shown: Frame | undefined;
+  /** What the guest copied last, until it is sent. */
+  private text: string | undefined;
   private sent = 0;
   private acknowledged = 0;
   private ending: string | undefined;
@@ -74,6 +76,10 @@ export class Caller {
     this.owed[port]?.push(bytes);
     this.wake();
   }
+  copied(text: string): void {
+    this.text = text;
+    this.wake();
+  }
   /** What is owed is still sent, then the reason, then nothing more. */
   end(why: string): void {
     this.ending = why;
@@ -92,11 +98,18 @@ export class Caller {
     while (!this.isOver && !this.stream.signal.aborted) {
       this.bell = Promise.withResolvers();
       const { ending } = this;
-      const sent = [await this.sendSerial(), await this.sendFrame(ending !== undefined)];
+      const sent = [await this.sendSerial(), await this.sendText(), await this.sendFrame(ending !== undefined)];
       if (sent.includes(true)) continue;
       if (ending !== undefined) return this.put({ ended: { why: ending } });
       await this.bell.promise;
     }
+  }
+  private async sendText(): Promise<boolean> {
+    const { text } = this;
+    if (text === undefined) return false;
+    this.text = undefined;
+    await this.put({ copied: { text } });
+    return true;
   }
   private async sendSerial(): Promise<boolean> {
     let any = false;
@@ -135,7 +148,7 @@ export class Caller {
     const { guest, screen } = this.parts;
     for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
       if (this.isOver) return;
-      const { hello, key, pointer, serial, ack } = next.value;
+      const { hello, key, pointer, serial, ack, clipboard } = next.value;
       if (hello !== undefined) refuseHello();
       if (key !== undefined) {
         guest.input(keyEvent(key));
@@ -148,6 +161,7 @@ export class Caller {
         this.buttonsDown = pointer.buttons;
         screen.soon();
       }
+      if (clipboard !== undefined) guest.input(clipboardEvent(clipboard));
       if (serial !== undefined) {
         const { port, data } = serialBytes(serial, guest.serialPorts);
         guest.type(port, data);

@@ -14,7 +14,7 @@ export interface ConsoleGuest {
   look(): Promise<ScreenView>;
   /** The picture as a PNG file, and the characters of a text screen. Rejected as `look`. */
   screenshot(): Promise<{ readonly png: Uint8Array; readonly text: readonly string[] }>;
-  /** A key or the mouse. Left out when the guest takes none for long. */
+  /** A key, the mouse, or a text for the clipboard. Left out when the guest takes none for long. */
   input(event: InputEvent): void;
   /** Bytes for a serial port that is there. Left out, with a warning, when the guest reads none for long. */
   type(port: number, bytes: Uint8Array): void;

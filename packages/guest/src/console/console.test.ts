@@ -75,6 +75,16 @@ describe('a caller', () => {
     await viewer.until('more', () => viewer.serial[0] === 'login: root\n');
   });
 
+  it('gives the guest a text, and hears the newest of those that the guest copies', async () => {
+    const viewer = attach();
+    await attached(viewer);
+    viewer.send({ clipboard: { text: 'größer' } });
+    await expect.poll(() => guest.inputs).toEqual([{ kind: 'clipboard', text: 'größer' }]);
+    served.copied('older');
+    served.copied('newer');
+    const texts = (): unknown[] => viewer.messages.flatMap(({ copied }) => copied ?? []);
+    await expect.poll(() => texts().at(-1)).toEqual({ text: 'newer' });
+  });
   it('types, presses keys and moves the mouse; what it held down is released when it goes', async () => {
     const viewer = attach();
     viewer.type(0, 'ls\n');

@@ -77,6 +77,10 @@ export class GuestConsole {
     this.history[port]?.push(bytes);
     for (const caller of this.callers.keys()) caller.serial(port, bytes);
   }
+  /** The guest has copied a text. */
+  copied(text: string): void {
+    for (const caller of this.callers.keys()) caller.copied(text);
+  }
   /** Tells every caller how the guest ended, with its last picture, and stops serving. Takes no longer than a moment. */
   async end(why: string, last?: ScreenView): Promise<void> {
     if (last !== undefined && this.callers.size > 0) this.screen.show(last);

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { TomeiError } from '@tomei/kit';
-import { MOST_SERIAL_BYTES, ackedFrame, helloOf, keyEvent, pointerEvent, serialBytes } from './input.ts';
+import {
+  MOST_SERIAL_BYTES,
+  ackedFrame,
+  clipboardEvent,
+  helloOf,
+  keyEvent,
+  pointerEvent,
+  serialBytes,
+} from './input.ts';
 
 const refused = (check: () => unknown): string => {
   try {
@@ -35,6 +43,11 @@ describe('what a caller sends', () => {
     [{ ...still, at: { x: 0, y: 0xffff_ffff } }, 'pointer.at.y'],
   ])('refuses %o', (pointer, field) => {
     expect(refused(() => pointerEvent(pointer))).toBe(`console.bad-input ${field}`);
+  });
+  it('takes texts as long as the guest takes them, in bytes of UTF-8', () => {
+    expect(clipboardEvent({ text: 'größer' })).toEqual({ kind: 'clipboard', text: 'größer' });
+    expect(clipboardEvent({ text: 'x'.repeat(65_436) })).toMatchObject({ kind: 'clipboard' });
+    expect(refused(() => clipboardEvent({ text: 'ä'.repeat(32_719) }))).toBe('console.bad-input clipboard.text');
   });
   it('refuses serial bytes for ports that are not there, and too many of them', () => {
     const data = new Uint8Array(3);

@@ -1,6 +1,7 @@
 /** What a caller sends, checked: nothing of it reaches the guest unless it is something that a keyboard, a mouse or a line can say. */
-import type { ConsoleInput, KeyInput, PointerInput, SerialBytes } from '@tomei/contracts';
+import type { ClipboardText, ConsoleInput, KeyInput, PointerInput, SerialBytes } from '@tomei/contracts';
 import { TomeiError } from '@tomei/kit';
+import { LONGEST_SELECTION } from '@tomei/paravirt-core';
 import type { InputEvent } from '../protocol.ts';
 
 /** A set 1 make code, behind 0xE0 for extended keys. */
@@ -31,6 +32,11 @@ export function pointerEvent({ dx, dy, dz, buttons, at }: PointerInput): InputEv
   for (const [axis, place] of Object.entries({ x, y }))
     if (place > FAR_END) refuse(`pointer.at.${axis}`, `is ${place}: use 0 to ${FAR_END}`);
   return { kind: 'mouse', dx, dy, dz, buttons, at: { x, y } };
+}
+export function clipboardEvent({ text }: ClipboardText): InputEvent {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > LONGEST_SELECTION) refuse('clipboard.text', `has ${bytes} bytes: send at most ${LONGEST_SELECTION}`);
+  return { kind: 'clipboard', text };
 }
 export function serialBytes({ port, data }: SerialBytes, ports: readonly number[]): SerialBytes {
   if (!ports.includes(port)) refuse('serial.port', `is ${port}: the guest has ${ports.join(', ') || 'none'}`);

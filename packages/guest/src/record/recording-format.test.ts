@@ -21,6 +21,7 @@ const EVENTS: readonly RecordedEvent[] = [
   { kind: 'key', code: 0xe048, down: true, work: 0, time: 0 },
   { kind: 'idle', work: 5, time: 17 },
   { kind: 'power-button', work: 5, time: 17 },
+  { kind: 'clipboard', text: 'größer, 漢字\n', work: 5, time: 17 },
   { kind: 'disc', drive: 2, work: 5, time: 17 },
   { kind: 'disc', drive: 3, disc: { disk: 255, sectors: 2 ** 33 }, work: 5, time: 17 },
   { kind: 'frame', network: 7, bytes: Uint8Array.from({ length: 60 }, (_, i) => i), work: 5, time: 17 },

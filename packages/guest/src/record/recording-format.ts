@@ -6,13 +6,13 @@
  *   u8 kind, u32 bytes of payload, f64 work, f64 time, payload, u32 CRC-32 of the file up to here      (little-endian)
  */
 import { crc32 } from 'node:zlib';
-import { TomeiError, bool, list, nested, pod, u32, whole, type Field, type Infer, type StateOf } from '@tomei/kit';
+import { TomeiError, bool, list, nested, pod, text, u32, whole, type Infer, type StateOf } from '@tomei/kit';
 import { isFrame } from '../network/frame-stream.ts';
 import type { PortChange } from '../ports/ring-port.ts';
-import { VSOCK_HEADER_BYTES, type PointerEvent } from '@tomei/paravirt-core';
+import { LONGEST_SELECTION, VSOCK_HEADER_BYTES, type PointerEvent } from '@tomei/paravirt-core';
 import type { Disc } from '../protocol.ts';
 
-export const RECORDING_VERSION = 9;
+export const RECORDING_VERSION = 10;
 const MAGIC = new TextEncoder().encode('TOMEIREC');
 const HEAD_BYTES = 16;
 const EVENT_HEAD = 21,
@@ -26,11 +26,6 @@ const MAX_DISKS = 64,
   MAX_PORTS = 4,
   MAX_SHARES = 8;
 
-const text = (most: number): Field<string> => ({
-  initial: () => '',
-  check: (v) => (typeof v === 'string' && v.length <= most ? undefined : `is no text of at most ${most} characters`),
-  copy: (v) => v,
-});
 const header = pod({
   ramBytes: whole(),
   videoMemoryBytes: whole(),
@@ -68,6 +63,8 @@ export type MachineInput =
   | { readonly kind: 'screen-size'; readonly width: number; readonly height: number }
   /** The balloon was asked for statistics, and for so many pages. */
   | { readonly kind: 'balloon'; readonly pages?: number }
+  /** Somebody copied a text for the guest. */
+  | { readonly kind: 'clipboard'; readonly text: string }
   /** The power button was pressed. */
   | { readonly kind: 'power-button' }
   /** An Ethernet frame came to a network card. */
@@ -127,6 +124,7 @@ const KINDS = [
   'share',
   'vsock',
   'vsock-done',
+  'clipboard',
 ] as const;
 
 function payloadOf(event: RecordedEvent): Uint8Array {
@@ -163,6 +161,8 @@ function payloadOf(event: RecordedEvent): Uint8Array {
     case 'balloon':
       data.setUint32(0, event.pages ?? 0, true);
       return head.slice(0, event.pages === undefined ? 0 : 4);
+    case 'clipboard':
+      return new TextEncoder().encode(event.text);
     case 'random':
     case 'vsock':
       return event.bytes;
@@ -240,6 +240,8 @@ function eventOf(
     case 'balloon':
       if (bytes.length !== 0 && bytes.length !== 4) return undefined;
       return { kind, ...(bytes.length === 0 ? {} : { pages: data.getUint32(0, true) }), ...at };
+    case 'clipboard':
+      return bytes.length > LONGEST_SELECTION ? undefined : { kind, text: new TextDecoder().decode(bytes), ...at };
     case 'random':
       return bytes.length === 0 ? undefined : { kind, bytes, ...at };
     case 'port':

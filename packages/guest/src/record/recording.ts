@@ -23,6 +23,13 @@ const CHUNK = 1 << 18;
 /** Owner only: a recording holds what was typed, and what disks gave. */
 const MODE = 0o600;
 
+/** What tools find that is not the usual, in a few characters. */
+function toolsOf({ tools }: MachineConfig): string[] {
+  const { noCopy = false, noPaste = false, restricted = false, info = {} } = tools ?? {};
+  const words = JSON.stringify([noCopy, noPaste, restricted, Object.entries(info).sort()]);
+  if (words === '[false,false,false,[]]') return [];
+  return [`tools ${createHash('sha256').update(words).digest('hex')}`];
+}
 type DescribedStart = Pick<VcpuStart, 'config' | 'disks' | 'emptyDrives' | 'serial' | 'networks' | 'virtio'>;
 /** What a recording says of its machine. */
 export function describeMachine(start: DescribedStart): HeaderFields {
@@ -61,6 +68,7 @@ export function describeMachine(start: DescribedStart): HeaderFields {
       // Of machines with one processor nothing was said before there were others.
       ...(config.processors === undefined ? [] : [`${config.processors} processors`]),
       ...(['rng', 'balloon', 'input'] as const).filter((device) => start.virtio?.[device] === true),
+      ...toolsOf(config),
       ...(config.gpuMemoryBytes === undefined ? [] : ['gpu']),
       ...(start.virtio?.ports ?? []).map((name) => `port ${name}`),
       ...(start.virtio?.vsock === undefined ? [] : [`vsock ${start.virtio.vsock.cid}`]),

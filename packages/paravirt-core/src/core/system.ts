@@ -16,6 +16,8 @@ export interface SystemOptions {
   readonly cpuid?: readonly CpuidMask[];
   /** Whom the guest finds between itself and the machine. */
   readonly hypervisor?: Hypervisor;
+  /** Whether a program may reach a port that its system does not let it; EAX is what the instruction finds there. None when absent. */
+  readonly opensPort?: (port: number, bytes: number, eax: number) => boolean;
   /** What the local APIC's identifier is after reset; 0, the bootstrap processor's, when absent. */
   readonly apicId?: number;
 }
@@ -36,12 +38,14 @@ export class SystemRegisters {
   /** CR4 bits that are there. */
   private readonly cr4Bits: number;
   private readonly apicId: number;
+  private readonly opensPort: SystemOptions['opensPort'];
 
   constructor(cpu: Cpu, mmu: Mmu, options: SystemOptions = {}) {
     this.cpu = cpu;
     this.mmu = mmu;
     const { hypervisor } = options;
     this.hypervisor = hypervisor;
+    this.opensPort = options.opensPort;
     const leaves = hypervisor?.leaf === undefined ? undefined : (n: number) => hypervisor.leaf?.(n);
     this.identity = new Identity(options.without ?? [], PHYSICAL_BITS, options.cpuid, leaves);
     this.counters = new PerformanceCounters(cpu);
@@ -168,11 +172,12 @@ export class SystemRegisters {
     [EAX, EBX, ECX, EDX].forEach((register, i) => cpu.setRegister(register, answer[i]!));
   }
 
-  /** #GP(0) unless IOPL or the TSS's bitmap allows the port; in virtual-8086 mode the bitmap alone (SDM vol. 1, 19.5). */
+  /** #GP(0) unless IOPL, the TSS's bitmap or `opensPort` allows the port; in virtual-8086 mode not IOPL (SDM vol. 1, 19.5). */
   checkPort(port: number, bytes: number): void {
     const { cpu, mmu } = this;
     const iopl = (cpu.get('systemFlags') & EFLAGS.IOPL) >> 12;
     if (!cpu.isVirtual8086 && (!cpu.isProtected || cpu.get('cpl') <= iopl)) return;
+    if (this.opensPort?.(port, bytes, cpu.getRegister(EAX)) === true) return;
     const base = cpu.segment(TR, 'base'),
       limit = cpu.segment(TR, 'limit'),
       type = cpu.segment(TR, 'attributes') & 0xf;

@@ -1,14 +1,10 @@
 /** VMware's backdoor as the processor reaches it: its port, with registers beside it. */
-import { ManualClock } from '@tomei/kit';
 import { describe, expect, it } from 'vitest';
 import { deviceBattery, seededRandom } from '../machine/battery.ts';
-import { Board, backend } from '../machine/board.ts';
-import { generalRegisters, vmwareBackdoor, type GeneralRegisters } from './vmware-backdoor.ts';
+import { backend } from '../machine/board.ts';
+import { CONFIG, EPOCH, LEFT_ALONE, MAGIC, PORT, TCLO, backdoorGuest as rig, bytesOf } from './backdoor-guest.ts';
+import { generalRegisters, hostClipboard, vmwareBackdoor } from './vmware-backdoor.ts';
 
-const PORT = 0x5658,
-  MAGIC = 0x564d_5868;
-const EPOCH = 1_700_000_000;
-const config = { ramBytes: 96 << 20, epoch: EPOCH, timestampHz: 1e9, busHz: 2e8 };
 const ENABLE = 0x4541_4552,
   DISABLE = 0xf5,
   ABSOLUTE = 0x5342_4152,
@@ -18,24 +14,6 @@ const DATA = 39,
   STATUS = 40,
   COMMAND = 41;
 const NOTHING = 0xffff_ffff;
-/** What EBX, ESI and EDI hold when nobody changes them. */
-const LEFT_ALONE = 0x1111;
-
-function rig() {
-  const values = new Uint32Array(8);
-  const registers: GeneralRegisters = { get: (n) => values[n]!, set: (n, value) => void (values[n] = value) };
-  const clock = new ManualClock();
-  const board = new Board({ ram: new Uint8Array(16), clock });
-  const { parts } = board.add(vmwareBackdoor, config, { backends: [backend(generalRegisters, registers)] });
-  board.reset();
-  /** EAX, EBX, ECX, EDX, ESI and EDI after a call. */
-  const call = (command: number, argument = LEFT_ALONE, magic = MAGIC): number[] => {
-    values.set([magic, command, PORT, argument, 0, 0, LEFT_ALONE, LEFT_ALONE]);
-    values[0] = board.portRead(PORT, 4);
-    return [0, 3, 1, 2, 6, 7].map((n) => values[n]!);
-  };
-  return { board, clock, parts, call, values };
-}
 
 describe('the backdoor', () => {
   it('says that it is there, and how fast and large the machine is', () => {
@@ -154,21 +132,53 @@ describe('the absolute pointer', () => {
 
 const registers = Uint32Array.of(MAGIC, STATUS, PORT, 0, 0, 0, 0, 0);
 deviceBattery(vmwareBackdoor, {
-  config,
-  bench: () => ({ backends: [backend(generalRegisters, { get: (n: number) => registers[n]!, set: () => undefined })] }),
+  config: { ...CONFIG, info: { seed: 'a value' } },
+  bench() {
+    const copied: string[] = [];
+    return {
+      backends: [
+        backend(generalRegisters, { get: (n: number) => registers[n]!, set: () => undefined }),
+        backend(hostClipboard, { copied: (text: string) => void copied.push(text) }),
+      ],
+      output: () => copied,
+    };
+  },
   disturb({ parts }, { board }) {
-    for (const [command, argument] of [
-      [COMMAND, ENABLE],
-      [COMMAND, ABSOLUTE],
-    ] as const) {
-      registers.set([MAGIC, command, PORT, argument]);
+    const call = (command: number, argument: number, channel = 0): void => {
+      registers.set([MAGIC, command, (channel << 16) | PORT, argument]);
       board.portRead(PORT, 4);
-    }
-    registers.set([MAGIC, STATUS, PORT, 0]);
+    };
+    call(COMMAND, ENABLE);
+    call(COMMAND, ABSOLUTE);
     parts.pointer({ dx: 1, dy: 2, dz: 1, buttons: 3, at: { x: 4, y: 5 } });
+    call(5, 0x12_0034);
+    parts.offerText('from the host');
+    call(7, 0);
+    call(8, 9);
+    call(9, 0x6c6c_6568);
+    // A listener that has said its name, and is half through the next answer; and a program that has set something.
+    const words = (text: string, channel: number): void => {
+      const bytes = bytesOf(text);
+      call((1 << 16) | 30, bytes.length, channel);
+      for (let at = 0; at < bytes.length; at += 4)
+        call((2 << 16) | 30, new DataView(Uint8Array.from([...bytes, 0, 0, 0]).buffer).getUint32(at, true), channel);
+    };
+    call(30, TCLO);
+    call((3 << 16) | 30, 0);
+    words('OK ATR toolbox', 0);
+    call(30, 0x4943_5052);
+    words('info-set guestinfo.a b', 1);
+    words('tools.capability.statechange', 1);
+    parts.halt();
+    call((3 << 16) | 30, 0);
+    call((1 << 16) | 30, 9, 0);
+    call((2 << 16) | 30, 0x6162_6364, 0);
+    registers.set([MAGIC, STATUS, PORT, 0, 0, 0, 0, 0]);
   },
   actions: [
     ({ parts }, random) =>
       parts.pointer({ dx: 1, dy: 1, dz: 0, buttons: random.next(8), at: { x: random.next(9), y: 1 } }),
+    ({ parts }, random) => parts.offerText('x'.repeat(random.next(9))),
+    ({ parts }) => parts.halt(),
   ],
 });

@@ -15,6 +15,7 @@ import {
 } from '../jit/index.ts';
 import type { Board } from '../machine/board.ts';
 import { createLeaves } from '../numerics/leaves.ts';
+import { isBackdoorCall } from '../paravirt/vmware-backdoor.ts';
 import { apicWindow } from './apic-window.ts';
 import type { HeldClock, MachineClock } from './clocks.ts';
 import { hypervisorOf, registersOf } from './hypervisor.ts';
@@ -78,6 +79,7 @@ export function buildProcessors(around: Surroundings): {
         ...(isAlone ? {} : { without: ['MONITOR'] as const }),
         ...(config.cpuid === undefined ? {} : { cpuid: config.cpuid }),
         ...(hypervisor === undefined ? {} : { hypervisor }),
+        ...(config.paravirt === 'kvm' && config.tools?.restricted !== true ? { opensPort: isBackdoorCall } : {}),
       },
       ...(config.interpreted === true
         ? {}

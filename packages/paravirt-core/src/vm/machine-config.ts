@@ -3,6 +3,7 @@ import type { CpuidMask } from '../core/cpuid.ts';
 import { planMemory, type MemoryPlan } from '../core/plan.ts';
 import type { BootDevice } from '../devices/rtc-setup.ts';
 import type { BootFile } from '../firmware/boot-file.ts';
+import type { GuestInfo } from '../paravirt/guest-info.ts';
 import type { ParavirtMode } from '../paravirt/mode.ts';
 import type { VmiMode } from '../vmi/mode.ts';
 
@@ -28,6 +29,8 @@ export interface MachineConfig {
   readonly bootOrder?: readonly BootDevice[];
   /** What the guest may find of its hypervisor; a plain PC when absent. */
   readonly paravirt?: ParavirtMode;
+  /** What its tools find at VMware's backdoor; the usual when absent. */
+  readonly tools?: ToolsConfig;
   /** What it finds of VMI; nothing when absent. */
   readonly vmi?: VmiMode;
   /** What CPUID tells otherwise. */
@@ -36,6 +39,16 @@ export interface MachineConfig {
   readonly interpreted?: boolean;
   /** Whether port F4h ends the guest, which test kernels use. Absent: only where there is no firmware. */
   readonly debugExit?: boolean;
+}
+/** Of VMware's backdoor. */
+export interface ToolsConfig {
+  /** Texts of the guest's clipboard stay there, and those of the host's do not come to it. */
+  readonly noCopy?: boolean;
+  readonly noPaste?: boolean;
+  /** Only who may read ports reaches it. */
+  readonly restricted?: boolean;
+  /** `guestinfo`, by names in lower case without the prefix. */
+  readonly info?: GuestInfo;
 }
 /** ROM images, as Debian's package `seabios` has them. */
 export interface FirmwareImages {

@@ -353,10 +353,17 @@ export class Machine {
     }
   }
 
-  /** Presses the power button. False when the guest has not asked to hear of it. */
+  /**
+   * Presses the power button: VMware's tools in the guest shut it down where they have said that they do, once; otherwise it hears of
+   * it by ACPI. False when it has asked for neither.
+   */
   powerButton(): boolean {
     this.lookAtClock();
-    return this.parts.power.parts.powerButton();
+    return this.parts.backdoor?.parts.halt() === true || this.parts.power.parts.powerButton();
+  }
+  /** A text for the guest's clipboard, if its tools fetch it. False where it has no such way, may not have it, or it is too long. */
+  offerText(text: string): boolean {
+    return this.parts.backdoor?.parts.offerText(text) ?? false;
   }
 
   /**

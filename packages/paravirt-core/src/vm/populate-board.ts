@@ -30,7 +30,13 @@ import { firmwareConfiguration } from '../firmware/fw-cfg-items.ts';
 import { backend, type Board } from '../machine/board.ts';
 import type { Device, DeviceOf } from '../machine/device.ts';
 import { kvm, otherProcessors } from '../paravirt/kvm.ts';
-import { generalRegisters, vmwareBackdoor, type GeneralRegisters } from '../paravirt/vmware-backdoor.ts';
+import {
+  generalRegisters,
+  hostClipboard,
+  vmwareBackdoor,
+  type GeneralRegisters,
+  type HostClipboard,
+} from '../paravirt/vmware-backdoor.ts';
 import { vmi, vmiProcessors } from '../vmi/index.ts';
 import { kvmFeatures } from './hypervisor.ts';
 import { processorsOf, type MachineConfig } from './machine-config.ts';
@@ -55,6 +61,8 @@ export interface MachineBackends {
   readonly trouble?: (device: string, what: string) => void;
   /** Where firmware's own log goes. */
   readonly firmwareLog?: DebugconBackend;
+  /** Who hears of texts that the guest has copied. */
+  readonly clipboard?: HostClipboard;
   /**
    * For how many nanoseconds the processor's thread has been ready to run without a processor of the host's, in all; undefined when
    * the host does not say. Only looked at where time is real.
@@ -226,18 +234,33 @@ export function populateBoard(
       { name: 'firmware-log', backends: log === undefined ? [] : [backend(debugconBackend, log)] },
     );
   }
-  const backdoor =
-    config.paravirt === 'kvm'
-      ? board.add(
-          vmwareBackdoor,
-          { ramBytes: config.ramBytes, epoch: config.epoch, timestampHz: TIMESTAMP_HZ, busHz: APIC_HZ },
-          { backends: [backend(generalRegisters, registers)] },
-        )
-      : undefined;
+  const backdoor = config.paravirt === 'kvm' ? addBackdoor(board, config, backends, registers) : undefined;
   return {
     ...{ serial, keyboard, localApics, fpuErrors, hostBridge, display, power },
     ...{ ide: ideController, kvms, vmi: vmiHost, virtio, backdoor },
   };
+}
+
+function addBackdoor(
+  board: Board,
+  { ramBytes, epoch, tools = {} }: MachineConfig,
+  { clipboard }: MachineBackends,
+  registers: GeneralRegisters,
+): DeviceOf<typeof vmwareBackdoor> {
+  const exchange = { copy: tools.noCopy !== true, paste: tools.noPaste !== true };
+  return board.add(
+    vmwareBackdoor,
+    {
+      ...{ ramBytes, epoch, timestampHz: TIMESTAMP_HZ, busHz: APIC_HZ },
+      ...{ clipboard: exchange, info: tools.info ?? {} },
+    },
+    {
+      backends: [
+        backend(generalRegisters, registers),
+        ...(clipboard === undefined ? [] : [backend(hostClipboard, clipboard)]),
+      ],
+    },
+  );
 }
 
 /** What each processor has of its own on the board: a local APIC, and KVM's registers. */
