@@ -11,6 +11,8 @@ export type ClientMessage =
   | { readonly kind: 'key'; readonly down: boolean; readonly keysym: number }
   | { readonly kind: 'pointer'; readonly buttons: number; readonly x: number; readonly y: number }
   | { readonly kind: 'cut-text'; readonly text: string }
+  /** Of the extended clipboard: actions and formats, and what comes with them. */
+  | { readonly kind: 'clipboard'; readonly flags: number; readonly data: Uint8Array }
   /** So many bytes follow that are of no use. */
   | { readonly kind: 'skip'; readonly count: number }
   | { readonly kind: 'continuous-updates'; readonly enable: boolean; readonly area: Rectangle }
@@ -24,8 +26,10 @@ export type ClientMessage =
   | { readonly kind: 'scan-code'; readonly down: boolean; readonly keysym: number; readonly xtCode: number };
 
 /** Longer text that a viewer's person copied is not kept. */
-const MAX_CUT_TEXT = 256 * 1024;
-/** Above it, the length is negative: the extended clipboard, which is never offered. */
+export const MAX_CUT_TEXT = 256 * 1024;
+/** Of a message of the extended clipboard: its flags. */
+const CLIPBOARD_FLAGS = 4;
+/** Above it, the length is negative: a message of the extended clipboard. */
 const MAX_LENGTH = 0x7fffffff;
 /** rfbproto, "ClientFence". */
 const MAX_FENCE_PAYLOAD = 64;
@@ -112,7 +116,7 @@ const READERS: Readonly<Record<number, Reader<ClientMessage>>> = {
 function readCutText(q: ByteQueue): ClientMessage | NeedMore {
   if (!q.has(8)) return NEED_MORE;
   const length = q.peekU32(4);
-  if (length > MAX_LENGTH) throw broken('text for the extended clipboard, which was not offered');
+  if (length > MAX_LENGTH) return readClipboard(q, -(length | 0));
   if (length > MAX_CUT_TEXT) {
     q.skip(8);
     return { kind: 'skip', count: length };
@@ -120,6 +124,17 @@ function readCutText(q: ByteQueue): ClientMessage | NeedMore {
   if (!q.has(8 + length)) return NEED_MORE;
   q.skip(8);
   return { kind: 'cut-text', text: Buffer.from(q.bytes(length)).toString('latin1') };
+}
+
+function readClipboard(q: ByteQueue, length: number): ClientMessage | NeedMore {
+  if (length < CLIPBOARD_FLAGS) throw broken('a message of the extended clipboard without flags');
+  if (length > CLIPBOARD_FLAGS + MAX_CUT_TEXT) {
+    q.skip(8);
+    return { kind: 'skip', count: length };
+  }
+  if (!q.has(8 + length)) return NEED_MORE;
+  q.skip(8);
+  return { kind: 'clipboard', flags: q.u32(), data: q.bytes(length - CLIPBOARD_FLAGS) };
 }
 
 /** The next message, when it is whole. Throws `viewer.broken-protocol` or `viewer.bad-pixel-format`. */

@@ -374,7 +374,12 @@ describe('a viewer that does what it must not', () => {
   test.each<[name: string, bytes: Uint8Array | string, says: RegExp]>([
     ['an unknown message', '63', /a message of type 99/],
     ['a fence that is too long', hex('f8 000000 80000000 41'), /a fence with 65 bytes; 64 are allowed/],
-    ['text for the extended clipboard', hex('06 000000 fffffff0'), /the extended clipboard/],
+    [
+      'text for the extended clipboard',
+      hex('06 000000 fffffffc 10000001'),
+      /the extended clipboard, which was not offered/,
+    ],
+    ['an extended message without flags', hex('06 000000 fffffffd'), /without flags/],
     ['audio', hex('ff 01 0001'), /QEMU message 1/],
     ['pixels of 24 bits', say.pixelFormat({ ...SERVER_FORMAT, bitsPerPixel: 24 as 32 }), /24 bits a pixel/],
     ['no red', say.pixelFormat({ ...SERVER_FORMAT, redMax: 0 }), /a red maximum of 0/],

@@ -3,7 +3,8 @@ import { TomeiError, assert, messageOf } from '@tomei/kit';
 import { ByteQueue, NEED_MORE } from './byte-queue.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { capabilitiesOf } from './capabilities.ts';
-import { readClientMessage, type ClientMessage } from './client-messages.ts';
+import { Clipboard, plainText } from './clipboard.ts';
+import { broken, readClientMessage, type ClientMessage } from './client-messages.ts';
 import { Pace, fenceAnswer, fenceGreeting, isFenceRequest, isSyncNext } from './fences.ts';
 import { Handshake } from './handshake.ts';
 import { Keyboard } from './keyboard.ts';
@@ -31,9 +32,13 @@ export class RfbSession implements ViewerSession {
   private readonly keyboard = new Keyboard();
   private readonly pointer = new Pointer();
   private pace: Pace | undefined;
+  /** Of a viewer that takes any text. */
+  private clipboard: Clipboard | undefined;
   private hasContinuousUpdates = false;
   /** The answer that goes out just before the next message is carried out. */
   private heldAnswer: Uint8Array | undefined;
+  /** What the guest has copied, until there is room for it. */
+  private heldText: string | undefined;
   private skipping = 0;
   private unreadAnswers = 0;
   private reason: string | undefined;
@@ -61,6 +66,14 @@ export class RfbSession implements ViewerSession {
 
   pump(): boolean {
     return this.guard(() => this.sendPictures());
+  }
+
+  cutText(text: string): void {
+    this.guard(() => {
+      if (this.painter === undefined || this.options.viewOnly) return false;
+      this.heldText = text;
+      return this.sendPictures();
+    });
   }
 
   close(why: string): void {
@@ -136,6 +149,9 @@ export class RfbSession implements ViewerSession {
       case 'cut-text':
         if (!this.options.viewOnly) this.options.on.cutText?.(message.text);
         return;
+      case 'clipboard':
+        this.exchange(message);
+        return;
       case 'skip':
         this.skipping = message.count;
         return;
@@ -155,7 +171,11 @@ export class RfbSession implements ViewerSession {
   private setEncodings({ ids }: Message<'encodings'>, painter: Painter): void {
     const capabilities = capabilitiesOf(ids);
     painter.setCapabilities(capabilities);
-    // Both are greeted once, the first time that the viewer names them.
+    // Each is greeted once, the first time that the viewer names it.
+    if (capabilities.extendedClipboard && this.clipboard === undefined && !this.options.viewOnly) {
+      this.clipboard = new Clipboard();
+      this.answer(this.clipboard.greeting());
+    }
     if (capabilities.fence && this.pace === undefined) {
       this.pace = new Pace();
       this.answer(fenceGreeting());
@@ -164,6 +184,13 @@ export class RfbSession implements ViewerSession {
       this.hasContinuousUpdates = true;
       this.answer(new Uint8Array([END_OF_CONTINUOUS_UPDATES]));
     }
+  }
+
+  private exchange({ flags, data }: Message<'clipboard'>): void {
+    if (this.clipboard === undefined) throw broken('text for the extended clipboard, which was not offered');
+    const { answer, text } = this.clipboard.received(flags, data);
+    if (answer !== undefined) this.answer(answer);
+    if (text !== undefined) this.options.on.cutText?.(text);
   }
 
   private fence({ flags, payload }: Message<'fence'>): void {
@@ -196,6 +223,7 @@ export class RfbSession implements ViewerSession {
   private sendPictures(): boolean {
     const { painter, pace } = this;
     if (painter === undefined || this.reason !== undefined) return false;
+    this.sendText();
     if (!this.options.canSend() || pace?.hasRoom === false) return false;
     const messages = painter.next();
     for (const message of messages) this.options.send(message);
@@ -204,6 +232,13 @@ export class RfbSession implements ViewerSession {
       this.options.send(pace.sent(messages.reduce((sum, message) => sum + message.length, 0)));
     }
     return true;
+  }
+
+  private sendText(): void {
+    const { heldText } = this;
+    if (heldText === undefined || !this.options.canSend()) return;
+    this.heldText = undefined;
+    this.options.send(this.clipboard?.offer(heldText) ?? plainText(heldText));
   }
 
   private emitKeys(keys: readonly KeyPress[]): void {

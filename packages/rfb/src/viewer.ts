@@ -37,7 +37,7 @@ export interface ViewerEvents {
   sent?(rectangle: SentRectangle): void;
   key?(key: KeyPress): void;
   pointer?(move: PointerMove): void;
-  /** Latin-1 text that the viewer's person copied. */
+  /** Text that the viewer's person copied, with line feeds at the ends of lines: up to 256 KiB. */
   cutText?(text: string): void;
   /** Once, last. `why` is a sentence for a log: what the viewer did wrong, or what `close` was given. */
   closed?(why: string): void;
@@ -72,6 +72,8 @@ export interface ViewerSession {
   receive(bytes: Uint8Array): void;
   /** To be called after frames were applied (as often as pictures should be sent) and when `canSend` has become true. Returns whether it sent a picture. */
   pump(): boolean;
+  /** The guest has copied a text: the viewer's person may paste it. One that only watches does not get it. */
+  cutText(text: string): void;
   /** Lets go: releases the viewer's keys and buttons in the guest, stops listening. Safe to call twice. */
   close(why: string): void;
 }

@@ -110,6 +110,27 @@ describe('a viewer over WebSocket', () => {
     expect(guest.pointers).toEqual([]);
   });
 
+  test('pastes into the guest what it has copied, and gets what the guest copies, unless it only watches', async () => {
+    const id = await rig.register();
+    const guest = await rig.powerOn(id);
+    const watching = rig.view(id, { query: '?viewOnly=true' });
+    const working = rig.view(id);
+    await Promise.all([watching.client.until(shows(0)), working.client.until(shows(0))]);
+
+    watching.client.cutText('not this');
+    working.client.cutText('x'.repeat(65_437));
+    working.client.cutText('caf\xe9');
+    await guest.until((g) => g.texts.length > 0);
+    guest.sendRaw({ copied: { text: 'from the guest: 漢\xe9' } });
+    await working.client.until((c) => c.texts.length > 0);
+    guest.paint(WHOLE, RED);
+    await watching.client.until(shows(RED));
+
+    expect(guest.texts).toEqual(['café']);
+    expect(working.client.texts).toEqual(['from the guest: ?\xe9']);
+    expect(watching.client.texts).toEqual([]);
+  });
+
   test('has to know the password, if there is one', async () => {
     const id = await rig.register({ spec: { vnc: { port: 0, password: 'open sesame' } } });
     const guest = await rig.powerOn(id);

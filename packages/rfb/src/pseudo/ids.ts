@@ -13,4 +13,5 @@ export const PSEUDO = {
   extendedDesktopSize: -308,
   fence: -312,
   continuousUpdates: -313,
+  extendedClipboard: 0xc0a1_e5ce | 0,
 } as const;

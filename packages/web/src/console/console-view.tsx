@@ -10,6 +10,7 @@ import { Icon } from '../ui/icons.tsx';
 import { Menu } from '../ui/menu.tsx';
 import { Link } from '../ui/navigation.tsx';
 import { download, toggleFullScreen } from './browser.ts';
+import { ClipboardModal } from './clipboard-modal.tsx';
 import { ConsoleTabs, type ConsoleTab } from './console-tabs.tsx';
 import { IDLE, describeLink, type LinkState } from './link-state.ts';
 import { OffPanel } from './off-panel.tsx';
@@ -25,7 +26,7 @@ import { Toolbar } from './toolbar.tsx';
 const SerialPane = lazy(async () => ({ default: (await import('./serial-pane.tsx')).SerialPane }));
 
 const SCREEN = 'screen';
-type Dialog = 'details' | 'text' | PasteTarget;
+type Dialog = 'details' | 'text' | 'clipboard' | PasteTarget;
 
 interface ConsoleViewProps {
   readonly guest: GuestView;
@@ -48,6 +49,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
   const [links, setLinks] = useState<Readonly<Record<string, LinkState>>>({});
   const [sizes, setSizes] = useState<Readonly<Record<string, string>>>({});
   const [dialog, setDialog] = useState<Dialog>();
+  const [copied, setCopied] = useState<string>();
   const screen = useRef<ScreenSession>(undefined);
   const serials = useRef(new Map<string, SerialSession>());
   const stage = useRef<HTMLDivElement>(null);
@@ -126,6 +128,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
           isViewOnly={isViewOnly}
           onCtrlAltDel={() => screen.current?.sendCtrlAltDel()}
           onPaste={paste}
+          onClipboard={() => setDialog('clipboard')}
           onScreenshot={() => void screenshot()}
           onScreenText={() => setDialog('text')}
           onSendSize={() => serials.current.get(shown)?.sendSize()}
@@ -192,6 +195,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
                       screen.current = session;
                     }}
                     onGiveUp={() => setGivenUp(true)}
+                    onCopied={setCopied}
                     {...note(SCREEN)}
                   />
                 )}
@@ -229,6 +233,9 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
       </footer>
       {dialog === 'details' && <DetailsModal guest={guest} onClose={() => setDialog(undefined)} />}
       {dialog === 'text' && <ScreenTextModal guest={guest} onClose={() => setDialog(undefined)} />}
+      {dialog === 'clipboard' && screen.current !== undefined && (
+        <ClipboardModal session={screen.current} copied={copied} onClose={() => setDialog(undefined)} />
+      )}
       {typeof dialog === 'object' && <PasteModal target={dialog} onClose={() => setDialog(undefined)} />}
     </>
   );

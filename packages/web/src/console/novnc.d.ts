@@ -5,6 +5,7 @@ declare module '@novnc/novnc' {
     disconnect: CustomEvent<{ readonly clean: boolean }>;
     credentialsrequired: CustomEvent<{ readonly types: readonly string[] }>;
     securityfailure: CustomEvent<{ readonly status: number; readonly reason?: string }>;
+    clipboard: CustomEvent<{ readonly text: string }>;
     desktopname: CustomEvent<{ readonly name: string }>;
   }
 
@@ -22,6 +23,7 @@ declare module '@novnc/novnc' {
     viewOnly: boolean;
     addEventListener<K extends keyof RfbEvents>(type: K, listener: (event: RfbEvents[K]) => void): void;
     blur(): void;
+    clipboardPasteFrom(text: string): void;
     disconnect(): void;
     focus(): void;
     sendCredentials(credentials: { readonly password: string }): void;

@@ -17,6 +17,8 @@ export interface ScreenPaneProps {
   /** In words, such as `720 × 400`. */
   readonly onSize: (size: string) => void;
   readonly onCaptured: (isCaptured: boolean) => void;
+  /** The guest has copied a text. */
+  readonly onCopied: (text: string) => void;
   /** The person does not give the password. */
   readonly onGiveUp: () => void;
 }
@@ -36,9 +38,14 @@ export function ScreenPane(props: ScreenPaneProps): ReactNode {
     if (isActive && !isViewOnly && isFocusFree()) session.current?.focus();
   });
   const measure = useEffectEvent((width: number, height: number) => props.onSize(`${width} × ${height}`));
+  const copied = useEffectEvent((text: string) => props.onCopied(text));
   const hand = useEffectEvent((made: ScreenSession | undefined) => props.onSession(made));
   const create = useEffectEvent((element: HTMLElement) => {
-    const made = new ScreenSession(element, guest.id, isViewOnly, { onState: follow, onSize: measure });
+    const made = new ScreenSession(element, guest.id, isViewOnly, {
+      onState: follow,
+      onSize: measure,
+      onCopied: copied,
+    });
     made.setScaled(isScaled);
     return made;
   });

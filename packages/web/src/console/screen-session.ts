@@ -8,8 +8,12 @@ export interface ScreenListeners {
   onState(state: LinkState): void;
   /** The picture's size in dots, whenever it changes. */
   onSize(width: number, height: number): void;
+  /** The guest has copied a text. */
+  onCopied(text: string): void;
 }
 
+/** Of a guest's clipboard, in bytes of UTF-8. */
+const LONGEST_TEXT = 65_436;
 /** Between keystrokes of a paste: a PS/2 keyboard brings some hundred bytes a second, and guests have small buffers. */
 const TYPING_PAUSE_MS = 15;
 
@@ -95,6 +99,16 @@ export class ScreenSession {
     }
   }
 
+  /** Gives the guest a text for its clipboard. The answer says why not; undefined: it is on its way. */
+  paste(text: string): string | undefined {
+    const bytes = new TextEncoder().encode(text).length;
+    if (bytes > LONGEST_TEXT)
+      return `The text has ${bytes} bytes, and a guest takes ${LONGEST_TEXT}: give it in parts.`;
+    if (this.rfb === undefined || !this.isLive) return 'The screen is not connected: try again when it is.';
+    this.rfb.clipboardPasteFrom(text);
+    return undefined;
+  }
+
   /** What is on the screen now, as a PNG; undefined when there is no picture. */
   picture(): Promise<Blob | undefined> {
     const { rfb } = this;
@@ -141,6 +155,9 @@ export class ScreenSession {
     });
     rfb.addEventListener('credentialsrequired', () => {
       if (isCurrent()) this.listeners.onState({ kind: 'password', complaint: this.complaint });
+    });
+    rfb.addEventListener('clipboard', (event) => {
+      if (isCurrent()) this.listeners.onCopied(event.detail.text);
     });
     rfb.addEventListener('securityfailure', (event) => {
       if (!isCurrent()) return;

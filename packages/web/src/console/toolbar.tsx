@@ -39,6 +39,7 @@ interface ToolbarProps {
   readonly isViewOnly: boolean;
   readonly onCtrlAltDel: () => void;
   readonly onPaste: () => void;
+  readonly onClipboard: () => void;
   readonly onScreenshot: () => void;
   readonly onScreenText: () => void;
   readonly onSendSize: () => void;
@@ -87,6 +88,15 @@ export function Toolbar(props: ToolbarProps): ReactNode {
         isDisabled={!canType}
         onPress={props.onPaste}
       />
+      {isScreen && (
+        <Tool
+          icon="clipboard"
+          label="Clipboard"
+          title="The guest's clipboard, where VMware's tools run in it"
+          isDisabled={!canType}
+          onPress={props.onClipboard}
+        />
+      )}
       {isScreen && (
         <Tool
           icon="fit"

@@ -12,6 +12,8 @@ import { rpcClient, type ClientDuplex, type RpcClient } from '@tomei/service';
 
 /** COM1 to COM4 are ports 0 to 3. */
 export const SERIAL_PORTS = 4;
+/** Of a clipboard, in bytes of UTF-8: what console.proto says, with what is no UTF-8 replaced by three bytes. */
+const LONGEST_TEXT = 3 * 65_436;
 /** How long a guest's process may take to say its first word. */
 const HELLO_MS = 10_000;
 /** What takes longer to take in than this is followed by as long a rest. */
@@ -23,6 +25,8 @@ export interface AttachmentEvents {
   /** Throws `frame.bad`, which ends the stream. */
   frame(frame: Frame): void;
   serial(port: number, bytes: Uint8Array): void;
+  /** The guest has copied a text. */
+  copied(text: string): void;
 }
 export interface AttachmentSettings {
   readonly guestId: string;
@@ -119,7 +123,7 @@ export class Attachment {
     on.attached(attached);
   }
 
-  private take({ frame, serial }: ConsoleOutput): void {
+  private take({ frame, serial, copied }: ConsoleOutput): void {
     const { on } = this.settings;
     if (frame !== undefined) {
       if (this.lastFrame !== undefined && frame.number <= this.lastFrame)
@@ -128,6 +132,11 @@ export class Attachment {
       this.lastFrame = frame.number;
       // At once, not when viewers have seen it: those that are slow skip frames, and are no reason to show others less.
       this.stream.send({ ack: { frame: frame.number } });
+    }
+    if (copied !== undefined) {
+      const bytes = Buffer.byteLength(copied.text);
+      if (bytes > LONGEST_TEXT) throw this.bad(`it has a text of ${bytes} bytes for the clipboard`);
+      on.copied(copied.text);
     }
     if (serial !== undefined) {
       if (serial.port >= SERIAL_PORTS) throw this.bad(`it has a serial port ${serial.port}`);

@@ -19,6 +19,8 @@ export interface LinkViewer {
   /** The picture has changed. */
   picture?(): void;
   serial?(port: number, bytes: Uint8Array): void;
+  /** The guest has copied a text. */
+  copied?(text: string): void;
   /** The console is there, with these serial ports. */
   attached?(serialPorts: readonly number[]): void;
   /** Last: the guest was deleted (`guest.missing`), or the gateway stops (`gateway.closing`). */
@@ -198,6 +200,9 @@ export class ConsoleLink {
         },
         frame: (frame) => this.takeFrame(frame),
         serial: (port, bytes) => this.takeSerial(port, bytes),
+        copied: (text) => {
+          for (const viewer of this.viewers) viewer.copied?.(text);
+        },
       },
     });
     if (attachment === undefined) return 0;

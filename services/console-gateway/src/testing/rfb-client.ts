@@ -34,6 +34,8 @@ export class RfbClient {
   name = '';
   /** FramebufferUpdates that came. */
   updates = 0;
+  /** What the guest has copied. */
+  readonly texts: string[] = [];
   bytes = 0;
   /** Fulfilled at the end of the handshake. */
   readonly ready: Promise<void>;
@@ -79,7 +81,7 @@ export class RfbClient {
     for (const check of [...this.waiting]) check();
   }
 
-  /** Fulfilled as soon as the condition holds after a picture. */
+  /** Fulfilled as soon as the condition holds after a picture or a text. */
   until(condition: (client: this) => boolean): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const check = (): void => {
@@ -109,6 +111,12 @@ export class RfbClient {
     message[1] = down ? 1 : 0;
     message.writeUInt32BE(keysym, 4);
     this.write(message);
+  }
+  /** Latin-1. */
+  cutText(text: string): void {
+    const head = Buffer.from([6, 0, 0, 0, 0, 0, 0, 0]);
+    head.writeUInt32BE(text.length, 4);
+    this.write(Buffer.concat([head, Buffer.from(text, 'latin1')]));
   }
   pointer(buttons: number, x: number, y: number): void {
     const message = Buffer.alloc(6);
@@ -151,7 +159,8 @@ export class RfbClient {
     // Bell.
     if (type === 2) return;
     if (type === 3) {
-      yield (yield 7).readUInt32BE(3);
+      this.texts.push((yield (yield 7).readUInt32BE(3)).toString('latin1'));
+      for (const check of [...this.waiting]) check();
       return;
     }
     if (type !== 0) throw new Error(`the server sent a message of type ${type}`);

@@ -34,6 +34,7 @@ const MAX_UNDER_WAY = 3;
 export class ScriptedGuest {
   readonly keys: KeyInput[] = [];
   readonly pointers: PointerInput[] = [];
+  readonly texts: string[] = [];
   /** What viewers typed, by port, as Latin-1. */
   readonly typed: string[] = ['', '', '', ''];
   width: number;
@@ -161,12 +162,13 @@ export class ScriptedGuest {
       if (scripted !== undefined) this.streams.delete(scripted);
     }
   }
-  private take({ key, pointer, serial, ack }: ConsoleInput, stream: ScriptedStream): void {
+  private take({ key, pointer, serial, ack, clipboard }: ConsoleInput, stream: ScriptedStream): void {
     if (key !== undefined) {
       this.keys.push(key);
       this.options.onKey?.(key, this);
     }
     if (pointer !== undefined) this.pointers.push(pointer);
+    if (clipboard !== undefined) this.texts.push(clipboard.text);
     if (serial !== undefined) this.typed[serial.port] += Buffer.from(serial.data).toString('latin1');
     if (ack !== undefined) stream.acknowledged(ack.frame);
   }

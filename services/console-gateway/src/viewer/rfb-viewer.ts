@@ -36,6 +36,8 @@ export interface RfbViewerSettings {
 const ANSWERS_BYTES = 1 << 20;
 
 const FRAMEBUFFER_UPDATE = 0;
+/** Of a clipboard, in bytes of UTF-8 (console.proto). */
+const LONGEST_TEXT = 65_436;
 /** RFC 6143, 7.7, and rfbproto. */
 const ENCODING_NAMES: Readonly<Record<number, string>> = { 0: 'raw', 1: 'copyrect', 7: 'tight', 16: 'zrle' };
 
@@ -113,6 +115,7 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
         password: (isRight) => wrongPasswords.tried(guestId, peer, isRight),
         key: (key) => this.pass(this.link.send({ key })),
         pointer: (pointer) => this.pass(this.link.send({ pointer })),
+        cutText: (text) => this.passText(text),
         closed: (why) => this.ended(why),
       },
     });
@@ -144,6 +147,10 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
 
   pump(): void {
     if (!this.isOver) this.session?.pump();
+  }
+
+  copied(text: string): void {
+    this.session?.cutText(text);
   }
 
   gone(error: TomeiError): void {
@@ -180,6 +187,11 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
       this.isPaused = false;
       if (!this.isOver) this.wire.resume();
     });
+  }
+
+  /** A guest's clipboard has its limit; the protocol has no word for a text that is too long. */
+  private passText(text: string): void {
+    if (Buffer.byteLength(text) <= LONGEST_TEXT) this.pass(this.link.send({ clipboard: { text } }));
   }
 
   private end(by: EndedBy, why: string, code?: string): void {
