@@ -1,5 +1,8 @@
-/** Loops that do one VMI call again and again in each way that a kernel could be told to: natively, by a call, by a jump, not at all. */
-import { CALL, EVERY_CALL, HostClock, Machine, vmiRom, type CallName } from '@tomei/paravirt-core';
+/**
+ * Loops that do one VMI call again and again in each way that a kernel could be told to: natively, by a call, by a jump, not at all. And as
+ * the ROM's code would be without being called, in place: no engine that compiled calls inline could do with less.
+ */
+import { CALL, EVERY_CALL, HYPERCALL_BASE, HostClock, Machine, vmiRom, type CallName } from '@tomei/paravirt-core';
 import { Assembler } from './assembler.ts';
 import { threadSeconds } from './measure-loops.ts';
 import { median } from './statistics.ts';
@@ -17,7 +20,7 @@ const EAX = 0,
 const rom = vmiRom(EVERY_CALL);
 
 type Emit = (a: Assembler) => void;
-export type Way = 'native' | 'call' | 'jump' | 'nothing';
+export type Way = 'native' | 'call' | 'place' | 'jump' | 'nothing';
 /** How one operation is done in each way that there is. ECX counts the rounds on the stack: all registers are free. */
 export interface VmiLoop {
   readonly name: string;
@@ -62,14 +65,20 @@ function pointer(name: string, number: number, native: readonly number[], set: E
   };
 }
 /** A patch site: natively an indirect call that keeps ECX and EDX, otherwise one call. */
-const site = (name: string, number: number, native: readonly number[], set: Emit = () => undefined): VmiLoop => {
+const site = (
+  name: string,
+  number: number,
+  native: readonly number[],
+  place: readonly number[],
+  set: Emit = () => undefined,
+): VmiLoop => {
   const { ways, ...loop } = pointer(name, number, native, set, 1_000_000);
   const native_: Emit = (a) => {
     a.code(0x51, 0x52);
     ways.native!(a);
     a.code(0x5a, 0x59);
   };
-  return { ...loop, ways: { ...ways, native: native_ } };
+  return { ...loop, ways: { ...ways, native: native_, place: (a) => (set(a), void a.code(...place)) } };
 };
 const returnFrame =
   (name: string, leave: Emit): Emit =>
@@ -85,6 +94,16 @@ const stacked =
     given(...values)(a);
     callAt(a, inRom(number)).code(0x83, 0xc4, 8);
   };
+/** One that the host answers: its hypercall in place as well, without the call and what it keeps. */
+const hosted = (name: CallName, native: readonly number[], set: Emit): VmiLoop => {
+  const { ways, ...loop } = pointer(name, CALL[name], native, set, 100_000);
+  const place: Emit = (a) => {
+    set(a);
+    a.code(0x89, 0xc3); // mov ebx,eax
+    load(a, EAX, HYPERCALL_BASE + CALL[name]).code(0x0f, 0x01, 0xc1);
+  };
+  return { ...loop, ways: { ...ways, place } };
+};
 const RET: readonly number[] = [];
 /** Loads CR3 with another root, reads a byte of so many pages, and comes back to do the same. */
 function switches(pages: number): VmiLoop {
@@ -105,10 +124,17 @@ function switches(pages: number): VmiLoop {
 }
 
 export const VMI_LOOPS: readonly VmiLoop[] = [
-  site('EnableInterrupts', CALL.EnableInterrupts, [0xfb]),
-  site('DisableInterrupts', CALL.DisableInterrupts, [0xfa]),
-  site('GetInterruptMask', CALL.GetInterruptMask, [0x9c, 0x58, 0x25, 0, 2, 0, 0]),
-  site('SetInterruptMask', CALL.SetInterruptMask, [0x50, 0x9d], given(0)),
+  site('EnableInterrupts', CALL.EnableInterrupts, [0xfb], [0xfb, 0x90]),
+  site('DisableInterrupts', CALL.DisableInterrupts, [0xfa], [0xfa]),
+  site('GetInterruptMask', CALL.GetInterruptMask, [0x9c, 0x58, 0x25, 0, 2, 0, 0], [0x9c, 0x58, 0x25, 0, 2, 0, 0]),
+  // test eax,200h; jz over; sti; nop; jmp behind; over: cli
+  site(
+    'SetInterruptMask',
+    CALL.SetInterruptMask,
+    [0x50, 0x9d],
+    [0xa9, 0, 2, 0, 0, 0x74, 4, 0xfb, 0x90, 0xeb, 1, 0xfa],
+    given(0),
+  ),
   {
     name: 'IRET',
     rounds: 300_000,
@@ -141,13 +167,13 @@ export const VMI_LOOPS: readonly VmiLoop[] = [
   },
   pointer('InvalPage', CALL.InvalPage, [0x0f, 0x01, 0x38], given(DATA), 100_000),
   pointer('FlushTLB', CALL.FlushTLB, [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8], given(1), 50_000),
-  pointer('APICWrite', CALL.APICWrite, [0x89, 0x15, 0xb0, 0, 0xe0, 0xfe], given(0xb0, 0), 100_000),
-  pointer('APICRead', CALL.APICRead, [0xa1, 0x30, 0, 0xe0, 0xfe], given(0x30), 100_000),
+  hosted('APICWrite', [0x89, 0x15, 0xb0, 0, 0xe0, 0xfe], given(0xb0, 0)),
+  hosted('APICRead', [0xa1, 0x30, 0, 0xe0, 0xfe], given(0x30)),
   (() => {
     const { ways, ...rest } = pointer('IODelay', CALL.IODelay, [0xe6, 0x80], given(), 100_000);
     return { ...rest, ways: { ...ways, nothing: () => undefined } };
   })(),
-  pointer('GetCycleCounter', CALL.GetCycleCounter, [0x0f, 0x31], given(0), 100_000),
+  hosted('GetCycleCounter', [0x0f, 0x31], given(0)),
   pointer('SetLazyMode', CALL.SetLazyMode, RET, given(1), 1_000_000),
 ];
 

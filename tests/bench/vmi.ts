@@ -15,8 +15,8 @@ const USAGE = `pnpm bench vmi [options]
   ${JSON_USAGE}
   --write         write docs/bench/vmi.md and vmi.json
   --help          say this`;
-const WAYS: readonly Way[] = ['native', 'call', 'jump', 'nothing'];
-const HEAD = ['call', ...WAYS.map((way) => `${way} (ns)`), 'answer'];
+const WAYS: readonly Way[] = ['native', 'call', 'place', 'jump', 'nothing'];
+const HEAD = ['call', ...WAYS.map((way) => `${way === 'place' ? 'in place' : way} (ns)`), 'answer'];
 
 const answerOf = (name: string): string =>
   [...new Set(name.split(' and ').map((call) => ANSWERS[call as CallName]))].join(', ');
@@ -53,7 +53,8 @@ function page({
 
 Written by \`pnpm bench vmi --write\`. Nanoseconds of the processor's thread for one operation, median of ${circumstances['runs'] as number}
 measurements, without the loop around it: natively, as a kernel that is answered NONE does it behind its pointer (with ECX and EDX
-pushed around it for the four calls of the interrupt flag), by the ROM's code, and left out. Differences of a few nanoseconds are
+pushed around it for the four calls of the interrupt flag), by the ROM's code, by the same code in place of
+the call to it, which is the most that compiling calls inline could gain, and left out. Differences of a few nanoseconds are
 noise. A kernel's own wrapper around a call, which native code does without, is not in it. Pages used behind SetCR3 are read once, a byte of
 each, in a loop of two instructions a page.
 

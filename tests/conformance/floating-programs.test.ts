@@ -79,6 +79,28 @@ function floatingProgram(seed: number): RandomProgram {
   return { ...program, fx, memory };
 }
 
+/** What moves the register stack, looks at all of its state or replaces it, among arithmetic: MMX, FXSAVE, FLDENV and their like. */
+const stackFamilies = ['x87-control', 'x87-load-store', 'x87-arith', 'x87-compare', 'packed-integer'];
+const stackTemplates = tableTemplates(
+  ({ family, unit }) => stackFamilies.includes(family) && (family.startsWith('x87') || unit === 'mmx'),
+);
+function stackProgram(seed: number): RandomProgram {
+  const random = new Random(seed);
+  const program = randomProgram(random, seed, stackTemplates, LENGTH);
+  const count = random.below(FX_REGISTERS + 1);
+  const fx = fxImage({
+    fcw: random.oneIn(4) ? 0x40 | random.below(0x1000) : 0x37f,
+    fsw: random.pick([0, 0x20, 0x220, 0x4720]),
+    ...(random.oneIn(2) ? {} : { top: random.below(8) }),
+    st: Array.from({ length: count }, () => extended(random)),
+  });
+  const memory = Array.from({ length: NUMBERS }, (_, i) => ({
+    address: MEMORY.data.address + i * (MEMORY.data.size / NUMBERS),
+    bytes: vector(random),
+  }));
+  return { ...program, fx, memory };
+}
+
 /** What compiled code computes with plain numbers alone (jit/number-build.ts), and what moves them about. */
 const PLAIN_FAMILIES = ['sse-float', 'sse-move', 'sse-convert', 'packed-shuffle'];
 const isArithmetic = /^(add|sub|mul|div|sqrt|min|max)[ps][sd]$/,
@@ -128,6 +150,7 @@ function plainProgram(seed: number): RandomProgram {
 const programs = [
     ...Array.from({ length: PROGRAMS }, (_, i) => floatingProgram(i + 1)),
     ...Array.from({ length: 2 * PROGRAMS }, (_, i) => plainProgram(10_000 + i)),
+    ...Array.from({ length: PROGRAMS }, (_, i) => stackProgram(20_000 + i)),
   ],
   cases = programs.map((each) => programCase(each));
 

@@ -125,6 +125,12 @@ export interface Variable<V> {
   set(value: V): void;
 }
 
+/** How a result was rounded: `up` is 1 where its magnitude grew by it (C1), and `lost`, of 64 bits, not 0 where it is inexact (PE). */
+export interface Rounding<V> {
+  readonly up: V;
+  readonly lost: V;
+}
+
 /** An operand as the instruction names it. Memory operands are addressed once, however often they are read or written. */
 export interface Operand<V> {
   readonly isMemory: boolean;
@@ -217,6 +223,17 @@ export interface Build<V> {
   unlikely(condition: V, rare: () => void, usual: () => void): void;
   /** Runs `body` again and again until `leave(condition)` holds inside it. */
   loop(body: (leave: (condition: V) => void) => void): void;
+  /**
+   * Runs `usual`; where a condition that it hands to `unless` holds, `otherwise` instead, from there on. Nothing may have been changed
+   * before but variables. Engines without shortcuts leave it out.
+   */
+  attempt?(usual: (unless: (condition: V) => void) => void, otherwise: () => void): void;
+  /** Leaves the instruction to the interpreter where a condition holds: compiled code. Nothing may have been changed before. */
+  leaveIf?(condition: V): void;
+  /** The x87 status word after a result whose exceptions are masked: C1, and PE besides what is there. Nothing: it is exact. */
+  noteRounding?(rounding: Rounding<V> | undefined): void;
+  /** The same after a result with any exceptions: all are masked, and those of `defined` that are not among the flags become 0. */
+  noteFlags?(flags: V, defined: number): void;
   variable(initial: V): Variable<V>;
 
   /** Raises an exception at this instruction; nothing after it happens. */

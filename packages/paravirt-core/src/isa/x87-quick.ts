@@ -1,9 +1,9 @@
 /**
  * The common case of 80-bit arithmetic without a leaf: operands that are normal (or zero, where that is as simple), under rounding to
- * nearest with all 64 bits and PE masked, in integers of 64 bits. Each function also says in `fits` whether what it computed holds; where
- * it does not, a leaf does the same for every case (SDM vol. 1, 4.8, 8.1.5 and 8.5).
+ * nearest with all 64 bits and PE masked, in integers of 64 bits. Each function gives up where what it computes would not hold; a leaf
+ * then does the same for every case (SDM vol. 1, 4.8, 8.1.5 and 8.5).
  */
-import type { Build } from './build.ts';
+import type { Build, Rounding } from './build.ts';
 import {
   add,
   add64,
@@ -15,6 +15,7 @@ import {
   eqz,
   ltU,
   mul64,
+  ne,
   or,
   or64,
   shl64,
@@ -33,30 +34,40 @@ export interface Number80<V> {
   readonly significand: V;
   readonly high: V;
 }
-/** What was computed, the exception flags and C1 with it, and whether that holds. */
-export interface Quick<V> extends Number80<V> {
-  readonly flags: V;
-  readonly fits: V;
+/** A result; one that has no rounding is exact. */
+export interface Rounded<V> extends Number80<V> {
+  readonly rounding?: Rounding<V>;
 }
+/** Gives up where a condition holds. */
+export type Unless<V> = (condition: V) => void;
+/** A way without a leaf, of operands that were read before. */
+export type Quick<V, R = Rounded<V>> = (unless: Unless<V>) => R;
 
 const SIGN = 0x8000,
   EXPONENT = 0x7fff,
   BIAS = 16383;
+/** Exponents so far from both ends that no sum, product or rounding of two such numbers comes close to them. */
+const MODERATE = { least: BIAS - 8000, count: 16000 } as const;
 const MSB = 1n << 63n;
-const PE_SHIFT = 5,
+export const PE_SHIFT = 5,
   C1_SHIFT = 9,
-  C0_SHIFT = 8,
+  C1 = 1 << C1_SHIFT;
+const C0_SHIFT = 8,
   C3_SHIFT = 14;
 /** Control word: precision control, rounding control and the mask of PE; and what they are for the functions below. */
 const CONTROL = 0xf20,
   CONTROL_QUICK = 0x320;
 
 const eqz64 = <V>(b: Build<V>, x: V): V => b.op('i64.eqz', [x]);
+const isSome64 = <V>(b: Build<V>, x: V): V => b.op('i64.ne', [x, b.imm64(0n)]);
 const ltU64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.lt_u', [x, y]);
+const gtU64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.gt_u', [x, y]);
+const geU = <V>(b: Build<V>, x: V, y: V): V => b.op('i32.ge_u', [x, y]);
 const eq64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.eq', [x, y]);
 const xor64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.xor', [x, y]);
 const isNegative64 = <V>(b: Build<V>, x: V): V => b.op('i64.lt_s', [x, b.imm64(0n)]);
-const all = <V>(b: Build<V>, conditions: readonly V[]): V => conditions.reduce((x, y) => and(b, x, y));
+/** Whether the top bit is clear. */
+const lacksTop = <V>(b: Build<V>, x: V): V => b.op('i64.ge_s', [x, b.imm64(0n)]);
 
 /** What lies at a place. */
 export const numberAt = <V>(b: Build<V>, at: V): Number80<V> => ({
@@ -67,132 +78,154 @@ export function putNumber<V>(b: Build<V>, at: V, { significand, high }: Number80
   b.poke(at, 'u64', 0, significand);
   b.poke(at, 'u16', 8, high);
 }
-/** A number that is known, without any flags. */
-export const exactly = <V>(b: Build<V>, number: Number80<V>): Quick<V> => ({
-  ...number,
-  flags: b.imm(0),
-  fits: b.imm(1),
-});
-/** Whether results are rounded as the functions here do it. */
-export const roundsQuickly = <V>(b: Build<V>): V =>
-  eq(b, andImm(b, b.get('fpuControl'), CONTROL), b.imm(CONTROL_QUICK));
+/** A rounding as flags: PE and C1. */
+export const flagsOf = <V>(b: Build<V>, rounding: Rounding<V> | undefined): V =>
+  rounding === undefined
+    ? b.imm(0)
+    : or(b, shlImm(b, isSome64(b, rounding.lost), PE_SHIFT), shlImm(b, rounding.up, C1_SHIFT));
+/** Gives up where results are not rounded as the functions here do it. */
+const roundsQuickly = <V>(b: Build<V>, unless: Unless<V>): void =>
+  unless(ne(b, andImm(b, b.get('fpuControl'), CONTROL), b.imm(CONTROL_QUICK)));
 
 const exponentOf = <V>(b: Build<V>, x: Number80<V>): V => andImm(b, x.high, EXPONENT);
-const isNormal = <V>(b: Build<V>, x: Number80<V>): V =>
-  and(b, ltU(b, addImm(b, exponentOf(b, x), -1), b.imm(EXPONENT - 1)), isNegative64(b, x.significand));
-const isZero = <V>(b: Build<V>, x: Number80<V>): V => and(b, eqz(b, exponentOf(b, x)), eqz64(b, x.significand));
+const isImmoderate = <V>(b: Build<V>, exponent: V): V =>
+  geU(b, addImm(b, exponent, -MODERATE.least), b.imm(MODERATE.count));
 
-/** Rounds to nearest: `significand` has its top bit set, `fraction` lies below it, `exponent` may have left its range. */
-function rounded<V>(
-  b: Build<V>,
-  sign: V,
-  exponent: V,
-  significand: V,
-  fraction: V,
-  conditions: readonly V[],
-): Quick<V> {
-  const beyondHalf = or64(b, shl64(b, fraction, b.imm64(1n)), and64(b, significand, b.imm64(1n)));
-  const up = and(b, wrap(b, shrU64(b, fraction, b.imm64(63n))), eqz(b, eqz64(b, beyondHalf)));
-  const sum = add64(b, significand, widenU(b, up)),
-    carry = eqz64(b, sum);
-  const inexact = eqz(b, eqz64(b, fraction));
-  return {
-    significand: or64(b, sum, shl64(b, widenU(b, carry), b.imm64(63n))),
-    high: or(b, sign, add(b, exponent, carry)),
-    flags: or(b, shlImm(b, inexact, PE_SHIFT), shlImm(b, up, C1_SHIFT)),
-    // Neither zero nor denormal, and one below the largest, so that the carry has room.
-    fits: all(b, [roundsQuickly(b), ltU(b, addImm(b, exponent, -1), b.imm(EXPONENT - 2)), ...conditions]),
-  };
-}
-/** 128 bits with at least one of the upper 64 set, shifted until the top one is: by how much, and both halves. */
-function normalized<V>(b: Build<V>, upper: V, lower: V): { by: V; upper: V; lower: V } {
-  const by = b.op('i64.clz', [upper]);
-  const coming = shrU64(b, shrU64(b, lower, b.imm64(1n)), xor64(b, by, b.imm64(63n)));
-  return { by: wrap(b, by), upper: or64(b, shl64(b, upper, by), coming), lower: shl64(b, lower, by) };
+/** Rounds to nearest: `significand` has its top bit set, `fraction` lies below it. Gives up where a carry makes a digit more. */
+function rounded<V>(b: Build<V>, unless: Unless<V>, high: V, significand: V, fraction: V): Rounded<V> {
+  // Beyond half of the last digit, or half and the digit is odd: all that in one comparison.
+  const limit = sub64(b, b.imm64(MSB), and64(b, significand, b.imm64(1n)));
+  const up = gtU64(b, fraction, limit);
+  const sum = add64(b, significand, widenU(b, up));
+  unless(eqz64(b, sum));
+  return { significand: sum, high, rounding: { up, lost: fraction } };
 }
 
-/** x + y, or x - y. Holds for normal operands up to 63 binary places apart, one of which may be zero; a result of zero does not fit. */
-export function quickSum<V>(b: Build<V>, x: Number80<V>, y: Number80<V>, subtract: boolean): Quick<V> {
-  const other = subtract ? xor(b, y.high, b.imm(SIGN)) : y.high;
-  const ex = exponentOf(b, x),
-    ey = exponentOf(b, y);
-  const swap = or(b, ltU(b, ex, ey), and(b, eq(b, ex, ey), ltU64(b, x.significand, y.significand)));
-  const large = { significand: b.select(swap, y.significand, x.significand), high: b.select(swap, other, x.high) };
-  const small = b.select(swap, x.significand, y.significand);
-  const exponent = b.select(swap, ey, ex),
-    smallExponent = b.select(swap, ex, ey);
-  const apart = sub(b, exponent, smallExponent),
-    distance = widenU(b, apart);
-  const shifted = shrU64(b, small, distance);
-  const rest = shl64(b, shl64(b, small, b.imm64(1n)), xor64(b, distance, b.imm64(63n)));
-  // Where signs differ, 128 bits are subtracted: the smaller one is inverted, and one added below.
-  const differ = shrImm(b, andImm(b, xor(b, x.high, other), SIGN), 15),
-    one = widenU(b, differ),
-    inverts = sub64(b, b.imm64(0n), one);
-  const carryIn = widenU(b, and(b, differ, eqz64(b, rest)));
-  const upper = add64(b, add64(b, large.significand, xor64(b, shifted, inverts)), carryIn),
-    lower = add64(b, xor64(b, rest, inverts), one);
-  const carry = and(b, eqz(b, differ), ltU64(b, upper, large.significand));
-  const left = normalized(b, upper, lower);
-  const right = {
-    upper: or64(b, shrU64(b, upper, b.imm64(1n)), b.imm64(MSB)),
-    lower: or64(b, shl64(b, upper, b.imm64(63n)), or64(b, shrU64(b, lower, b.imm64(1n)), and64(b, lower, b.imm64(1n)))),
+/** x + y, or x - y. Holds for normal operands, one of which may be zero; not for a result of zero. */
+export const quickSum =
+  <V>(b: Build<V>, x: Number80<V>, y: Number80<V>, subtract: boolean): Quick<V> =>
+  (unless) => {
+    const other = subtract ? xor(b, y.high, b.imm(SIGN)) : y.high;
+    const ex = exponentOf(b, x),
+      ey = exponentOf(b, y);
+    roundsQuickly(b, unless);
+    // The one of the larger exponent first.
+    const swap = ltU(b, ex, ey);
+    const large = b.select(swap, y.significand, x.significand),
+      small = b.select(swap, x.significand, y.significand);
+    const sign = andImm(b, b.select(swap, other, x.high), SIGN);
+    const exponent = b.select(swap, ey, ex),
+      smallExponent = b.select(swap, ex, ey);
+    unless(isImmoderate(b, exponent));
+    unless(lacksTop(b, large));
+    const apart = sub(b, exponent, smallExponent);
+    const upper = b.variable(large),
+      lower = b.variable(b.imm64(0n)),
+      high = b.variable(exponent),
+      signed = b.variable(sign);
+    b.if(
+      geU(b, apart, b.imm(64)),
+      // Nothing is added; what is not zero would have to be.
+      () => unless(or(b, smallExponent, isSome64(b, small))),
+      () => {
+        unless(lacksTop(b, small));
+        const distance = widenU(b, apart);
+        const shifted = shrU64(b, small, distance);
+        const rest = shl64(b, shl64(b, small, b.imm64(1n)), xor64(b, distance, b.imm64(63n)));
+        b.if(
+          andImm(b, xor(b, x.high, other), SIGN),
+          () => {
+            // Of one exponent, the second may be the larger one.
+            const negative = ltU64(b, large, shifted),
+              inverts = sub64(b, b.imm64(0n), widenU(b, negative));
+            const difference = sub64(b, sub64(b, large, shifted), widenU(b, isSome64(b, rest)));
+            const magnitude = sub64(b, xor64(b, difference, inverts), inverts);
+            unless(eqz64(b, magnitude));
+            const fraction = sub64(b, b.imm64(0n), rest);
+            const by = b.op('i64.clz', [magnitude]);
+            const coming = shrU64(b, shrU64(b, fraction, b.imm64(1n)), xor64(b, by, b.imm64(63n)));
+            upper.set(or64(b, shl64(b, magnitude, by), coming));
+            lower.set(shl64(b, fraction, by));
+            high.set(sub(b, exponent, wrap(b, by)));
+            signed.set(xor(b, sign, shlImm(b, negative, 15)));
+          },
+          () => {
+            const sum = add64(b, large, shifted),
+              carry = ltU64(b, sum, large);
+            const halved = or64(b, shrU64(b, rest, b.imm64(1n)), and64(b, rest, b.imm64(1n)));
+            upper.set(b.select(carry, or64(b, shrU64(b, sum, b.imm64(1n)), b.imm64(MSB)), sum));
+            lower.set(b.select(carry, or64(b, shl64(b, sum, b.imm64(63n)), halved), rest));
+            high.set(add(b, exponent, carry));
+          },
+        );
+      },
+    );
+    return rounded(b, unless, or(b, signed.get(), high.get()), upper.get(), lower.get());
   };
-  const smallFits = or(
-    b,
-    all(b, [isNegative64(b, small), ltU(b, b.imm(0), smallExponent), ltU(b, apart, b.imm(64))]),
-    and(b, eqz64(b, small), eqz(b, smallExponent)),
-  );
-  return rounded(
-    b,
-    andImm(b, large.high, SIGN),
-    add(b, exponent, b.select(carry, b.imm(1), sub(b, b.imm(0), left.by))),
-    b.select(carry, right.upper, left.upper),
-    b.select(carry, right.lower, left.lower),
-    [isNormal(b, large), smallFits, eqz(b, eqz64(b, or64(b, upper, b.select(carry, b.imm64(1n), b.imm64(0n)))))],
-  );
-}
 
 /** x * y, both normal. */
-export function quickProduct<V>(b: Build<V>, x: Number80<V>, y: Number80<V>): Quick<V> {
-  const half = (v: V): { low: V; high: V } => ({
-    low: and64(b, v, b.imm64(0xffffffffn)),
-    high: shrU64(b, v, b.imm64(32n)),
-  });
-  const p = half(x.significand),
-    q = half(y.significand);
-  const middle = half(add64(b, mul64(b, p.high, q.low), shrU64(b, mul64(b, p.low, q.low), b.imm64(32n))));
-  const carried = shrU64(b, add64(b, mul64(b, p.low, q.high), middle.low), b.imm64(32n));
-  const upper = add64(b, mul64(b, p.high, q.high), add64(b, middle.high, carried));
-  const product = normalized(b, upper, mul64(b, x.significand, y.significand));
-  const exponent = sub(b, add(b, exponentOf(b, x), exponentOf(b, y)), b.imm(BIAS - 1));
-  return rounded(
-    b,
-    andImm(b, xor(b, x.high, y.high), SIGN),
-    sub(b, exponent, product.by),
-    product.upper,
-    product.lower,
-    [isNormal(b, x), isNormal(b, y)],
+export const quickProduct =
+  <V>(b: Build<V>, x: Number80<V>, y: Number80<V>): Quick<V> =>
+  (unless) => {
+    const ex = exponentOf(b, x),
+      ey = exponentOf(b, y);
+    roundsQuickly(b, unless);
+    unless(isImmoderate(b, ex));
+    unless(isImmoderate(b, ey));
+    unless(lacksTop(b, and64(b, x.significand, y.significand)));
+    const half = (v: V): { low: V; high: V } => ({
+      low: and64(b, v, b.imm64(0xffffffffn)),
+      high: shrU64(b, v, b.imm64(32n)),
+    });
+    const p = half(x.significand),
+      q = half(y.significand);
+    const middle = half(add64(b, mul64(b, p.high, q.low), shrU64(b, mul64(b, p.low, q.low), b.imm64(32n))));
+    const carried = shrU64(b, add64(b, mul64(b, p.low, q.high), middle.low), b.imm64(32n));
+    const upper = add64(b, mul64(b, p.high, q.high), add64(b, middle.high, carried)),
+      lower = mul64(b, x.significand, y.significand);
+    // The top bit is where it belongs, or one below.
+    const isHigh = isNegative64(b, upper);
+    const shifted = or64(b, add64(b, upper, upper), shrU64(b, lower, b.imm64(63n)));
+    const exponent = addImm(b, add(b, add(b, ex, ey), isHigh), -BIAS);
+    const sign = andImm(b, xor(b, x.high, y.high), SIGN);
+    return rounded(
+      b,
+      unless,
+      or(b, sign, exponent),
+      b.select(isHigh, upper, shifted),
+      b.select(isHigh, lower, add64(b, lower, lower)),
+    );
+  };
+
+/** Gives up unless a number is normal or zero. */
+function isOrdinary<V>(b: Build<V>, unless: Unless<V>, { significand }: Number80<V>, exponent: V): void {
+  b.if(
+    eqz64(b, significand),
+    () => unless(exponent),
+    () => {
+      unless(lacksTop(b, significand));
+      unless(geU(b, addImm(b, exponent, -1), b.imm(EXPONENT - 1)));
+    },
   );
 }
-
 /** C3 and C0 as the relation of x to y says. Holds for normal numbers and zeros. */
-export function quickRelation<V>(b: Build<V>, x: Number80<V>, y: Number80<V>): { flags: V; fits: V } {
-  const ex = exponentOf(b, x),
-    ey = exponentOf(b, y),
-    sameExponent = eq(b, ex, ey);
-  const below = or(b, ltU(b, ex, ey), and(b, sameExponent, ltU64(b, x.significand, y.significand)));
-  const alike = and(b, sameExponent, eq64(b, x.significand, y.significand));
-  const negative = shrImm(b, x.high, 15),
-    sameSign = eq(b, negative, shrImm(b, y.high, 15));
-  const zeros = eqz64(b, or64(b, x.significand, y.significand));
-  const equal = or(b, zeros, and(b, alike, sameSign));
-  const less = and(b, eqz(b, equal), b.select(sameSign, xor(b, below, negative), negative));
-  return {
-    flags: or(b, shlImm(b, equal, C3_SHIFT), shlImm(b, less, C0_SHIFT)),
-    fits: and(b, or(b, isNormal(b, x), isZero(b, x)), or(b, isNormal(b, y), isZero(b, y))),
+export const quickRelation =
+  <V>(b: Build<V>, x: Number80<V>, y: Number80<V>): Quick<V, V> =>
+  (unless) => {
+    const ex = exponentOf(b, x),
+      ey = exponentOf(b, y),
+      sameExponent = eq(b, ex, ey);
+    isOrdinary(b, unless, x, ex);
+    isOrdinary(b, unless, y, ey);
+    const below = or(b, ltU(b, ex, ey), and(b, sameExponent, ltU64(b, x.significand, y.significand)));
+    const alike = and(b, sameExponent, eq64(b, x.significand, y.significand));
+    const negative = shrImm(b, x.high, 15),
+      sameSign = eq(b, negative, shrImm(b, y.high, 15));
+    const zeros = eqz64(b, or64(b, x.significand, y.significand));
+    const equal = or(b, zeros, and(b, alike, sameSign));
+    const less = and(b, eqz(b, equal), b.select(sameSign, xor(b, below, negative), negative));
+    return or(b, shlImm(b, equal, C3_SHIFT), shlImm(b, less, C0_SHIFT));
   };
-}
 
 const FORMAT = {
   32: { fraction: 23, exponent: 0xff, bias: 127 },
@@ -200,62 +233,69 @@ const FORMAT = {
 } as const;
 
 /** The same value as that of a float in memory. Holds for normal ones and zeros, under any control word. */
-export function quickWidened<V>(b: Build<V>, bits: 32 | 64, value: V): Quick<V> {
-  const format = FORMAT[bits];
-  const wide = bits === 64 ? value : widenU(b, value),
-    upper = bits === 64 ? wrap(b, shrU64(b, value, b.imm64(32n))) : value;
-  const exponent = andImm(b, shrImm(b, upper, format.fraction - (bits - 32)), format.exponent);
-  const zero = eqz64(b, shl64(b, wide, b.imm64(BigInt(65 - bits))));
-  const significand = or64(b, shl64(b, wide, b.imm64(BigInt(63 - format.fraction))), b.imm64(MSB));
-  return {
-    significand: b.select(zero, b.imm64(0n), significand),
-    high: or(
-      b,
-      andImm(b, shrImm(b, upper, 16), SIGN),
-      b.select(zero, b.imm(0), addImm(b, exponent, BIAS - format.bias)),
-    ),
-    flags: b.imm(0),
-    fits: or(b, zero, ltU(b, addImm(b, exponent, -1), b.imm(format.exponent - 1))),
+export const quickWidened =
+  <V>(b: Build<V>, bits: 32 | 64, value: V): Quick<V> =>
+  (unless) => {
+    const format = FORMAT[bits];
+    const wide = bits === 64 ? value : widenU(b, value),
+      upper = bits === 64 ? wrap(b, shrU64(b, value, b.imm64(32n))) : value;
+    const exponent = andImm(b, shrImm(b, upper, format.fraction - (bits - 32)), format.exponent);
+    const significand = b.variable(or64(b, shl64(b, wide, b.imm64(BigInt(63 - format.fraction))), b.imm64(MSB))),
+      high = b.variable(addImm(b, exponent, BIAS - format.bias));
+    b.if(geU(b, addImm(b, exponent, -1), b.imm(format.exponent - 1)), () => {
+      unless(isSome64(b, shl64(b, wide, b.imm64(BigInt(65 - bits)))));
+      significand.set(b.imm64(0n));
+      high.set(b.imm(0));
+    });
+    const sign = andImm(b, shrImm(b, upper, 16), SIGN);
+    return { significand: significand.get(), high: or(b, sign, high.get()) };
   };
+export interface Narrowed<V> {
+  readonly value: V;
+  readonly rounding: Rounding<V>;
 }
 /** A float of `bits` bits with this value, rounded to nearest. Holds for zeros, and normal numbers that stay normal. */
-export function quickNarrowed<V>(b: Build<V>, bits: 32 | 64, x: Number80<V>): { value: V; flags: V; fits: V } {
-  const format = FORMAT[bits],
-    dropped = 63 - format.fraction;
-  const unit = b.imm64(BigInt(dropped));
-  const below = and64(b, x.significand, b.imm64((1n << BigInt(dropped)) - 1n)),
-    kept = shrU64(b, x.significand, unit);
-  const up = b.op('i64.gt_u', [add64(b, below, and64(b, kept, b.imm64(1n))), b.imm64(1n << BigInt(dropped - 1))]);
-  const exponent = addImm(b, exponentOf(b, x), format.bias - BIAS);
-  const zero = isZero(b, x);
-  // The integer bit adds one to the exponent, and so does a carry out of the fraction.
-  const magnitude = add64(
-    b,
-    add64(b, kept, widenU(b, up)),
-    shl64(b, widenU(b, addImm(b, exponent, -1)), b.imm64(BigInt(format.fraction))),
-  );
-  const sign = shl64(b, widenU(b, shrImm(b, x.high, 15)), b.imm64(BigInt(bits - 1)));
-  const result = or64(b, sign, b.select(zero, b.imm64(0n), magnitude));
-  const inexact = eqz(b, eqz64(b, below));
-  const normal = and(b, isNegative64(b, x.significand), ltU(b, addImm(b, exponent, -1), b.imm(format.exponent - 2)));
-  return {
-    value: bits === 64 ? result : wrap(b, result),
-    flags: or(b, shlImm(b, inexact, PE_SHIFT), shlImm(b, up, C1_SHIFT)),
-    fits: and(b, roundsForStore(b), or(b, zero, normal)),
+export const quickNarrowed =
+  <V>(b: Build<V>, bits: 32 | 64, x: Number80<V>): Quick<V, Narrowed<V>> =>
+  (unless) => {
+    const format = FORMAT[bits],
+      dropped = 63 - format.fraction;
+    const { significand } = x;
+    // Stores look at rounding control and not at precision control.
+    unless(ne(b, andImm(b, b.get('fpuControl'), 0xc20), b.imm(0x20)));
+    const below = and64(b, significand, b.imm64((1n << BigInt(dropped)) - 1n)),
+      kept = shrU64(b, significand, b.imm64(BigInt(dropped)));
+    const up = gtU64(b, below, sub64(b, b.imm64(1n << BigInt(dropped - 1)), and64(b, kept, b.imm64(1n))));
+    const less = addImm(b, exponentOf(b, x), format.bias - BIAS - 1);
+    // The integer bit adds one to the exponent, and so does a carry out of the fraction.
+    const magnitude = b.variable(
+      add64(b, add64(b, kept, widenU(b, up)), shl64(b, widenU(b, less), b.imm64(BigInt(format.fraction)))),
+    );
+    b.if(
+      eqz64(b, significand),
+      () => {
+        unless(exponentOf(b, x));
+        magnitude.set(b.imm64(0n));
+      },
+      () => {
+        unless(lacksTop(b, significand));
+        unless(geU(b, less, b.imm(format.exponent - 2)));
+      },
+    );
+    const sign = shl64(b, widenU(b, shrImm(b, x.high, 15)), b.imm64(BigInt(bits - 1)));
+    const result = or64(b, sign, magnitude.get());
+    return { value: bits === 64 ? result : wrap(b, result), rounding: { up, lost: below } };
   };
-}
-/** Stores look at rounding control and not at precision control. */
-const roundsForStore = <V>(b: Build<V>): V => eq(b, andImm(b, b.get('fpuControl'), 0xc20), b.imm(0x20));
 
 /** An integer of 64 bits as a number: always exact. */
-export function numberOfInteger<V>(b: Build<V>, value: V): Quick<V> {
+export function numberOfInteger<V>(b: Build<V>, value: V): Number80<V> {
   const negative = isNegative64(b, value),
     zero = eqz64(b, value);
   const magnitude = b.select(negative, sub64(b, b.imm64(0n), value), value),
     by = b.op('i64.clz', [magnitude]);
   const exponent = sub(b, b.imm(BIAS + 63), wrap(b, by));
-  return exactly(b, {
+  return {
     significand: shl64(b, magnitude, by),
     high: or(b, shlImm(b, negative, 15), b.select(zero, b.imm(0), exponent)),
-  });
+  };
 }

@@ -1,7 +1,7 @@
 /** What x87 instructions share: the register stack, its faults, and how exceptions are reported (SDM vol. 1, 8.1 and 8.5). */
-import type { Build } from './build.ts';
-import { add, addImm, and, andImm, eqz, not, or, shl } from './ops.ts';
-import { numberAt, putNumber, type Number80, type Quick } from './x87-quick.ts';
+import type { Build, Rounding, Variable } from './build.ts';
+import { add, addImm, and, andImm, bit, eqz, not, or } from './ops.ts';
+import { C1, C1_SHIFT, flagsOf, numberAt, putNumber, type Narrowed, type Number80, type Quick } from './x87-quick.ts';
 
 /** Status word: exception flags (their masks have the same places in the control word), stack fault, summary, conditions, busy. */
 export const IE = 0x01,
@@ -12,8 +12,8 @@ export const IE = 0x01,
   PE = 0x20,
   SF = 0x40,
   ES = 0x80;
+export { C1 };
 export const C0 = 0x100,
-  C1 = 0x200,
   C2 = 0x400,
   C3 = 0x4000,
   BUSY = 0x8000;
@@ -69,6 +69,7 @@ export function report<V>(b: Build<V>, flags: V, defined = C1): void {
 
 /** The same where no unmasked exception comes with the flags: the summary bits stay as they are. */
 function reportMasked<V>(b: Build<V>, flags: V, defined = C1): void {
+  if (b.noteFlags !== undefined) return b.noteFlags(flags, defined);
   b.set('fpuStatus', or(b, andImm(b, b.get('fpuStatus'), ~defined), flags));
 }
 
@@ -89,28 +90,95 @@ export interface Ways<V> {
   readonly quick?: () => Quick<V>;
   readonly leaf?: (to: V) => V;
 }
-interface Result<V> extends Number80<V> {
-  readonly flags: V;
+/** A result that is not noted yet. */
+interface Result<V> {
+  readonly number: Number80<V>;
+  /** Exception flags and C1; undefined where it is known that no exception is unmasked. */
+  readonly flags: V | undefined;
+  /** Notes what is masked, in the status word. */
+  note(): void;
 }
+const never = (): void => undefined;
 /** A number, by the quick way where it holds. Nothing has changed yet but `room`. */
 function computed<V>(b: Build<V>, { quick, leaf }: Ways<V>): Result<V> {
   const aside = room(b, 2);
-  if (leaf !== undefined && (quick === undefined || !b.shortcuts)) {
+  if (leaf !== undefined && (quick === undefined || b.attempt === undefined)) {
     const flags = leaf(aside);
-    return { flags, ...numberAt(b, aside) };
+    b.leaveIf?.(unmasked(b, flags, EXCEPTIONS));
+    const number = numberAt(b, aside);
+    return { number, flags: b.leaveIf === undefined ? flags : undefined, note: () => reportMasked(b, flags) };
   }
   const known = quick!();
-  if (leaf === undefined) return known;
-  const flags = b.variable(known.flags),
-    significand = b.variable(known.significand),
-    high = b.variable(known.high);
-  b.if(eqz(b, known.fits), () => {
-    flags.set(leaf(aside));
-    const number = numberAt(b, aside);
-    significand.set(number.significand);
-    high.set(number.high);
-  });
-  return { flags: flags.get(), significand: significand.get(), high: high.get() };
+  if (leaf === undefined) {
+    const number = known(never);
+    return { number, flags: undefined, note: () => noteRounding(b, number.rounding) };
+  }
+  return b.leaveIf === undefined ? byFlags(b, known, leaf, aside) : byParts(b, known, leaf, aside);
+}
+function noteRounding<V>(b: Build<V>, rounding: Rounding<V> | undefined): void {
+  if (b.noteRounding === undefined) reportMasked(b, flagsOf(b, rounding));
+  else b.noteRounding(rounding);
+}
+function byFlags<V>(b: Build<V>, quick: Quick<V>, leaf: (to: V) => V, aside: V): Result<V> {
+  const taken = takes(b),
+    flags = b.variable(b.imm(0));
+  b.attempt!(
+    (unless) => {
+      const result = quick(unless);
+      taken.set(result);
+      flags.set(flagsOf(b, result.rounding));
+    },
+    () => {
+      flags.set(leaf(aside));
+      taken.set(numberAt(b, aside));
+    },
+  );
+  const all = flags.get();
+  return { number: taken.get(), flags: all, note: () => reportMasked(b, all) };
+}
+/** In compiled code, which leaves unmasked exceptions to the interpreter, and keeps apart how the usual result was rounded. */
+function byParts<V>(b: Build<V>, quick: Quick<V>, leaf: (to: V) => V, aside: V): Result<V> {
+  const taken = takes(b),
+    up = b.variable(b.imm(0)),
+    lost = b.variable(b.imm64(0n));
+  b.attempt!(
+    (unless) => {
+      const result = quick(unless);
+      taken.set(result);
+      if (result.rounding === undefined) return;
+      up.set(result.rounding.up);
+      lost.set(result.rounding.lost);
+    },
+    () => {
+      const flags = leaf(aside);
+      b.leaveIf!(unmasked(b, flags, EXCEPTIONS));
+      taken.set(numberAt(b, aside));
+      b.noteFlags!(flags, C1);
+      up.set(bit(b, flags, C1_SHIFT));
+    },
+  );
+  return {
+    number: taken.get(),
+    flags: undefined,
+    note: () => noteRounding(b, { up: up.get(), lost: lost.get() }),
+  };
+}
+/** A number that one of several ways sets. */
+function takes<V>(b: Build<V>): Variable<Number80<V>> {
+  const significand = b.variable(b.imm64(0n)),
+    high = b.variable(b.imm(0));
+  return {
+    get: () => ({ significand: significand.get(), high: high.get() }),
+    set: (number) => {
+      significand.set(number.significand);
+      high.set(number.high);
+    },
+  };
+}
+/** `usual`, unless an exception among flags is not masked. */
+function unlessUnmasked<V>(b: Build<V>, flags: V | undefined, rare: (flags: V) => void, usual: () => void): void {
+  if (flags === undefined) usual();
+  else b.unlikely(unmasked(b, flags, EXCEPTIONS), () => rare(flags), usual);
 }
 
 /** Pushes a number. `source` is a register that must not be empty. */
@@ -130,16 +198,17 @@ export function push<V>(b: Build<V>, ways: Ways<V>, source?: V): void {
       report(b, b.select(missing, b.imm(UNDERFLOW), b.imm(OVERFLOW)));
     },
     () => {
-      const { flags, ...number } = computed(b, ways);
-      b.unlikely(
-        unmasked(b, flags, EXCEPTIONS),
-        () => {
-          b.if(eqz(b, unmasked(b, flags, IE)), () => push(number));
-          report(b, flags);
+      const { flags, number, note } = computed(b, ways);
+      unlessUnmasked(
+        b,
+        flags,
+        (raised) => {
+          b.if(eqz(b, unmasked(b, raised, IE)), () => push(number));
+          report(b, raised);
         },
         () => {
           push(number);
-          reportMasked(b, flags);
+          note();
         },
       );
     },
@@ -164,21 +233,22 @@ export function calculate<V>(
       report(b, b.imm(UNDERFLOW));
     },
     () => {
-      const { flags, ...number } = computed(b, ways);
+      const { flags, number, note } = computed(b, ways);
       const finish = (): void => {
         putNumber(b, at, number);
         if (fills) markFull(b, to);
         pops(b, count);
       };
-      b.unlikely(
-        unmasked(b, flags, EXCEPTIONS),
-        () => {
-          b.if(eqz(b, unmasked(b, flags, BEFORE_RESULT)), finish);
-          report(b, flags);
+      unlessUnmasked(
+        b,
+        flags,
+        (raised) => {
+          b.if(eqz(b, unmasked(b, raised, BEFORE_RESULT)), finish);
+          report(b, raised);
         },
         () => {
           finish();
-          reportMasked(b, flags);
+          note();
         },
       );
     },
@@ -254,7 +324,7 @@ export interface Comparison<V> {
   readonly pops: number;
   /** Condition codes that the instruction defines. */
   readonly defined: number;
-  readonly quick?: () => { readonly flags: V; readonly fits: V };
+  readonly quick?: () => Quick<V, V>;
   /** Returns the relation in C3, C2, C0, and exception flags. */
   readonly leaf: () => V;
   /** What is done with the relation besides; the conditions of the status word take those that are defined. */
@@ -272,16 +342,10 @@ export function compare<V>(b: Build<V>, { reads, pops: count, defined, quick, le
       then?.(b.imm(UNORDERED));
     },
     () => {
-      const known = b.shortcuts ? quick?.() : undefined;
-      let flags: V;
-      if (known === undefined) flags = leaf();
-      else {
-        const found = b.variable(known.flags);
-        b.if(eqz(b, known.fits), () => found.set(leaf()));
-        flags = found.get();
-      }
-      b.unlikely(
-        unmasked(b, flags, EXCEPTIONS),
+      const flags = related(b, quick, leaf);
+      unlessUnmasked(
+        b,
+        b.leaveIf === undefined ? flags : undefined,
         () => {
           b.if(eqz(b, unmasked(b, flags, BEFORE_RESULT)), () => pops(b, count));
           report(b, told(flags), defined);
@@ -297,12 +361,30 @@ export function compare<V>(b: Build<V>, { reads, pops: count, defined, quick, le
   );
 }
 
+function related<V>(b: Build<V>, quick: Comparison<V>['quick'], leaf: () => V): V {
+  const byLeaf = (): V => {
+    const flags = leaf();
+    b.leaveIf?.(unmasked(b, flags, EXCEPTIONS));
+    return flags;
+  };
+  if (quick === undefined || b.attempt === undefined) return byLeaf();
+  const found = b.variable(b.imm(0)),
+    known = quick();
+  b.attempt(
+    (unless) => found.set(known(unless)),
+    () => found.set(byLeaf()),
+  );
+  return found.get();
+}
+
 export interface Store<V> {
   readonly popping: boolean;
   /** Without a leaf, of the number in ST(0): what `write` gets. */
-  readonly quick?: (number: Number80<V>) => { readonly value: V; readonly flags: V; readonly fits: V };
+  readonly quick?: (number: Number80<V>) => Quick<V, Narrowed<V>>;
   /** Leaves the bytes in a slot and returns flags. */
   readonly convert: (to: V, from: V) => V;
+  /** Any value of the type that `write` wants. */
+  readonly empty: V;
   /** What `convert` left, as `write` wants it. */
   readonly read: (from: V) => V;
   readonly write: (value: V) => void;
@@ -326,35 +408,55 @@ export function store<V>(b: Build<V>, how: Store<V>): void {
       report(b, flags);
     },
     () => {
-      const { value, flags } = converted(b, how, place(b, register));
-      b.unlikely(
-        unmasked(b, flags, EXCEPTIONS),
-        () => {
-          b.if(unmasked(b, flags, BEFORE_STORE), how.probe, () => finish(value));
-          report(b, flags);
+      const { value, flags, note } = converted(b, how, place(b, register));
+      unlessUnmasked(
+        b,
+        flags,
+        (raised) => {
+          b.if(unmasked(b, raised, BEFORE_STORE), how.probe, () => finish(value));
+          report(b, raised);
         },
         () => {
           finish(value);
-          reportMasked(b, flags);
+          note();
         },
       );
     },
   );
 }
-function converted<V>(b: Build<V>, { quick, convert, read }: Store<V>, from: V): { value: V; flags: V } {
+function converted<V>(
+  b: Build<V>,
+  { quick, convert, read, empty }: Store<V>,
+  from: V,
+): Pick<Result<V>, 'flags' | 'note'> & { readonly value: V } {
   const aside = room(b, 0);
-  if (quick === undefined || !b.shortcuts) {
+  /** Of compiled code, an unmasked exception is the interpreter's. */
+  const converts = (): V => {
     const flags = convert(aside, from);
-    return { flags, value: read(aside) };
+    b.leaveIf?.(unmasked(b, flags, EXCEPTIONS));
+    return flags;
+  };
+  const checked = (flags: V): V | undefined => (b.leaveIf === undefined ? flags : undefined);
+  if (quick === undefined || b.attempt === undefined) {
+    const flags = converts();
+    return { flags: checked(flags), note: () => reportMasked(b, flags), value: read(aside) };
   }
-  const known = quick(numberAt(b, from));
-  const value = b.variable(known.value),
-    flags = b.variable(known.flags);
-  b.if(eqz(b, known.fits), () => {
-    flags.set(convert(aside, from));
-    value.set(read(aside));
-  });
-  return { value: value.get(), flags: flags.get() };
+  const known = quick(numberAt(b, from)),
+    flags = b.variable(b.imm(0)),
+    value = b.variable(empty);
+  b.attempt(
+    (unless) => {
+      const result = known(unless);
+      value.set(result.value);
+      flags.set(flagsOf(b, result.rounding));
+    },
+    () => {
+      flags.set(converts());
+      value.set(read(aside));
+    },
+  );
+  const all = flags.get();
+  return { value: value.get(), flags: checked(all), note: () => reportMasked(b, all) };
 }
 
 /** Exchanges two registers; empty ones become the indefinite first. */
@@ -384,57 +486,4 @@ export function exchange<V>(b: Build<V>, x: V, y: V): void {
       reportMasked(b, b.imm(0));
     },
   );
-}
-
-/** The full tag word (SDM vol. 1, figure 8-7): 0 valid, 1 zero, 2 special, 3 empty. */
-export function tagWord<V>(b: Build<V>): V {
-  const word = b.variable(b.imm(0)),
-    register = b.variable(b.imm(0));
-  b.loop((leave) => {
-    const n = register.get(),
-      at = place(b, n);
-    leave(b.op('i32.eq', [n, b.imm(8)]));
-    const exponent = andImm(b, b.peek(at, 'u16', 8), 0x7fff),
-      significand = b.peek(at, 'u64', 0);
-    const zero = and(b, eqz(b, exponent), b.op('i64.eqz', [significand]));
-    const normal = and(
-      b,
-      b.op('i32.lt_u', [addImm(b, exponent, -1), b.imm(0x7ffe)]),
-      b.op('i64.lt_s', [significand, b.imm64(0n)]),
-    );
-    const full = b.select(normal, b.imm(0), b.select(zero, b.imm(1), b.imm(2)));
-    const tag = b.select(isEmpty(b, n), b.imm(3), full);
-    word.set(or(b, word.get(), shl(b, tag, b.op('i32.shl', [n, b.imm(1)]))));
-    register.set(addImm(b, n, 1));
-  });
-  return word.get();
-}
-/** The empty registers of a full tag word, a bit each. */
-export function emptyOf<V>(b: Build<V>, tags: V): V {
-  const right = (x: V, n: number): V => b.op('i32.shr_u', [x, b.imm(n)]);
-  let bits = andImm(b, and(b, tags, right(tags, 1)), 0x5555);
-  for (const [shift, mask] of [
-    [1, 0x3333],
-    [2, 0x0f0f],
-    [4, 0xff],
-  ] as const)
-    bits = andImm(b, or(b, bits, right(bits, shift)), mask);
-  return bits;
-}
-
-/** The status word as instructions store it, TOP in its place (SDM vol. 1, figure 8-4); and back. */
-export const statusWord = <V>(b: Build<V>): V =>
-  or(b, b.get('fpuStatus'), b.op('i32.shl', [b.get('fpuTop'), b.imm(11)]));
-export function loadStatusWord<V>(b: Build<V>, word: V): void {
-  b.set('fpuTop', andImm(b, b.op('i32.shr_u', [word, b.imm(11)]), 7));
-  summarize(b, andImm(b, word, 0x477f));
-}
-/** Bit 6 of the control word reads as 1; the reserved ones above are 0 (SDM vol. 1, 8.1.5). */
-export const controlWord = <V>(b: Build<V>, word: V): V => or(b, andImm(b, word, 0x1f3f), b.imm(0x40));
-
-export function initialize<V>(b: Build<V>): void {
-  b.set('fpuControl', b.imm(0x37f));
-  for (const field of ['fpuStatus', 'fpuTop', 'fpuOpcode', 'fpuIp', 'fpuCs', 'fpuDp', 'fpuDs'] as const)
-    b.set(field, b.imm(0));
-  b.set('fpuTags', b.imm(0xff));
 }

@@ -2,9 +2,12 @@
  * The x87 side of `Build<V>` in compiled code: where registers of the stack are by number, what they hold and whether they are empty,
  * as far as `FpuStack` knows it. What holds hardly ever is not compiled: the region is left before the instruction.
  */
-import type { MemoryType, SlotField, StateField } from '../isa/build.ts';
+import type { MemoryType, Rounding, SlotField, StateField } from '../isa/build.ts';
+import { C1, C1_SHIFT } from '../isa/x87-quick.ts';
+import { OFFSET } from '../core/layout.ts';
 import { HandlerBuild } from '../core/interpreter/emit.ts';
 import type { Value } from '../core/interpreter/value.ts';
+import type { FieldLocals } from './fields.ts';
 import type { FpuStack, Part } from './fpu-stack.ts';
 
 /** Leaves that only read the registers they are given. */
@@ -22,31 +25,112 @@ export abstract class FpuBuild extends HandlerBuild {
   /** Values that say whether a register is empty, and those that say the opposite. */
   private readonly tests = new Map<Value, readonly number[]>();
   private readonly oppositeTests = new Map<Value, number>();
-  private settingTag = false;
+  /** TOP or a tag has become something else, which what leaves before the instruction would write. */
+  protected stackChanged = false;
 
   /** Something that cannot be done twice has been done. */
-  protected abstract effect(): void;
+  protected effects = false;
+  protected effect(): void {
+    this.effects = true;
+  }
   /** Leaves the region before the instruction, out of the blocks that are open. `isOdd`: for a number that was not expected. */
   protected abstract leaveBefore(isOdd?: boolean): void;
+  protected abstract readonly fields: FieldLocals;
+
+  // --- what holds for a whole block once it was found
+
+  protected override requireUnit(mask: number): void {
+    if ((this.stack.allowed & mask) === mask) return;
+    super.requireUnit(mask);
+    if (this.nest === 0) this.stack.allowed |= mask;
+  }
+  protected override reportPending(): void {
+    if (this.stack.hasNoError) return;
+    super.reportPending();
+    if (this.nest === 0) this.stack.hasNoError = true;
+  }
+  protected override recordOpcode(): void {
+    if (!this.stack.hasNoError) super.recordOpcode();
+  }
+  /** Writes what is late of the stack: on one path alone, where there are several. */
+  private late(): void {
+    if (this.nest === 0) this.stack.settle();
+    else this.stack.emitLate();
+  }
+  /** One arm does not know what the other has written. */
+  override if(condition: Value, then: () => void, otherwise?: () => void): void {
+    if (this.nest === 0) this.late();
+    super.if(condition, then, otherwise);
+  }
+  override loop(body: (leave: (condition: Value) => void) => void): void {
+    if (this.nest === 0) this.late();
+    super.loop(body);
+  }
+
+  // --- the status word
+
+  leaveIf(condition: Value): void {
+    if (condition.constant === 0) return;
+    this.push(condition);
+    this.code.ifSeldom();
+    this.nest++;
+    this.leaveBefore();
+    this.nest--;
+    this.code.end();
+  }
+  noteRounding(rounding: Rounding<Value> | undefined): void {
+    const { up, lost } = this.fields.rounding!;
+    this.effect();
+    this.fields.toWrite(OFFSET.fpuStatus);
+    this.push(rounding?.up ?? this.imm(0)).set(up);
+    if (rounding === undefined) return;
+    this.code.get(lost);
+    this.push(rounding.lost).op('i64.or').set(lost);
+  }
+  noteFlags(flags: Value, defined: number): void {
+    const { up } = this.fields.rounding!;
+    this.effect();
+    const others = defined & ~C1,
+      status = this.loadField(OFFSET.fpuStatus);
+    const kept = others === 0 ? status : this.op('i32.and', [status, this.imm(~others)]);
+    this.storeField(OFFSET.fpuStatus, this.op('i32.or', [kept, this.op('i32.and', [flags, this.imm(~C1)])]));
+    if ((defined & C1) === 0) return;
+    this.push(flags).i32(C1_SHIFT).op('i32.shr_u').i32(1).op('i32.and').set(up);
+  }
 
   // --- numbers of registers
 
   override get(field: StateField): Value {
-    if (field !== 'fpuTop') return super.get(field);
     const { stack } = this;
+    if (field === 'fpuTags' || field === 'fpuIp') this.late();
+    if (field === 'fpuStatus') this.fields.mergeStatus(this.code);
+    if (field !== 'fpuTop') return super.get(field);
     if (stack.top === undefined) {
       if (this.nest > 0) return super.get(field);
       this.keepIn(super.get(field), stack.base);
-      stack.top = 0;
+      stack.begin();
     }
-    return this.numbered(stack.top);
+    return this.numbered(stack.top!);
   }
   override set(field: StateField, value: Value): void {
-    super.set(field, value);
-    if (field === 'fpuTop') {
+    const { stack } = this,
+      n = this.numbers.get(value);
+    if (field === 'fpuTop' || field === 'fpuTags') {
       this.effect();
-      this.stack.top = this.nest === 0 ? this.numbers.get(value) : undefined;
-    } else if (field === 'fpuTags' && !this.settingTag) this.stack.forgetTags();
+      this.stackChanged = true;
+    }
+    if (field === 'fpuTop' && n !== undefined && this.nest === 0) {
+      stack.top = n;
+      return;
+    }
+    if (field === 'fpuTop' || field === 'fpuTags' || field === 'fpuIp') this.late();
+    super.set(field, value);
+    if (field === 'fpuTop') stack.loseTop();
+    else if (field === 'fpuTags') stack.forgetTags();
+    else if (field === 'fpuStatus') {
+      this.fields.splitStatus(this.code);
+      stack.hasNoError = false;
+    }
   }
   private keepIn(value: Value, local: number): void {
     this.push(value);
@@ -112,7 +196,7 @@ export abstract class FpuBuild extends HandlerBuild {
     const { stack } = this,
       n = this.slots.get(address),
       part = partOf(type, delta);
-    if (n === undefined) return stack.forgetRegisters();
+    if (n === undefined) return stack.forgetContents();
     if (part === undefined || this.nest > 0) {
       stack.learn(n, 'significand', false);
       stack.learn(n, 'high', false);
@@ -130,7 +214,7 @@ export abstract class FpuBuild extends HandlerBuild {
     for (const arg of args) {
       if (!this.slots.has(arg)) continue;
       const n = this.slots.get(arg);
-      if (n === undefined) this.stack.forgetRegisters();
+      if (n === undefined) this.stack.forgetContents();
       else {
         this.stack.learn(n, 'significand', false);
         this.stack.learn(n, 'high', false);
@@ -150,27 +234,18 @@ export abstract class FpuBuild extends HandlerBuild {
     return value;
   }
   override setEmpty(register: Value, empty: boolean): void {
-    this.effect();
-    this.settingTag = true;
-    super.setEmpty(register, empty);
-    this.settingTag = false;
     const n = this.numbers.get(register);
-    if (n === undefined) this.stack.forgetTags();
-    else this.stack.setEmpty(n, this.nest === 0 ? empty : undefined);
+    if (n === undefined || this.nest > 0) return super.setEmpty(register, empty);
+    this.effect();
+    this.stackChanged = true;
+    this.stack.setEmpty(n, empty);
   }
   override unlikely(condition: Value, _rare: () => void, usual: () => void): void {
-    if (condition.constant !== 0) {
-      this.push(condition);
-      this.code.ifSeldom();
-      this.nest++;
-      this.leaveBefore();
-      this.nest--;
-      this.code.end();
-    }
+    this.leaveIf(condition);
     if (this.nest === 0) {
-      for (const n of this.tests.get(condition) ?? []) this.stack.setEmpty(n, false);
+      for (const n of this.tests.get(condition) ?? []) this.stack.learnTag(n, false);
       const opposite = this.oppositeTests.get(condition);
-      if (opposite !== undefined) this.stack.setEmpty(opposite, true);
+      if (opposite !== undefined) this.stack.learnTag(opposite, true);
     }
     usual();
   }

@@ -71,8 +71,6 @@ export class RegionBuild extends NumberBuild {
   private readonly places = new Map<Value, Place>();
   private readonly linears = new Map<Value, Linear>();
   private readonly origins = new Map<Value, Origin>();
-  /** Something that cannot be done twice has been done. */
-  private effects = false;
 
   constructor(
     region: RegionFrame,
@@ -87,14 +85,16 @@ export class RegionBuild extends NumberBuild {
     this.flagsInPlace = flagsInPlace;
   }
 
-  protected override effect(): void {
-    this.effects = true;
-  }
   protected override leaveBefore(isOdd = false): void {
     if (this.effects) throw UNSUPPORTED;
     this.bail(isOdd);
   }
+  protected override recordPlace(): void {
+    if (this.nest > 0) super.recordPlace();
+    else this.stack.lastPlace = this.at;
+  }
   private bail(isOdd = false): void {
+    if (this.stackChanged) throw UNSUPPORTED;
     this.region.bail(this.nest, isOdd);
     this.gaveUpAt = this.code.length;
   }
@@ -452,7 +452,7 @@ export class RegionBuild extends NumberBuild {
     this.push(linear);
     const how = code.i32In3(lookHow(0, bytes, write, write));
     code.call(region.look).tee(entry).brIfOften(0);
-    region.bail(this.nest, false);
+    this.bail();
     this.nest--;
     code.end();
     code.get(entry).i32(-4096).op('i32.and').set(entry);

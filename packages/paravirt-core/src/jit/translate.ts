@@ -106,7 +106,7 @@ class RegionWriter implements RegionFrame {
   private readonly structure: Structure;
   private readonly imports: ImportList;
   private readonly locals = new Locals(1);
-  private readonly code = new Code();
+  readonly code = new Code();
   private readonly frame: Frame;
   readonly left = 0;
   readonly eip: number;
@@ -160,8 +160,8 @@ class RegionWriter implements RegionFrame {
     this.next = take();
     this.how = take();
     this.flags = new PendingFlags([take(), take(), take(), take()]);
-    this.fields = new FieldLocals(region, take);
-    this.fpu = new FpuStack((type) => this.locals.fixed(type));
+    this.fields = new FieldLocals(region, (type) => this.locals.fixed(type));
+    this.fpu = new FpuStack((type) => this.locals.fixed(type), this);
     this.xmm = new XmmRegisters(region, (type) => this.locals.fixed(type));
     this.speculates = !region.isCareful;
     this.frame = {
@@ -270,12 +270,14 @@ class RegionWriter implements RegionFrame {
     this.before = 0;
     for (const placed of block.instructions) {
       this.current = placed;
+      if (block.transfers && placed === block.instructions.at(-1)) this.fpu.settle();
       this.notePending();
       if (!this.instruction(placed)) return;
       this.before++;
     }
     // `before` counts the last instruction.
     this.before--;
+    this.fpu.settle();
     this.knownAt.set(block.at, this.mark());
     if (neverGoesOn(block.instructions.at(-1)!.instruction)) return;
     const build = this.build(this.current, false);
@@ -377,6 +379,7 @@ class RegionWriter implements RegionFrame {
     const found = region.pages.get(pageOf(at))!.handlerAt(at & 0xfff);
     if (found === undefined) return false;
     this.flags.settle(this.build(placed, false));
+    this.fpu.settle();
     this.locals.reset();
     const words: [number, number][] = gpr.map((local, n) => [OFFSET.gpr + n * 8, local]);
     words.push([OFFSET.flagResult, flagResult], [OFFSET.flagAux, flagAux]);
@@ -417,6 +420,7 @@ class RegionWriter implements RegionFrame {
     if (instructions > 0) this.code.get(this.left).i32(instructions).op('i32.sub').set(this.left);
   }
   bail(nest: number, isOdd = false): void {
+    this.fpu.emitLate();
     if (isOdd) this.mayBeOdd = true;
     const { at } = this.current;
     if (!this.isNear) this.code.i32(at).set(this.eip);
@@ -424,6 +428,7 @@ class RegionWriter implements RegionFrame {
     this.code.br(nest + this.depthOf((label) => label.kind === (isOdd ? 'odd' : 'bailed')));
   }
   stop(build: RegionBuild, nest: number, eip: Value): void {
+    this.fpu.emitLate();
     this.flags.emitWords(build);
     this.spend(this.before + 1);
     build.keep(eip, this.eip);
@@ -432,6 +437,7 @@ class RegionWriter implements RegionFrame {
   }
   leave(build: RegionBuild, nest: number, to: Place | undefined, eip: Value): void {
     const { code } = this;
+    this.fpu.emitLate();
     this.spend(this.before + 1);
     build.keep(eip, this.eip);
     if (to !== undefined && this.onlyFrom.get(to) === this.block.at) this.edge(nest, to);

@@ -39,6 +39,9 @@ export abstract class UnitBuild extends FpuBuild {
   protected override get stack(): FpuStack {
     return this.units.fpu;
   }
+  protected override get fields(): FieldLocals {
+    return this.units.fields;
+  }
   protected get segmentIndex(): number {
     return this.instruction.memory?.segment ?? this.instruction.segment;
   }
@@ -58,7 +61,7 @@ export abstract class UnitBuild extends FpuBuild {
   protected override wideAddress(spec: OperandSpec, field: number, written: boolean): Code {
     const isMmx = spec.kind.startsWith('mm');
     if (written) this.effect();
-    if (written && isMmx) this.stack.forgetRegisters();
+    if (written && isMmx) this.stack.forgetContents();
     const first = isMmx ? OFFSET.fpr : OFFSET.xmm;
     return this.code.i32(this.units.cpuBase + first + this.wideNumber(field) * 16);
   }

@@ -21,7 +21,7 @@ export function startByVmi(
   index: number,
   processor: Processor,
 ): boolean | undefined {
-  const state = device?.parts.initialState(index);
+  const state = device?.parts.start(index);
   if (device === undefined || state === undefined) return undefined;
   if (state === null) return false;
   const why = enterState(processor, state);

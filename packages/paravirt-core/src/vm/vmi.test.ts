@@ -63,26 +63,32 @@ describe('the ROM', () => {
   const BIOS = '/usr/share/seabios/bios-256k.bin',
     VIDEO_BIOS = '/usr/share/seabios/vgabios-stdvga.bin';
   const missing = [BIOS, VIDEO_BIOS].filter((file) => !existsSync(file));
-  it('is loaded by SeaBIOS behind the video BIOS, and locked', { timeout: 120_000 }, ({ skip }) => {
-    skip(missing.length > 0, `not installed: ${missing.join(', ')} (Debian package seabios)`);
-    let log = '';
-    const guest = new Machine(
-      {
-        ...{ ramBytes: 32 << 20, videoMemoryBytes: 1 << 20, epoch: 0, commandLine: '', vmi: 'measured' as const },
-        firmware: { bios: readFileSync(BIOS), videoBios: readFileSync(VIDEO_BIOS) },
-      },
-      { serial: [], disks: [], firmwareLog: { write: (byte) => void (log += String.fromCharCode(byte)) } },
-      new InstructionClock(),
-    );
-    guest.powerOn();
-    for (let i = 0; i < 100_000 && !log.includes('No bootable device'); i++) guest.runSlice();
+  it(
+    'is loaded by SeaBIOS behind the video BIOS, and locked; two processors are found before it is used',
+    { timeout: 120_000 },
+    ({ skip }) => {
+      skip(missing.length > 0, `not installed: ${missing.join(', ')} (Debian package seabios)`);
+      let log = '';
+      const guest = new Machine(
+        {
+          ...{ ramBytes: 32 << 20, videoMemoryBytes: 1 << 20, epoch: 0, commandLine: '', vmi: 'measured' as const },
+          processors: 2,
+          firmware: { bios: readFileSync(BIOS), videoBios: readFileSync(VIDEO_BIOS) },
+        },
+        { serial: [], disks: [], firmwareLog: { write: (byte) => void (log += String.fromCharCode(byte)) } },
+        new InstructionClock(),
+      );
+      guest.powerOn();
+      for (let i = 0; i < 100_000 && !log.includes('No bootable device'); i++) guest.runSlice();
 
-    expect(log).toContain('No bootable device');
-    expect(findRom(guest)).toBe(0xc_a000);
-    // The shadow register of C8000h to CBFFFh (82441FX, 3.2.17): reads from RAM, no writes.
-    guest.board.portWrite(0xcf8, 4, 0x8000_0058);
-    expect(guest.board.portRead(0xcff, 1) & 3).toBe(1);
-  });
+      expect(log).toContain('No bootable device');
+      expect(log).toContain('Found 2 cpu(s)');
+      expect(findRom(guest)).toBe(0xc_a000);
+      // The shadow register of C8000h to CBFFFh (82441FX, 3.2.17): reads from RAM, no writes.
+      guest.board.portWrite(0xcf8, 4, 0x8000_0058);
+      expect(guest.board.portRead(0xcff, 1) & 3).toBe(1);
+    },
+  );
 });
 
 describe('hypercalls of the ROM', () => {

@@ -72,6 +72,10 @@ export class ProcessorClock {
     this.settle(which);
     return was;
   }
+  cancelAll(): void {
+    this.cancel(COUNTER.REAL);
+    this.cancel(COUNTER.AVAILABLE);
+  }
   /** Whether an alarm comes, or came last, on the timer's line. */
   get usesLine(): boolean {
     return this.state().alarms.some(({ usesLine }) => usesLine);

@@ -323,38 +323,38 @@ describe('several processors', () => {
   it('start as they do by themselves until VMI is used, and in the state that is given then', () => {
     const it = rig(3),
       { device, call, troubles } = it;
-    expect(device.parts.initialState(1)).toBeUndefined();
+    expect(device.parts.start(1)).toBeUndefined();
     call(HYPERCALL_INIT, 0xc00c_8000);
-    expect(device.parts.initialState(1)).toBeNull();
+    expect(device.parts.start(1)).toBeNull();
     expect(troubles).toEqual(['starts processor 1, and has given it no state to start in']);
     give(it, 1, words);
-    expect(device.parts.initialState(1)).toEqual({
+    expect(device.parts.start(1)).toEqual({
       ...{ cr0: 0x8000_0001, cr2: 0x1_0001, cr3: 0x2_0002, cr4: 0x3_0003, efer: 0x5_0005_0004_0004n },
       ...{ eip: 0x6_0006, eflags: 0x206 },
       registers: [8, 10, 11, 9, 12, 13, 14, 15].map((n) => n * 0x1_0001),
       selectors: [17, 16, 16, 17, 18, 18],
       ...{ ldt: 19, gdtLimit: 19, gdtBase: 20 * 0x1_0001, idtBase: 21 * 0x1_0001, idtLimit: 22 },
     });
-    expect(device.parts.initialState(2)).toBeNull();
+    expect(device.parts.start(2)).toBeNull();
     const saved = device.save(),
       other = rig(3);
     other.device.restore(structuredClone(saved));
-    expect(other.device.parts.initialState(1)).toEqual(device.parts.initialState(1));
+    expect(other.device.parts.start(1)).toEqual(device.parts.start(1));
   });
   it('start in no state that has not been given whole, in order, for one that there is', () => {
     const it = rig(2),
       { device, call, callOf, troubles } = it;
     call(HYPERCALL_INIT, 0);
     give(it, 1, words.slice(0, 22));
-    expect(device.parts.initialState(1)).toBeNull();
+    expect(device.parts.start(1)).toBeNull();
     callOf(0, CALL.SetInitialAPState, 23, 1, 5);
     callOf(0, CALL.SetInitialAPState, 0xffff_ffff, 1, 5);
-    expect(device.parts.initialState(1)).toBeNull();
+    expect(device.parts.start(1)).toBeNull();
     // Another processor gives one meanwhile: what is left of the first has no place.
     give(it, 1, words.slice(0, 5));
     give(it, 1, words, 1);
     words.slice(5).forEach((word, i) => call(CALL.SetInitialAPState, i + 5, 1, word ^ 1));
-    expect(device.parts.initialState(1)!.eip).toBe(words[6]);
+    expect(device.parts.start(1)!.eip).toBe(words[6]);
     troubles.length = 0;
     for (const nobody of [0, 2, 255, 0xffff_ffff]) give(it, nobody, words);
     expect(troubles).toEqual([
@@ -368,8 +368,18 @@ describe('several processors', () => {
     ] as const) {
       give(it, 1, words.with(0, cr0).with(7, flags));
       expect(troubles.at(-1)).toMatch(why);
-      expect(device.parts.initialState(1)).toBeNull();
+      expect(device.parts.start(1)).toBeNull();
     }
+  });
+  it('have no alarms when they are started', () => {
+    const { clock, call, callOf, device, local, ticks } = rig(2);
+    call(HYPERCALL_INIT, 0);
+    callOf(1, CALL.SetAlarm, 0x1_0100, 1 * MS, 0, 1 * MS, 0);
+    callOf(1, CALL.SetAlarm, 0x101, 1 * MS, 0, 1 * MS, 0);
+    callOf(0, CALL.SetAlarm, 0x1_0000, 2 * MS, 0);
+    device.parts.start(1);
+    clock.advance(5 * MS);
+    expect([ticks, local]).toEqual([[], [[0, 2 * MS]]]);
   });
   it("were none in states of before: the clock was the machine's", () => {
     const { clock, device, call } = rig(),

@@ -209,12 +209,14 @@ export const vmi = defineDevice({
       /** Where the guest's ROM is, once it uses it: a linear address. */
       base: (): number | undefined => (state.active ? state.base : undefined),
       /**
-       * The state in which a processor is to start; null where it is not to start at all, since the guest has given none that is whole
-       * and right. Undefined until the guest uses VMI: processors start as they do by themselves.
+       * A processor is started: the state for that; null where it is not to start at all, since the guest has given none that is whole and
+       * right. Its alarms are as after power-on. Undefined until the guest uses VMI: processors start as they do by themselves.
        */
-      initialState(processor: number): ApState | null | undefined {
+      start(processor: number): ApState | null | undefined {
         if (!state.active) return undefined;
         const words = state.processors[processor]!.apState;
+        clocks[processor]!.cancelAll();
+        settleLine();
         if (words.length === AP_STATE_WORDS) return readApState(words);
         host.trouble(`starts processor ${processor}, and has given it no state to start in`);
         return null;

@@ -114,20 +114,23 @@ export class MemoryBuild extends FlagsBuild {
     }
     if (row.cpl0 === true) this.if(this.loadField(OFFSET.cpl), () => this.raise(EXCEPTION.GP, 0));
     if (row.unit !== undefined) {
-      const mask = UNIT_OF[row.unit];
-      const denied = this.op('i32.and', [this.loadField(OFFSET.unitDenied), this.imm(mask)]);
-      this.if(denied, () => void this.service('unitUnavailable', this.imm(mask)));
-      if (row.unit === 'x87' || row.unit === 'mmx' || row.unit === 'sse-mmx') {
-        // A pending unmasked exception is reported by the next waiting instruction (SDM vol. 1, 8.7).
-        const pending = this.op('i32.and', [this.loadField(OFFSET.fpuStatus), this.imm(0x80)]);
-        this.if(pending, () => void this.service('reportFpuError'));
-      }
+      this.requireUnit(UNIT_OF[row.unit]);
+      if (row.unit === 'x87' || row.unit === 'mmx' || row.unit === 'sse-mmx') this.reportPending();
     }
     // Services that transfer control start from the next instruction's EIP.
     if (row.transfers === true && this.frame.labels === null) {
       const next = this.op('i32.add', [this.currentEip(), this.recordField(RECORD.length, 'i32.load8_u')]);
       this.storeField(OFFSET.eip, next);
     }
+  }
+  protected requireUnit(mask: number): void {
+    const denied = this.op('i32.and', [this.loadField(OFFSET.unitDenied), this.imm(mask)]);
+    this.if(denied, () => void this.service('unitUnavailable', this.imm(mask)));
+  }
+  /** A pending unmasked exception is reported by the next waiting instruction (SDM vol. 1, 8.7). */
+  protected reportPending(): void {
+    const pending = this.op('i32.and', [this.loadField(OFFSET.fpuStatus), this.imm(0x80)]);
+    this.if(pending, () => void this.service('reportFpuError'));
   }
   /** The end of a handler behind a call. */
   epilogue(): void {

@@ -138,6 +138,21 @@ export class ValueBuild {
   unlikely(condition: Value, rare: () => void, usual: () => void): void {
     this.if(condition, rare, usual);
   }
+  attempt(usual: (unless: (condition: Value) => void) => void, otherwise: () => void): void {
+    const { code } = this;
+    code.block().block();
+    this.nest += 2;
+    const level = this.nest;
+    usual((condition) => {
+      this.push(condition);
+      code.brIfSeldom(this.nest - level);
+    });
+    code.br(1).end();
+    this.nest--;
+    otherwise();
+    this.nest--;
+    code.end();
+  }
   loop(body: (leave: (condition: Value) => void) => void): void {
     this.code.block().loop();
     this.nest += 2;

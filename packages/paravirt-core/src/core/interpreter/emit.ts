@@ -154,13 +154,19 @@ export class HandlerBuild extends MemoryBuild implements Build<Value> {
    * is noted only when an unmasked exception waits (SDM vol. 1, 8.1.9).
    */
   recordPointers(memory: Operand<Value> | undefined): void {
-    this.storeField(OFFSET.fpuIp, this.currentEip());
+    this.recordPlace();
     this.storeField(OFFSET.fpuCs, this.loadField(segmentOffset(CS) + SEGMENT.selector));
     if (memory !== undefined) {
       this.storeField(OFFSET.fpuDp, memory.offset());
       this.push(this.segmentAddress()).memory('i32.load', SEGMENT.selector);
       this.storeField(OFFSET.fpuDs, this.pop('i'));
     }
+    this.recordOpcode();
+  }
+  protected recordPlace(): void {
+    this.storeField(OFFSET.fpuIp, this.currentEip());
+  }
+  protected recordOpcode(): void {
     const waiting = this.op('i32.and', [this.loadField(OFFSET.fpuStatus), this.imm(ES)]);
     this.if(waiting, () =>
       this.storeField(

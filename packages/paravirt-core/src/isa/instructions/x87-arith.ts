@@ -3,7 +3,7 @@ import type { Build, Semantics } from '../build.ts';
 import { family, m16, m32, m64, r, row, rw, sti } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { and, andImm, eqz, or, signExtend, widenS, xor } from '../ops.ts';
-import { exactly, numberAt, numberOfInteger, quickProduct, quickSum, quickWidened, type Number80, type Quick } from '../x87-quick.ts';
+import { numberAt, numberOfInteger, quickProduct, quickSum, quickWidened, type Number80, type Quick } from '../x87-quick.ts';
 import { C0, C1, C2, C3, DE, IE, calculate, compute, computeTwo, physical, place, room, st, unmasked } from '../x87.ts';
 
 interface Operation {
@@ -40,8 +40,8 @@ const withFloat = (operation: Operation, bits: 32 | 64): Semantics => (b, src) =
   const value = src.read(), top = st(b, 0), at = place(b, top);
   calculate(b, { reads: [top], to: top }, {
     ...quickWay(operation, () => {
-      const other = quickWidened(b, bits, value), known = quickly(b, operation, numberAt(b, at), other);
-      return { ...known, fits: and(b, known.fits, other.fits) };
+      const first = numberAt(b, at), other = quickWidened(b, bits, value);
+      return (unless) => quickly(b, operation, first, other(unless))(unless);
     }),
     leaf: (to) => {
       const other = room(b, 0), denormal = b.leaf(`f80_widen_f${bits}`, other, value);
@@ -101,7 +101,7 @@ const signed = (change: <V>(b: Build<V>, high: V) => V): Semantics => (b) => {
   calculate(b, { reads: [top], to: top }, {
     quick: () => {
       const { significand, high } = numberAt(b, at);
-      return exactly(b, { significand, high: change(b, high) });
+      return () => ({ significand, high: change(b, high) });
     },
   });
 };

@@ -2,7 +2,7 @@
 import type { Build, Semantics } from '../build.ts';
 import { family, m16, m32, m64, r, row, sti } from '../dsl.ts';
 import type { Traits } from '../model.ts';
-import { and, andImm, or, shrImm, signExtend, widenS } from '../ops.ts';
+import { andImm, or, shrImm, signExtend, widenS } from '../ops.ts';
 import { numberAt, numberOfInteger, quickRelation, quickWidened } from '../x87-quick.ts';
 import { C0, C1, C3, CONDITION_CODES, compare, isEmpty, physical, place, report, room, st } from '../x87.ts';
 
@@ -28,8 +28,8 @@ const withFloat = (bits: 32 | 64, pops: number): Semantics => (b, src) => {
   compare(b, {
     ...{ reads: [top], pops, defined: CONDITION_CODES },
     quick: () => {
-      const other = quickWidened(b, bits, value), known = quickRelation(b, numberAt(b, at), other);
-      return { ...known, fits: and(b, known.fits, other.fits) };
+      const first = numberAt(b, at), other = quickWidened(b, bits, value);
+      return (unless) => quickRelation(b, first, other(unless))(unless);
     },
     leaf: () => {
       const other = room(b, 0), denormal = b.leaf(`f80_widen_f${bits}`, other, value);

@@ -3,7 +3,8 @@ import { EFLAGS, EXCEPTION, type Build, type Operand, type Semantics } from '../
 import { ax, family, m, m16, m512, r, row, sti, w } from '../dsl.ts';
 import type { Traits } from '../model.ts';
 import { add, addImm, andImm, eq, eqz, ltU, or, shlImm, shrImm, xor } from '../ops.ts';
-import { C1, ES, controlWord, emptyOf, initialize, loadStatusWord, markEmpty, physical, place, pop, report, statusWord, summarize, tagWord } from '../x87.ts';
+import { controlWord, emptyOf, initialize, loadStatusWord, statusWord, tagWord } from '../x87-words.ts';
+import { C1, ES, markEmpty, physical, place, pop, report, summarize } from '../x87.ts';
 
 /** CR0 and CR4 bits that matter here (SDM vol. 3, 2.5). */
 const PE = 1, MP_TS = 2 | 8, OSFXSR = 1 << 9;

@@ -3,7 +3,7 @@ import type { Build, Operand, Semantics } from '../build.ts';
 import { conditionFlags, family, m16, m32, m64, m80, r, row, rw, sti, w } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { addImm, eqz, signExtend, widenS } from '../ops.ts';
-import { exactly, numberAt, numberOfInteger, quickNarrowed, quickWidened, type Number80 } from '../x87-quick.ts';
+import { numberAt, numberOfInteger, quickNarrowed, quickWidened, type Number80 } from '../x87-quick.ts';
 import { calculate, compute, copy, exchange, isEmpty, markFull, physical, place, pop, push, report, room, st, store } from '../x87.ts';
 
 /** Ten bytes of memory into a slot, and back: the further end is looked at first, so that a fault leaves no half. */
@@ -26,11 +26,11 @@ const loadingFloat = (bits: 32 | 64): Semantics => (b, src) => {
 };
 const loadingInteger = (bits: 16 | 32 | 64): Semantics => (b, src) => {
   const value = src.read();
-  push(b, { quick: () => numberOfInteger(b, bits === 64 ? value : widenS(b, signExtend(b, bits, value))) });
+  push(b, { quick: () => () => numberOfInteger(b, bits === 64 ? value : widenS(b, signExtend(b, bits, value))) });
 };
 const loadingExtended: Semantics = (b, src) => {
   const { low, high } = loadTen(src);
-  push(b, { quick: () => exactly(b, { significand: low, high }) });
+  push(b, { quick: () => () => ({ significand: low, high }) });
 };
 const loadingDecimal: Semantics = (b, src) => {
   const { low, high } = loadTen(src), digits = room(b, 0);
@@ -40,12 +40,12 @@ const loadingDecimal: Semantics = (b, src) => {
 };
 const loadingRegister: Semantics = (b, src) => {
   const register = physical(b, src.number());
-  push(b, { quick: () => exactly(b, numberAt(b, place(b, register))) }, register);
+  push(b, { quick: () => () => numberAt(b, place(b, register)) }, register);
 };
 const ONE = 0, ZERO = 6;
 const loadingConstant = (index: number): Semantics => (b) => {
-  if (index === ONE) push(b, { quick: () => exactly(b, { significand: b.imm64(1n << 63n), high: b.imm(0x3fff) }) });
-  else if (index === ZERO) push(b, { quick: () => exactly(b, { significand: b.imm64(0n), high: b.imm(0) }) });
+  if (index === ONE) push(b, { quick: () => () => ({ significand: b.imm64(1n << 63n), high: b.imm(0x3fff) }) });
+  else if (index === ZERO) push(b, { quick: () => () => ({ significand: b.imm64(0n), high: b.imm(0) }) });
   else push(b, { leaf: (to) => b.leaf('f80_constant', to, b.imm(index), b.get('fpuControl')) });
 };
 
@@ -54,6 +54,7 @@ const storingFloat = (bits: 32 | 64, popping: boolean): Semantics => (b, dst) =>
   store(b, {
     popping,
     quick: (number) => quickNarrowed(b, bits, number),
+    empty: bits === 64 ? b.imm64(0n) : b.imm(0),
     convert: (to, from) => b.leaf(`f80_to_f${bits}`, to, from, b.get('fpuControl')),
     read: (at) => b.peek(at, type, 0),
     write: (value) => dst.write(value),
@@ -64,6 +65,7 @@ const storingInteger = (bits: 16 | 32 | 64, popping: boolean, truncating = false
   const type = bits === 16 ? 'u16' : bits === 32 ? 'u32' : 'u64';
   store(b, {
     popping,
+    empty: bits === 64 ? b.imm64(0n) : b.imm(0),
     convert: (to, from) => b.leaf(`f80_to_i${bits}`, to, from, b.imm(truncating ? 1 : 0), b.get('fpuControl')),
     read: (at) => b.peek(at, type, 0),
     write: (value) => dst.write(value),
@@ -80,6 +82,7 @@ const storingDecimal: Semantics = (b, dst) => storeWide(b, dst, (to, from) => b.
 function storeWide<V>(b: Build<V>, dst: Operand<V>, convert: (to: V, from: V) => V): void {
   store(b, {
     popping: true,
+    empty: b.imm(0),
     convert,
     read: (at) => at,
     write: (at) => storeTen(b, dst, numberAt(b, at)),
@@ -88,7 +91,7 @@ function storeWide<V>(b: Build<V>, dst: Operand<V>, convert: (to: V, from: V) =>
 }
 const storingRegister = (pops: number): Semantics => (b, dst) => {
   const from = st(b, 0), to = physical(b, dst.number());
-  calculate(b, { reads: [from], to, fills: true, pops }, { quick: () => exactly(b, numberAt(b, place(b, from))) });
+  calculate(b, { reads: [from], to, fills: true, pops }, { quick: () => () => numberAt(b, place(b, from)) });
 };
 /** FSTP of the undocumented opcode D9 D8: an empty register is no fault, and nothing is stored. */
 const storingAnything: Semantics = (b, dst) => {
