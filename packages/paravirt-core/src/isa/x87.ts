@@ -98,7 +98,6 @@ interface Result<V> {
   /** Notes what is masked, in the status word. */
   note(): void;
 }
-const never = (): void => undefined;
 /** A number, by the quick way where it holds. Nothing has changed yet but `room`. */
 function computed<V>(b: Build<V>, { quick, leaf }: Ways<V>): Result<V> {
   const aside = room(b, 2);
@@ -110,7 +109,7 @@ function computed<V>(b: Build<V>, { quick, leaf }: Ways<V>): Result<V> {
   }
   const known = quick!();
   if (leaf === undefined) {
-    const number = known(never);
+    const number = known(() => undefined);
     return { number, flags: undefined, note: () => noteRounding(b, number.rounding) };
   }
   return b.leaveIf === undefined ? byFlags(b, known, leaf, aside) : byParts(b, known, leaf, aside);
@@ -443,20 +442,30 @@ function converted<V>(
   }
   const known = quick(numberAt(b, from)),
     flags = b.variable(b.imm(0)),
-    value = b.variable(empty);
+    value = b.variable(empty),
+    up = b.variable(b.imm(0)),
+    lost = b.variable(b.imm64(0n));
   b.attempt(
     (unless) => {
       const result = known(unless);
       value.set(result.value);
-      flags.set(flagsOf(b, result.rounding));
+      up.set(result.rounding.up);
+      lost.set(result.rounding.lost);
     },
     () => {
       flags.set(converts());
       value.set(read(aside));
+      up.set(bit(b, flags.get(), C1_SHIFT));
     },
   );
-  const all = flags.get();
-  return { value: value.get(), flags: checked(all), note: () => reportMasked(b, all) };
+  const rounding = { up: up.get(), lost: lost.get() },
+    raised = flags.get();
+  const note = (): void => {
+    if (b.noteFlags === undefined) return reportMasked(b, or(b, raised, flagsOf(b, rounding)));
+    b.noteFlags(raised, 0);
+    b.noteRounding!(rounding);
+  };
+  return { value: value.get(), flags: checked(raised), note };
 }
 
 /** Exchanges two registers; empty ones become the indefinite first. */

@@ -229,9 +229,21 @@ export abstract class FpuBuild extends HandlerBuild {
     const n = this.numbers.get(register);
     const known = n === undefined ? undefined : this.stack.isEmpty(n);
     if (known !== undefined) return this.imm(known ? 1 : 0);
-    const value = super.isEmpty(register);
-    if (n !== undefined) this.tests.set(value, [n]);
+    if (n === undefined || (!this.stack.hasTags && this.nest > 0)) return super.isEmpty(register);
+    const value = this.tagOf(n);
+    this.tests.set(value, [n]);
     return value;
+  }
+  /** Of a register of which nothing is known. All tags are put in order from the base once, instead of by a shift for each. */
+  private tagOf(n: number): Value {
+    const { stack, code } = this;
+    if (!stack.hasTags) {
+      const tags = this.loadField(OFFSET.fpuTags);
+      this.push(tags).i32(0x101).op('i32.mul').get(stack.base).op('i32.shr_u').set(stack.tags);
+      stack.hasTags = true;
+    }
+    code.get(stack.tags).i32(n).op('i32.shr_u').i32(1).op('i32.and');
+    return this.pop('i');
   }
   override setEmpty(register: Value, empty: boolean): void {
     const n = this.numbers.get(register);

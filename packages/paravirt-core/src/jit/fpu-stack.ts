@@ -28,6 +28,8 @@ export class FpuStack {
   allowed = 0;
   /** No unmasked exception waits. */
   hasNoError = false;
+  /** The local of the tags has those of all registers of which nothing else is known, by number from the base. */
+  hasTags = false;
   /** The place of the last x87 instruction, where the field of its address does not have it yet. */
   lastPlace: number | undefined;
   /** TOP, counted from the base; undefined: nothing is known, and the base is not set. */
@@ -38,6 +40,7 @@ export class FpuStack {
   private readonly takeLocal: (type: ValueType) => number;
   private readonly written: { readonly code: Code; readonly fields: FieldLocals; readonly pageEip: number };
   private baseLocal: number | undefined;
+  private tagsLocal: number | undefined;
   private readonly locals = new Map<string, number>();
 
   /** `written`: where what is late is written to; `pageEip` is a local. */
@@ -52,6 +55,7 @@ export class FpuStack {
     this.lastPlace = undefined;
     this.allowed = 0;
     this.hasNoError = false;
+    this.hasTags = false;
     this.registers = Array.from({ length: REGISTERS }, () => UNKNOWN);
   }
   /** Registers may hold anything; tags and where TOP is stay known. */
@@ -60,8 +64,8 @@ export class FpuStack {
   }
   /** What is known, to come back to: where the code since is taken back, or where control comes from here. */
   mark(): () => void {
-    const { at, atField, registers, allowed, hasNoError, lastPlace } = this;
-    return () => Object.assign(this, { at, atField, registers, allowed, hasNoError, lastPlace });
+    const { at, atField, registers, allowed, hasNoError, hasTags, lastPlace } = this;
+    return () => Object.assign(this, { at, atField, registers, allowed, hasNoError, hasTags, lastPlace });
   }
 
   /** The local of the base. */
@@ -82,7 +86,11 @@ export class FpuStack {
   /** TOP became something else. Nothing may be late. */
   loseTop(): void {
     this.at = this.atField = undefined;
+    this.hasTags = false;
     this.registers = Array.from({ length: REGISTERS }, () => UNKNOWN);
+  }
+  get tags(): number {
+    return (this.tagsLocal ??= this.takeLocal('i'));
   }
   /** The local of one part of a register. */
   local(n: number, part: Part): number {
@@ -112,6 +120,7 @@ export class FpuStack {
     this.change(n, { empty });
   }
   forgetTags(): void {
+    this.hasTags = false;
     this.registers = this.registers.map((each) => ({ ...each, empty: undefined, tagged: undefined }));
   }
   private change(n: number, by: Partial<Register>): void {
