@@ -1,7 +1,7 @@
 /**
  * What a guest finds of KVM (Linux: Documentation/virt/kvm/x86): CPUID leaves, model-specific registers and hypercalls of one
  * processor. It has neither ports nor memory: the processor asks it. Left out are asynchronous page faults, since every page is there,
- * and TLB flushes of processors that do not run, since one that does not run has no TLB of its own to flush later.
+ * and what guests of several processors may ask beside IPIs and kicks: to flush the TLB of one that waits for its turn, and to yield to it.
  */
 import { array, bool, nested, pod, u32, type Field } from '@tomei/kit';
 import { backendKind, defineDevice, typed } from '../machine/device.ts';
