@@ -4,15 +4,15 @@ import { ThreadTime } from './thread-time.ts';
 
 function clocks(): { time: ThreadTime; pass: (own: number, others: number) => void } {
   let wall = 1000,
-    had = 10;
+    waited = 10;
   const pass = (own: number, others: number): void => {
     wall += own + others;
-    had += own;
+    waited += others * 1e6;
   };
   return {
     time: new ThreadTime(
       () => wall,
-      () => had,
+      () => waited,
     ),
     pass,
   };
@@ -26,12 +26,30 @@ it('what another thread did when it was woken is left out, what waking costs is 
   expect(time.now() - from).toBeCloseTo(1.01, 9);
 });
 
-it('what others take at other times is no matter of waking, and rounding none of others', () => {
+it('what others take at other times is no matter of waking', () => {
   const { time, pass } = clocks();
   const from = time.now();
   pass(0, 2);
   for (let i = 0; i < 100; i++) time.waking(() => pass(0.01, 0.002));
-  expect(time.now() - from).toBeCloseTo(2 + 100 * 0.012, 9);
+  expect(time.now() - from).toBeCloseTo(2 + 100 * 0.01, 9);
+});
+
+it('what one of seven wakings has cost stands for the six behind it, whatever others did', () => {
+  const { time, pass } = clocks();
+  const from = time.now();
+  const costs = Array.from({ length: 14 }, (_, i) => (i < 7 ? 0.01 : 0.03));
+  costs.forEach((own, i) => time.waking(() => pass(i % 7 === 0 ? own : 0.5, i)));
+  expect(time.now() - from).toBeCloseTo(7 * 0.01 + 7 * 0.03, 9);
+});
+
+it('where the host does not say who waited, nothing is left out', () => {
+  let wall = 0;
+  const time = new ThreadTime(
+    () => wall,
+    () => undefined,
+  );
+  time.waking(() => (wall += 3));
+  expect(time.now()).toBe(3);
 });
 
 it('of this very thread goes on as a clock does', () => {
