@@ -3,6 +3,7 @@ import { ByteRing, TomeiError, type Doorbell } from '@tomei/kit';
 import { SECTOR_BYTES } from '@tomei/paravirt-core';
 import type { BlockDevice } from '@tomei/vmdk';
 import { decodeRequest, encodeCompletion, type DiskRequest } from './disk-messages.ts';
+import { RUNG_FOR } from './protocol.ts';
 
 /** Zeros are written in pieces of this size. */
 const ZERO_CHUNK = 1 << 20;
@@ -90,7 +91,7 @@ export class DiskServer {
       this.finished.shift();
       any = true;
     }
-    if (any) this.vcpuBell.ring();
+    if (any) this.vcpuBell.ring(RUNG_FOR.completions);
   }
 
   private async carryOut(request: DiskRequest): Promise<void> {

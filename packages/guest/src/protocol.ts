@@ -34,6 +34,8 @@ export interface SharedParts {
   /** Where a debugger may attach. */
   readonly debugger?: DebuggerRings;
 }
+/** What rings the vCPU thread's bell. */
+export const RUNG_FOR = { frames: 1, completions: 2, others: ~3 } as const;
 /** Where a drive is plugged in. IDE: 0 primary master .. 3 secondary slave; floppy: 0 A:, 1 B:. */
 export type DrivePlace =
   | { readonly bus: 'virtio' }

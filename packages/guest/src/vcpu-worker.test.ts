@@ -1,10 +1,19 @@
 /** The vCPU thread by itself, as the I/O thread sees it: rings, bells, commands and messages, with kernels of a few bytes. */
 import { Worker } from 'node:worker_threads';
 import { ByteRing, Doorbell } from '@tomei/kit';
-import { allocateMemory, planMemory, type MachineConfig, type SavedMachine } from '@tomei/paravirt-core';
+import {
+  VSOCK_OP,
+  VSOCK_TYPE_STREAM,
+  allocateMemory,
+  encodeVsockPacket,
+  planMemory,
+  type MachineConfig,
+  type SavedMachine,
+} from '@tomei/paravirt-core';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { SharedParts, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
+import type { SharedParts, VcpuCommand, VcpuMessage, VcpuStart, VirtioShape } from './protocol.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
+import { allocateVsockRings } from './vsock/ring-vsock.ts';
 import { COM1, exit, kernel, say, u32 } from './test-kernel.ts';
 
 const RAM = 8 << 20,
@@ -13,6 +22,8 @@ const HLT = 0xf4,
   CLI = 0xfa;
 /** Reads COM1 until a byte comes, and writes it back, for ever: IN AL,LSR ; TEST AL,1 ; JZ ; IN AL,RBR ; OUT ; JMP. */
 const ECHO = [...[0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 1, 0x74, 0xf7], ...COM1, 0xec, 0xee, 0xeb, 0xef];
+/** Both interrupt controllers masked; then HLT for ever. */
+const SLEEPER = [0xb0, 0xff, 0xe6, 0x21, 0xe6, 0xa1, ...say('.'), 0xfb, HLT, 0xeb, 0xfd];
 
 class Thread {
   readonly shared: SharedParts;
@@ -27,7 +38,12 @@ class Thread {
 
   constructor(
     code: readonly number[],
-    options: { restore?: SavedMachine; memory?: WebAssembly.Memory; config?: Partial<MachineConfig> } = {},
+    options: {
+      restore?: SavedMachine;
+      memory?: WebAssembly.Memory;
+      config?: Partial<MachineConfig>;
+      virtio?: VirtioShape;
+    } = {},
   ) {
     const plan = planMemory({ processors: 1, ramBytes: RAM, videoMemoryBytes: VIDEO });
     const rings = (): SharedArrayBuffer[] => Array.from({ length: 4 }, () => ByteRing.allocate(1 << 12));
@@ -40,6 +56,7 @@ class Thread {
       diskRequests: ByteRing.allocate(1 << 12),
       diskCompletions: ByteRing.allocate(1 << 12),
       commands: ByteRing.allocate(1 << 12),
+      ...(options.virtio?.vsock === undefined ? {} : { vsock: allocateVsockRings() }),
     };
     const config = {
       ...{ ramBytes: RAM, videoMemoryBytes: VIDEO, epoch: 1_700_000_000, commandLine: '' },
@@ -50,6 +67,7 @@ class Thread {
       disks: [],
       serial: [true, false, false, false],
       shared: this.shared,
+      ...(options.virtio === undefined ? {} : { virtio: options.virtio }),
       ...(options.restore === undefined ? {} : { restore: options.restore }),
     };
     this.commands = new ByteRing(this.shared.commands);
@@ -62,6 +80,9 @@ class Thread {
       this.heard.push(message);
       this.ioBell.ring();
     });
+  }
+  ring(): void {
+    this.vcpuBell.ring();
   }
   send(command: VcpuCommand): void {
     expect(this.commands.writeMessage(new TextEncoder().encode(JSON.stringify(command)))).toBe(true);
@@ -127,8 +148,7 @@ describe('the vCPU thread', () => {
     expect((await t.message('stopped')).end).toEqual({ why: 'stopped', status: 0 });
   });
   it('stops when it is told to, though the guest sleeps', async () => {
-    // Both interrupt controllers masked; then HLT for ever.
-    const t = thread([0xb0, 0xff, 0xe6, 0x21, 0xe6, 0xa1, ...say('.'), 0xfb, HLT, 0xeb, 0xfd]);
+    const t = thread(SLEEPER);
     await t.said(1);
     t.send({ kind: 'stop' });
     expect((await t.message('stopped')).end.why).toBe('stopped');
@@ -174,6 +194,20 @@ describe('the vCPU thread', () => {
     const inSlices = time.interpreted + time.compiled + time.translating + time.devices + time.system;
     expect(inSlices).toBeGreaterThanOrEqual(stats.guestMs * 0.999);
     expect(time.idle).toBe(stats.haltedMs);
+  });
+  it('sleeps while a packet waits for a driver that the guest does not have', async () => {
+    const t = thread(SLEEPER, { virtio: { rng: false, balloon: false, input: false, ports: [], vsock: { cid: 7 } } });
+    await t.said(1);
+    const ends = { sourceCid: 2, targetCid: 7, sourcePort: 1, targetPort: 52, type: VSOCK_TYPE_STREAM };
+    const packet = encodeVsockPacket({ ...ends, op: VSOCK_OP.request, flags: 0, bufAlloc: 0, fwdCnt: 0 });
+    expect(new ByteRing(t.shared.vsock!.input).writeMessage(packet)).toBe(true);
+    t.ring();
+
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    t.send({ kind: 'stats', id: 1 });
+
+    // Once for the bell, once to offer it again, once for the question; not each millisecond.
+    expect((await t.message('stats')).stats.exits.halt).toBeLessThan(20);
   });
   it('tells of a kernel that is none, and ends', async () => {
     const t = thread([], { config: { kernel: { name: 'bad.kernel', bytes: new Uint8Array(100) } } });

@@ -12,13 +12,14 @@ import {
   type MachineClock,
   type SliceEnd,
 } from '@tomei/paravirt-core';
+import { Attention } from './attention.ts';
 import { CopiedTexts } from './clipboard/copied-texts.ts';
 import { DebugSession } from './gdb/debug-session.ts';
 import { decodeCompletion } from './disk-messages.ts';
 import { RingNic } from './network/ring-nic.ts';
 import { plugged } from './plugged.ts';
 import { VirtioEnds, type VirtioInput } from './ports/virtio-ends.ts';
-import type { GuestEnd, VcpuCommand, VcpuMessage, VcpuStart } from './protocol.ts';
+import { RUNG_FOR, type GuestEnd, type VcpuCommand, type VcpuMessage, type VcpuStart } from './protocol.ts';
 import { Player, Recorder, describeMachine } from './record/recording.ts';
 import type { MachineInput } from './record/recording-format.ts';
 import { RingDisk, RingSerial } from './ring-ends.ts';
@@ -30,6 +31,7 @@ import { ThreadTime } from './stats/thread-time.ts';
 import { TimeAccount } from './stats/time-account.ts';
 import { TraceFile } from './trace/trace-plan.ts';
 import { tellSome } from './troubles.ts';
+import { TypedInput, type TypedAt } from './typed-input.ts';
 
 /** The longest sleep of a halted processor with no alarm set: input rings the bell. */
 const LONGEST_SLEEP_MS = 1000;
@@ -59,7 +61,8 @@ async function guestOf(): Promise<VcpuStart> {
 const start = await guestOf();
 const { shared } = start;
 const vcpuBell = new Doorbell(shared.vcpuBell),
-  ioBell = new Doorbell(shared.ioBell);
+  ioBell = new Doorbell(shared.ioBell),
+  attention = new Attention(vcpuBell);
 const tell = (message: VcpuMessage): void => port.postMessage(message);
 
 const requests = new ByteRing(shared.diskRequests),
@@ -72,10 +75,8 @@ function passRequests(): void {
   while (waiting.length > 0 && requests.writeMessage(waiting[0]!)) waiting.shift();
   ringForIo();
 }
-
 const serial = start.serial.map((present, i) => (present ? new RingSerial(shared.serialOut[i]!) : undefined));
-const typed = shared.serialIn.map((memory) => new ByteRing(memory));
-const held = typed.map(() => new Uint8Array(0));
+const typed = new TypedInput(shared.serialIn);
 /** False, with the parent told why, when something is not as it has to be. */
 function trying<T>(what: () => T): { readonly value: T } | undefined {
   try {
@@ -160,22 +161,24 @@ function takeCompletions(): void {
   }
   if (waiting.length > 0) passRequests();
 }
-/** Everything that came from outside since the last look. */
-function takeInput(): void {
-  takeCompletions();
-  nics.forEach(takeFrames);
-  if (player === undefined) virtio.take(machine, recordInput);
-  typed.forEach((ring, i) => {
-    const device = machine.serial[i];
-    // Each slice comes by here: nothing is made where nothing came.
-    if (held[i]!.length === 0 && ring.used > 0) held[i] = ring.read(4096);
-    if (player !== undefined) held[i] = NOTHING;
-    if (device?.parts.input === undefined || held[i]!.length === 0) return;
-    const taken = device.parts.input(held[i]!);
-    if (taken > 0) recorder?.input({ kind: 'serial', port: i, bytes: held[i]!.subarray(0, taken) });
-    held[i] = held[i]!.subarray(taken);
-  });
+/** What came from outside since the last look, for some of RUNG_FOR. Returns an end when the guest is to stop. */
+function takeInput(reasons: number): GuestEnd | undefined {
+  machine.lookAtClock();
+  if ((reasons & RUNG_FOR.completions) !== 0) takeCompletions();
+  if ((reasons & RUNG_FOR.frames) !== 0) {
+    nics.forEach(takeFrames);
+    attention.looked(RUNG_FOR.frames, nics.some(hasMore), machine.work);
+  }
+  if ((reasons & RUNG_FOR.others) === 0) return undefined;
+  if (player === undefined) {
+    virtio.take(machine, recordInput);
+    typed.give(typeAt, (at, bytes) => recorder?.input({ kind: 'serial', port: at, bytes }));
+  } else typed.drop();
+  attention.looked(RUNG_FOR.others, typed.isWaiting || virtio.waitsForGuest, machine.work);
+  return takeCommands();
 }
+const hasMore = (nic: RingNic): boolean => nic.isWaiting;
+const typeAt: TypedAt = (at, bytes) => machine.serial[at]?.parts.input?.(bytes);
 const recordInput = (input: VirtioInput): void => recorder?.input(input);
 /** Frames that came for a card, as many as a wire would bring: the rest waits, so that a burst does not overrun it. */
 function takeFrames(nic: RingNic, network: number): void {
@@ -195,7 +198,7 @@ function give(input: MachineInput): boolean {
   machine.lookAtClock();
   switch (input.kind) {
     case 'serial':
-      return machine.serial[input.port]?.parts.input?.(input.bytes) === input.bytes.length;
+      return typeAt(input.port, input.bytes) === input.bytes.length;
     case 'key':
       machine.key(input.code, input.down);
       return true;
@@ -333,7 +336,7 @@ function pause(id: number): GuestEnd | undefined {
     if (player === undefined) virtio.takeAnswers(machine, recordInput);
     passOutput();
     if ([...disks, ...virtio.shares].every((end) => end.outstanding === 0)) break;
-    vcpuBell.wait(ticket, virtio.isWaiting ? 1 : LONGEST_SLEEP_MS);
+    vcpuBell.wait(ticket, virtio.waitsForRoom ? 1 : LONGEST_SLEEP_MS);
   }
   passAllOutput();
   machine.clock.set(time);
@@ -374,8 +377,9 @@ function goOn(): SliceEnd {
 function run(): GuestEnd {
   for (;;) {
     const { ticket } = vcpuBell;
-    takeInput();
-    const asked = takeCommands();
+    const more = (waiting.length > 0 ? RUNG_FOR.completions : 0) | (virtio.isDue ? RUNG_FOR.others : 0),
+      reasons = attention.due(ticket, more),
+      asked = reasons === 0 ? undefined : takeInput(reasons);
     if (asked !== undefined) return asked;
     if (player !== undefined) {
       takeRecorded(player);
@@ -441,8 +445,8 @@ function idle(ticket: number, until: number | null): void {
 function sleep(ticket: number, until: number | null): void {
   const wait = until === null ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, (until - machine.clock.now()) / 1e6);
   // Bytes that the UART had no room for, and output that found no room, are tried again soon.
-  const soon = held.some((bytes) => bytes.length > 0) || waiting.length > 0 || virtio.isWaiting || texts.isWaiting;
-  if (wait <= 0 || virtio.isDue || nics.some((nic) => nic.isWaiting)) return;
+  const soon = typed.isWaiting || waiting.length > 0 || virtio.waitsForRoom || texts.isWaiting;
+  if (wait <= 0 || virtio.isDue || attention.isPressing(machine.work)) return;
   const from = performance.now();
   vcpuBell.wait(ticket, soon ? Math.min(wait, 1) : wait);
   account.slept(performance.now() - from);

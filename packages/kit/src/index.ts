@@ -23,5 +23,5 @@ export {
   type StateOf,
 } from './pod.ts';
 export { MessageRing } from './message-ring.ts';
-export { ByteRing, Doorbell } from './ring.ts';
+export { ALL_REASONS, ByteRing, Doorbell } from './ring.ts';
 export { Alarms, ManualClock, ms, seconds, us, type Alarm, type Clock, type Nanoseconds } from './clock.ts';

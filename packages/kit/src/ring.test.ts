@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ByteRing } from './ring.ts';
+import { ALL_REASONS, ByteRing, Doorbell } from './ring.ts';
 
 describe('a byte ring', () => {
   test('gives out what was put in, in order, whatever the sizes', () => {
@@ -36,5 +36,31 @@ describe('a byte ring', () => {
     ring.write(Uint8Array.of(200, 0, 0, 0, 1));
 
     expect(() => ring.readMessage()).toThrow(RangeError);
+  });
+});
+
+describe('a doorbell', () => {
+  test('says for what it has rung since it was asked last, and has another ticket each time', () => {
+    const memory = Doorbell.allocate(),
+      [ringer, sleeper] = [new Doorbell(memory), new Doorbell(memory)];
+    const before = sleeper.ticket;
+
+    ringer.ring(1);
+    ringer.ring(4);
+
+    expect(sleeper.ticket).toBe(before + 2);
+    expect([sleeper.takeReasons(), sleeper.takeReasons()]).toEqual([5, 0]);
+    ringer.ring();
+    expect(sleeper.takeReasons()).toBe(ALL_REASONS);
+  });
+  test('does not let anybody sleep who has not seen its last ring', () => {
+    const bell = new Doorbell(Doorbell.allocate()),
+      { ticket } = bell;
+    bell.ring();
+
+    const from = performance.now();
+    bell.wait(ticket, 5_000);
+
+    expect(performance.now() - from).toBeLessThan(4_000);
   });
 });

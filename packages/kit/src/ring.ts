@@ -6,6 +6,11 @@
 const HEAD = 0,
   TAIL = 1,
   HEADER_BYTES = 16;
+/** Words of a doorbell. */
+const TICKET = 0,
+  REASONS = 1;
+/** A doorbell's ring for everything that there may be. */
+export const ALL_REASONS = ~0;
 
 /** Bytes in order. `head` counts bytes written, `tail` bytes read, both modulo 2^32. */
 export class ByteRing {
@@ -89,32 +94,38 @@ export class ByteRing {
   }
 }
 
-/** A counter that one thread rings and another sleeps on. */
+/** A counter that one thread rings and another sleeps on, with what it was rung for: bits that those who use it agree upon. */
 export class Doorbell {
-  private readonly word: Int32Array;
+  private readonly words: Int32Array;
 
   static allocate(): SharedArrayBuffer {
-    return new SharedArrayBuffer(4);
+    return new SharedArrayBuffer(8);
   }
   constructor(memory: SharedArrayBuffer) {
-    this.word = new Int32Array(memory);
+    this.words = new Int32Array(memory);
   }
 
   /** What to give to `wait`: read it before looking whether there is work. */
   get ticket(): number {
-    return Atomics.load(this.word, 0);
+    return Atomics.load(this.words, TICKET);
   }
-  ring(): void {
-    Atomics.add(this.word, 0, 1);
-    Atomics.notify(this.word, 0);
+  /** What there is to look at has been written before. */
+  ring(reasons = ALL_REASONS): void {
+    Atomics.or(this.words, REASONS, reasons);
+    Atomics.add(this.words, TICKET, 1);
+    Atomics.notify(this.words, TICKET);
+  }
+  /** For what it has rung since the last call. 0 may be: the call before has taken what this ticket stood for. */
+  takeReasons(): number {
+    return Atomics.exchange(this.words, REASONS, 0);
   }
   /** Blocks the thread until it rings after `ticket` was taken, or the time is over. */
   wait(ticket: number, milliseconds: number): void {
-    Atomics.wait(this.word, 0, ticket, milliseconds);
+    Atomics.wait(this.words, TICKET, ticket, milliseconds);
   }
   /** As `wait`, for a thread with an event loop. */
   async waitAsync(ticket: number): Promise<void> {
-    const { async, value } = Atomics.waitAsync(this.word, 0, ticket);
+    const { async, value } = Atomics.waitAsync(this.words, TICKET, ticket);
     if (async) await value;
   }
 }

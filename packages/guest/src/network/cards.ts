@@ -1,6 +1,7 @@
 /** The I/O thread's side of a guest's network cards: what they send goes to the others on their network, and what those send to them. */
 import { MessageRing, messageOf, type Doorbell } from '@tomei/kit';
 import { isFrame } from './frame-stream.ts';
+import { RUNG_FOR } from '../protocol.ts';
 import { meetingPlace } from './meeting-place.ts';
 import type { NicRings } from './ring-nic.ts';
 import { NetworkSegment } from './segment.ts';
@@ -86,6 +87,6 @@ export class NetworkCards {
   /** To this guest's cards on a network. What finds no room is lost, as on a wire. */
   private bring(network: string, frame: Uint8Array, from: Card | undefined): void {
     for (const card of this.cards)
-      if (card.network === network && card !== from && card.input.write(frame)) this.bell.ring();
+      if (card.network === network && card !== from && card.input.write(frame)) this.bell.ring(RUNG_FOR.frames);
   }
 }

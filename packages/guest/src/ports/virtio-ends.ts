@@ -120,12 +120,12 @@ export class VirtioEnds {
   get isDue(): boolean {
     return this.random?.isAsked === true;
   }
-  /** Whether something waits that the guest or a ring had no room for: it is tried again soon. */
-  get isWaiting(): boolean {
-    return (
-      this.ports.some((port) => port.waiting.length > 0) ||
-      this.vsock?.isWaiting === true ||
-      this.shares.some((share) => share.isWaiting)
-    );
+  /** Whether something waits for room in a ring: nobody says when there is some. */
+  get waitsForRoom(): boolean {
+    return this.vsock?.waitsForRoom === true || this.shares.some((share) => share.isWaiting);
+  }
+  /** Whether something waits for the guest, which takes it once it has run and given a buffer, if it ever does. */
+  get waitsForGuest(): boolean {
+    return this.vsock?.waiting !== undefined || this.ports.some((port) => port.waiting.length > 0);
   }
 }

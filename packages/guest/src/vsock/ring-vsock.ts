@@ -60,9 +60,9 @@ export class RingVsock implements VsockBackend {
   flush(): boolean {
     return this.output.flush();
   }
-  /** Whether packets wait for room in a ring or in the guest. */
-  get isWaiting(): boolean {
-    return this.output.isWaiting || this.waiting !== undefined;
+  /** Whether packets wait for room in the ring. */
+  get waitsForRoom(): boolean {
+    return this.output.isWaiting;
   }
   /** The number of the next packet that is done with. */
   takeDone(): number | undefined {
