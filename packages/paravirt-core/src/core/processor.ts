@@ -307,6 +307,8 @@ export class Processor {
   /** Delivering takes time too: a guest whose handlers do nothing but fault comes back. */
   private event(vector: number, kind: EventKind, errorCode = -1): 'delivered' | 'triple-fault' {
     this.work++;
+    // The instruction before may have been one by itself, as behind STI; between flat segments delivering is the engine's all the same.
+    this.cpu.allowCompiled(this.mayCompile);
     return this.deliver(vector, kind, errorCode) ? 'delivered' : 'triple-fault';
   }
   /** A stretch of instructions, up to the next event; `left` is more than 0. */

@@ -183,4 +183,29 @@ describe('services between flat segments', () => {
     // Each of them was in use.
     for (const [name, times] of Object.entries(counts)) expect([name, times > 10]).toEqual([name, true]);
   });
+
+  it('deliver what waits at STI, though the instruction behind that is done by itself', () => {
+    const t = new TestProcessor(),
+      { delivery } = t.processor.transfers,
+      deliver = delivery.flat,
+      answers: number[] = [];
+    delivery.flat = (...args) => {
+      answers.push(deliver(...args));
+      return answers.at(-1)!;
+    };
+    t.enablePaging();
+    t.gate(VECTOR, TARGETS).put(TARGETS, 0xf4);
+    // CLI, STI, NOP
+    t.put(AT.code, 0xfa, 0xfb, 0x90);
+    // What delivering reaches has been reached before: tables, and the stack.
+    for (const linear of [AT.idt + VECTOR * 8, AT.gdt + 8]) t.processor.mmu.translate(linear, false, false);
+    t.processor.mmu.translate(t.cpu.getRegister(ESP) - 4, true, false);
+    t.cpu.eflags = 2;
+    t.bus.vectors.push(VECTOR);
+    t.processor.setInterruptRequest(true);
+
+    t.run(AT.code);
+
+    expect([answers, t.cpu.get('eip')]).toEqual([[1], TARGETS + 1]);
+  });
 });
