@@ -59,6 +59,7 @@ const LINEAR_BITS = 32;
 /** EAX, EBX, ECX, EDX. */
 export type Leaf = readonly [eax: number, ebx: number, ecx: number, edx: number];
 const NOTHING: Leaf = [0, 0, 0, 0];
+const VENDOR = [text('Genu'), text('ntel'), text('ineI')] as const;
 
 /**
  * Bits of one register of one leaf that are told otherwise. It changes what CPUID says, not what the processor does: a feature that is hidden
@@ -91,6 +92,8 @@ export class Identity {
   private readonly masks: readonly CpuidMask[];
   /** A hypervisor's own leaves. */
   private readonly hypervisor: ((n: number) => Leaf | undefined) | undefined;
+  /** Feature bits: every program asks for them when it starts. */
+  private readonly words: { readonly edx: number; readonly ecx: number; readonly extended: number };
 
   /**
    * `without` are features to leave out; `masks` change answers only, the last one of several for a bit. `hypervisor` answers
@@ -107,6 +110,7 @@ export class Identity {
     const all = [...Object.keys(EDX), ...Object.keys(ECX), ...Object.keys(EXTENDED)] as Feature[];
     this.features = new Set(all.filter((name) => !without.includes(name) && !ABSENT.includes(name)));
     this.physicalBits = physicalBits;
+    this.words = { edx: this.bits(EDX), ecx: this.bits(ECX), extended: this.bits(EXTENDED) };
   }
 
   /** Whether the processor has a feature, whatever CPUID hides at the moment. */
@@ -135,14 +139,14 @@ export class Identity {
   private unmasked(n: number, last: number, state: IdentityState): Leaf {
     switch (n) {
       case 0:
-        return [last, text('Genu'), text('ntel'), text('ineI')];
+        return [last, ...VENDOR];
       case 1: {
         const hidden = state.apic ? 0 : 1 << EDX.APIC,
           hiddenEcx = state.monitor ? 0 : 1 << ECX.MONITOR;
         // Each processor is one by itself, with one core and one thread.
         const ebx = (state.apicId << 24) | (1 << 16) | ((CACHE_LINE / 8) << 8);
-        const ecx = this.bits(ECX) | (this.hypervisor === undefined ? 0 : HYPERVISOR_BIT);
-        return [FAMILY_MODEL_STEPPING, ebx, ecx & ~hiddenEcx, this.bits(EDX) & ~hidden];
+        const ecx = this.words.ecx | (this.hypervisor === undefined ? 0 : HYPERVISOR_BIT);
+        return [FAMILY_MODEL_STEPPING, ebx, ecx & ~hiddenEcx, this.words.edx & ~hidden];
       }
       // No cache descriptors: the iteration count, and nothing valid behind it.
       case 2:
@@ -156,7 +160,7 @@ export class Identity {
       case 0x8000_0000:
         return [LAST_EXTENDED | 0, 0, 0, 0];
       case 0x8000_0001:
-        return [0, 0, 0, state.noExecute ? this.bits(EXTENDED) : 0];
+        return [0, 0, 0, state.noExecute ? this.words.extended : 0];
       case 0x8000_0002:
       case 0x8000_0003:
       case 0x8000_0004: {

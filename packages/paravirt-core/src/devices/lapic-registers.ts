@@ -91,3 +91,11 @@ export function highestVector(words: readonly number[]): number {
   }
   return -1;
 }
+/** Whether a vector that is set is the only one. */
+export function isAlone(words: readonly number[], vector: number): boolean {
+  for (let i = 0; i < words.length; i++) {
+    const expected = i === vector >> 5 ? (1 << (vector & 31)) >>> 0 : 0;
+    if (words[i] !== expected) return false;
+  }
+  return true;
+}

@@ -152,8 +152,8 @@ export const lapic = defineDevice({
     assist?.onMove(settleEoi);
     /** An end that only clears the one vector in service need not come here: nothing waits for it, neither here nor at an I/O APIC. */
     const offerEoi = (vector: number): void => {
-      const isOnly = state.isr.every((word, i) => word === (i === vector >> 5 ? (1 << (vector & 31)) >>> 0 : 0));
-      if (isOnly && !R.hasVector(state.tmr, vector) && state.irr.every((word) => word === 0)) assist?.offer();
+      if (R.isAlone(state.isr, vector) && !R.hasVector(state.tmr, vector) && R.highestVector(state.irr) < 0)
+        assist?.offer();
     };
 
     const sendCommand = (): void => {

@@ -29,6 +29,7 @@ type Leaf = readonly [eax: number, ebx: number, ecx: number, edx: number];
 /** Reserved bits: 5:1 of the steal time's register, 63:1 of the poll control. */
 const STEAL_RESERVED = 0x3en,
   POLL_RESERVED = ~1n;
+const ENABLED_BIT = Number(ENABLED);
 
 /** 64 bits as two halves, the low one first. */
 const register = (low = 0): Field<number[]> => array(2, (half) => u32(half === 0 ? low : 0));
@@ -68,9 +69,15 @@ export const kvm = defineDevice({
     const others = host.backend(otherProcessors);
     const counts = { msr: 0, hypercall: 0 };
     const value = (field: Stored): bigint => BigInt(state[field][0]!) | (BigInt(state[field][1]!) << 32n);
-    /** Where a register points, without its low bits; undefined when it is not enabled. Addresses beyond 2^53 are nowhere near RAM. */
-    const placeOf = (field: Stored, lowBits: bigint): number | undefined =>
-      (value(field) & ENABLED) === 0n ? undefined : Number(value(field) & ~lowBits);
+    /**
+     * Where a register points, without its low bits; undefined when it is not enabled. Addresses beyond 2^53 are nowhere near RAM. Each
+     * interrupt asks: operators of BigInt would make a number each.
+     */
+    const placeOf = (field: Stored, lowBits: number): number | undefined => {
+      const half = state[field],
+        low = half[0]!;
+      return (low & ENABLED_BIT) === 0 ? undefined : half[1]! * 2 ** 32 + ((low & ~lowBits) >>> 0);
+    };
     const eoi = new PvEoi(
       memory,
       {
@@ -81,11 +88,11 @@ export const kvm = defineDevice({
           state.eoi.offered = offered;
         },
       },
-      () => placeOf('eoiAddress', 3n),
+      () => placeOf('eoiAddress', 3),
     );
 
     const tellTime = (timestampOffset: bigint): void => {
-      const address = placeOf('systemTime', ENABLED);
+      const address = placeOf('systemTime', ENABLED_BIT);
       if (address !== undefined) writeSystemTime(memory, address, BigInt.asUintN(64, timestampOffset));
     };
     /** Whether a register takes a value. */
@@ -145,10 +152,10 @@ export const kvm = defineDevice({
         return kicked;
       },
       /** Whether the guest wants to hear how long its processor waited for one of the host's. */
-      wantsStolenTime: (): boolean => placeOf('stealTime', 0x3fn) !== undefined,
+      wantsStolenTime: (): boolean => placeOf('stealTime', 0x3f) !== undefined,
       /** The guest's processor was ready and had none of the host's for so many nanoseconds since this was said last. */
       stolen(nanoseconds: number): void {
-        const address = placeOf('stealTime', 0x3fn);
+        const address = placeOf('stealTime', 0x3f);
         if (address !== undefined) addStolenTime(memory, address, nanoseconds);
       },
       /** For the local APIC. */

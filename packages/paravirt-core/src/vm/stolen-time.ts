@@ -27,12 +27,12 @@ export class StolenTime {
 
   /** Call between slices, as often as you like. What was waited before the guest first asked is not told. */
   tell(): void {
+    const now = this.clock.now();
+    if (this.last !== undefined && now < this.next) return;
     if (!this.guest.wantsStolenTime()) {
       this.last = undefined;
       return;
     }
-    const now = this.clock.now();
-    if (this.last !== undefined && now < this.next) return;
     this.next = now + INTERVAL;
     const waited = this.hostWait();
     if (waited === undefined) return;
