@@ -1,7 +1,7 @@
 /** A guest as its parent sees it: a child process that is started, talked to, and survived. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { TomeiError } from '@tomei/kit';
+import { GUEST_V8_FLAGS, TomeiError } from '@tomei/kit';
 import type { Balloon } from '@tomei/paravirt-core';
 import type { EngineKind } from '@tomei/vmx';
 import {
@@ -109,7 +109,7 @@ export function startGuest(source: string | RemoteGuest, events: GuestEvents = {
   const child = fork(main, [], {
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    execArgv: [],
+    execArgv: [...GUEST_V8_FLAGS],
   });
   const start: GuestStart = { kind: 'start', source, hearsSerial: events.serial !== undefined, ...options };
   return new ChildGuest(child, start, events);

@@ -1,4 +1,5 @@
 /** The vCPU thread: runs the machine and nothing else. It takes from rings and never waits for an event loop. */
+import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ByteRing, Doorbell, TomeiError } from '@tomei/kit';
 import {
@@ -486,6 +487,8 @@ if (opened !== undefined && trying(begin) !== undefined) {
   const ran = trying(() => {
     const end = run();
     close(end);
+    // With all that a guest has come by. Nothing is written where nothing is new.
+    flushCompileCache();
     return end;
   });
   if (ran !== undefined)

@@ -71,7 +71,10 @@ export function translate(regions: readonly Region[], target: Target): Translati
   for (const each of imports.list) module.importFunction(importName(each), `${each.parameters}:i`);
   module.importTable('handlers');
   module.importTable('regions');
-  functions.forEach(({ locals, code }, i) => module.function(HANDLER, locals, code, String(i)));
+  // By the thread that makes the module, not when the processor's thread first comes by.
+  functions.forEach(({ locals, code }, i) => {
+    module.compile(module.function(HANDLER, locals, code, String(i)), 'with-module');
+  });
   return { bytes: module.bytes(), imports: imports.list, sizes: functions.map(({ code }) => code.length) };
 }
 

@@ -1,5 +1,4 @@
 /** The thread of `ThreadTranslator`: takes what has been asked for, several regions at a time, and posts modules. */
-import { setFlagsFromString } from 'node:v8';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { decoder } from '../core/processor.ts';
 import { tuneForGuests } from '../wasm/v8-flags.ts';
@@ -14,11 +13,8 @@ const MOST_TOGETHER = 64;
 /** Milliseconds that requests wait for others: since the last of them, and since the first. */
 const GATHERING = { silence: 6, most: 30 } as const;
 
-// Here and now, by the baseline compiler, and not when the processor's thread first comes by; V8 compiles again what turns out to be worth
-// it. (All at once by the optimising compiler takes ten times as long, and most regions are not that hot.)
-setFlagsFromString('--no-wasm-lazy-compilation');
-// Regions call nothing that could be inlined; only counting the calls costs, each time that one is entered.
-setFlagsFromString('--no-wasm-inlining');
+// V8 compiles again what turns out to be worth it. (All at once by the optimising compiler takes ten times as long, and most regions are
+// not that hot.)
 tuneForGuests();
 yieldToGuest();
 
