@@ -8,7 +8,7 @@ type Request = Parameters<Translator['request']>[0];
 type Place = Parameters<Translator['prepare']>[0];
 type Translated = NonNullable<ReturnType<Translator['take']>>;
 
-/** A region as WebAssembly has it: (left) -> REGION. */
+/** An entry of a region: (left) -> REGION. */
 export type Run = (left: number) => number;
 /** Where a region is entered, in which mode of the processor. */
 export interface RegionPlace {
@@ -19,13 +19,17 @@ export interface RegionPlace {
 /** What is called instead of `run`. */
 export type Wrap = (run: Run, place: RegionPlace) => Run;
 
+/** A region as WebAssembly has it: (left, entrance) -> REGION. The lower bits of the entrance say which of its entries it is. */
+type Region = (left: number, entrance: number) => number;
+const ENTRIES = 32;
+
 /**
  * A module whose function `r` is what it imports as `e.r`: tables of functions hold those of WebAssembly alone.
- * (module (type (func (param i32) (result i32))) (import "e" "r" (func (type 0))) (export "r" (func 0)))
+ * (module (type (func (param i32 i32) (result i32))) (import "e" "r" (func (type 0))) (export "r" (func 0)))
  */
 const THROUGH = Uint8Array.of(
   ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-  ...[1, 6, 1, 0x60, 1, 0x7f, 1, 0x7f],
+  ...[1, 7, 1, 0x60, 2, 0x7f, 0x7f, 1, 0x7f],
   ...[2, 7, 1, 1, 0x65, 1, 0x72, 0, 0],
   ...[7, 5, 1, 1, 0x72, 0, 0],
 );
@@ -34,7 +38,8 @@ export class InterposedTranslator implements Translator {
   private readonly inner: Translator;
   private readonly wrap: Wrap;
   private readonly requests = new Map<number, RegionPlace>();
-  private readonly modules = new WeakMap<WebAssembly.Module, readonly RegionPlace[]>();
+  /** The places of each region's entries. */
+  private readonly modules = new WeakMap<WebAssembly.Module, readonly (readonly RegionPlace[])[]>();
   private readonly native = WebAssembly.Instance;
   private readonly through = new WebAssembly.Module(THROUGH);
 
@@ -65,8 +70,8 @@ export class InterposedTranslator implements Translator {
     const taken = this.inner.take();
     if (taken === undefined) return undefined;
     // The exports '0', '1' and so on are the regions in this order.
-    const places = taken.regions.map(({ id }) => this.requests.get(id)!);
-    for (const { id } of taken.regions) this.requests.delete(id);
+    const places = taken.regions.map(({ ids }) => ids.map((id) => this.requests.get(id)!));
+    for (const { ids } of taken.regions) for (const id of ids) this.requests.delete(id);
     this.modules.set(taken.module, places);
     return taken;
   }
@@ -75,14 +80,22 @@ export class InterposedTranslator implements Translator {
     this.inner.close();
   }
 
-  private exportsOf({ exports }: WebAssembly.Instance, places: readonly RegionPlace[]): WebAssembly.Exports {
+  private exportsOf(
+    { exports }: WebAssembly.Instance,
+    places: readonly (readonly RegionPlace[])[],
+  ): WebAssembly.Exports {
     const wrapped = Object.entries(exports).map(([name, each]) => {
-      const place = places[Number(name)];
-      return [name, place === undefined ? each : this.asWasm(this.wrap(each as Run, place))] as const;
+      const entries = places[Number(name)];
+      return [name, entries === undefined ? each : this.asWasm(this.wrapped(each as Region, entries))] as const;
     });
     return Object.fromEntries(wrapped);
   }
-  private asWasm(r: Run): WebAssembly.Exports[string] {
+  private wrapped(region: Region, places: readonly RegionPlace[]): Region {
+    // Where there is one, the region does not look which it is.
+    const entries = places.map((place, n) => this.wrap((left) => region(left, n), place));
+    return (left, entrance) => entries[entries.length === 1 ? 0 : entrance % ENTRIES]!(left);
+  }
+  private asWasm(r: Region): WebAssembly.Exports[string] {
     return new this.native(this.through, { e: { r } }).exports['r']!;
   }
 }

@@ -5,6 +5,7 @@ import { AT, FLAT, PTE, SELECTOR, TestProcessor, le32 } from '../core/test-proce
 import { DS, ES } from '../isa/build.ts';
 import { decoder } from '../core/processor.ts';
 import { compilingEngine, type CompilingEngine, type CompilingOptions } from './compiler.ts';
+import { GatheringTranslator } from './gathering-translator.ts';
 import { DirectTranslator, type Translated, type TranslationRequest } from './translator.ts';
 
 const ECX = 1,
@@ -351,5 +352,34 @@ describe('numbers', () => {
 
     expect(run(60)).toBe(2 ** -60);
     expect(run(60)).toBe(2 ** -120);
+  });
+
+  it('that are odd in a region of several entries have each of them made anew', () => {
+    // Two loops, one after the other: mulss xmm0, xmm1; dec ecx; jnz / mulss xmm0, xmm1; dec edx; jnz.
+    const SECOND = LOOP.with(4, 0x4a),
+      EDX = 2;
+    const translator = new GatheringTranslator(2),
+      { t, engine } = compiling({ hotLandings: 4, translator }),
+      { cpu } = t;
+    t.cr4(0x600).cpu.set('mxcsr', 0x1fa0);
+    t.put(AT.code, ...LOOP, ...SECOND, 0xf4);
+    const tiny = Math.fround(2 ** -100),
+      xmm = (n: number): number => cpu.base + OFFSET.xmm + n * 16;
+    cpu.data.setFloat32(xmm(0), 1, true);
+    cpu.data.setFloat32(xmm(1), -1, true);
+    const run = (rounds: number): number => {
+      cpu.setRegister(ECX, rounds);
+      cpu.setRegister(EDX, rounds);
+      t.run(AT.code, 1e6);
+      return cpu.data.getFloat32(xmm(0), true);
+    };
+
+    for (let n = 0; n < 30 && translator.joined === 0; n++) run(7);
+    expect([translator.joined, engine.counts.regions]).toEqual([1, 1]);
+    cpu.data.setFloat32(xmm(0), tiny, true);
+    for (let n = 0; n < 1000 && translator.joined === 1; n++) expect(run(2)).toBe(tiny);
+    expect(run(101)).toBe(tiny);
+    expect(translator.joined).toBe(2);
+    expect(run(2)).toBe(tiny);
   });
 });

@@ -9,7 +9,7 @@ import {
   type Leaf,
 } from '../core/interpreter/engine.ts';
 import { COMPILED } from '../core/layout.ts';
-import { PSEUDO_COUNT, RECORD } from '../core/interpreter/record.ts';
+import { ENTRY_BITS, PSEUDO_COUNT, RECORD, entranceOf } from '../core/interpreter/record.ts';
 import { decoder, type EngineParts } from '../core/processor.ts';
 import {
   DirectTranslator,
@@ -48,7 +48,15 @@ interface Careful {
   isActive: boolean;
 }
 
-/** A region in use. */
+/** A function in use, as long as one of its entries is. */
+interface Together {
+  readonly id: number;
+  readonly entries: Set<Compiled>;
+  /** How often it was left for odd numbers, and since when they are counted. */
+  odd: number;
+  oddSince: number;
+}
+/** A region in use, by one of its entries. */
 interface Compiled {
   readonly request: TranslationRequest;
   readonly entry: RegionEntry;
@@ -58,9 +66,7 @@ interface Compiled {
   readonly pages: readonly number[];
   readonly bytes: number;
   readonly mayWiden: boolean;
-  /** How often it was left for odd numbers, and since when they are counted. */
-  odd: number;
-  oddSince: number;
+  readonly together: Together;
 }
 
 /** What has been compiled, for --stats. */
@@ -117,6 +123,8 @@ class RegionCompiler {
   private nextCareless = Infinity;
   /** By their place in the table. */
   private readonly byIndex: (Compiled | undefined)[] = [];
+  /** By what they call themselves. */
+  private readonly byId = new Map<number, Together>();
   /** In use, oldest first. */
   private readonly live = new Set<Compiled>();
   private readonly free: number[] = [];
@@ -155,8 +163,7 @@ class RegionCompiler {
   /** Control has landed often on a record: the record to go on with. */
   hot(record: number): number {
     const { code, cpu } = this.parts;
-    const index = code.regionOf(record),
-      narrow = index === undefined ? undefined : this.byIndex[index];
+    const narrow = this.compiledBy(record);
     if (narrow?.mayWiden === false) {
       code.countEntries(narrow.entry, MOST_ENTRIES, this.hotLandings);
       return record;
@@ -187,22 +194,24 @@ class RegionCompiler {
     this.translator.request(request);
     return true;
   }
-  /** The region at a guest-physical address was left for an odd number. It is running. */
-  private odd(physical: number): void {
-    const compiled = this.compiledAt(physical);
-    if (compiled === undefined) return;
+  /** A region was left for an odd number. It is running. */
+  private odd(id: number): void {
+    const together = this.byId.get(id);
+    if (together === undefined) return;
     const now = performance.now();
-    if (now - compiled.oddSince > ODD_PERIOD_MS) {
-      compiled.odd = 0;
-      compiled.oddSince = now;
+    if (now - together.oddSince > ODD_PERIOD_MS) {
+      together.odd = 0;
+      together.oddSince = now;
     }
-    if (++compiled.odd < MOST_ODD || this.requested.size >= MOST_REQUESTS) return;
+    if (++together.odd < MOST_ODD || this.requested.size >= MOST_REQUESTS) return;
     // Once is enough.
-    compiled.odd = -Infinity;
-    const period = 2 * (this.careful.get(physical)?.period ?? FIRST_CAREFUL_MS / 2);
-    this.careful.set(physical, { period, until: now + period, isActive: true });
-    this.nextCareless = Math.min(this.nextCareless, now + period);
-    this.request({ ...compiled.request, id: this.nextId++, isCareful: true });
+    together.odd = -Infinity;
+    for (const { request } of together.entries) {
+      const period = 2 * (this.careful.get(request.physical)?.period ?? FIRST_CAREFUL_MS / 2);
+      this.careful.set(request.physical, { period, until: now + period, isActive: true });
+      this.nextCareless = Math.min(this.nextCareless, now + period);
+      this.request({ ...request, id: this.nextId++, isCareful: true });
+    }
   }
   private wantsCareful(physical: number): boolean {
     return this.isCareful || this.careful.get(physical)?.isActive === true;
@@ -247,45 +256,23 @@ class RegionCompiler {
     this.counts.bytes += bytes;
     this.counts.translatingMs += milliseconds;
     let exports: WebAssembly.Exports | undefined;
-    regions.forEach(({ id, pages, bytes: size, mayWiden }, i) => {
-      const request = this.requested.get(id)!,
-        { physical, mode, width, isCareful } = request;
-      this.requested.delete(id);
-      this.underWay.delete(kindOf(request));
-      if (pages.length === 0 || !pages.every((page) => this.isAsItWas(page))) {
-        this.mayAskAgain(physical);
-        return;
+    regions.forEach((region, i) => {
+      const isValid = region.pages.length > 0 && region.pages.every((page) => this.isAsItWas(page)),
+        together: Together = { id: region.ids[0], entries: new Set(), odd: 0, oddSince: 0 };
+      region.ids.forEach((id, number) => {
+        const request = this.requested.get(id)!;
+        this.requested.delete(id);
+        this.underWay.delete(kindOf(request));
+        if (!isValid) return this.mayAskAgain(request.physical);
+        const place = this.placeFor(request, number, region.ids.length === 1);
+        if (place === undefined) return;
+        exports ??= this.instantiate(module, imports);
+        this.use(request, place, region, together, exports[String(i)] as () => number);
+      });
+      if (together.entries.size > 0) {
+        this.byId.set(together.id, together);
+        this.counts.regions++;
       }
-      const current = this.compiledAt(physical);
-      // It was asked for before numbers were found to be odd, or not to be.
-      if (current !== undefined && isCareful !== this.wantsCareful(physical)) return;
-      const old = width === 'wide' || current?.request.isCareful !== isCareful ? current : undefined,
-        place = old?.request.mode === mode ? this.handOver(old) : this.enter(physical, mode, old);
-      if (place === undefined) return;
-      const { entry, index } = place;
-      exports ??= this.instantiate(module, imports);
-      if (index >= this.table.length) this.table.grow(1024);
-      this.table.set(index, exports[String(i)] as () => number);
-      const compiled: Compiled = {
-        request,
-        entry,
-        index,
-        pages: pages.map(({ page }) => page),
-        bytes: size,
-        mayWiden,
-        odd: 0,
-        oddSince: 0,
-      };
-      this.byIndex[index] = compiled;
-      this.parts.code.countEntries(entry, mayWiden ? this.hotEntries : MOST_ENTRIES, this.hotLandings);
-      this.liveBytes += size;
-      this.live.add(compiled);
-      for (const page of compiled.pages) {
-        const known = this.byPage.get(page);
-        if (known === undefined) this.byPage.set(page, new Set([compiled]));
-        else known.add(compiled);
-      }
-      this.counts.regions++;
     });
     if (this.liveBytes > this.mostBytes) {
       for (const oldest of this.live) {
@@ -294,6 +281,48 @@ class RegionCompiler {
       }
     }
     this.counts.ownMs += performance.now() - began;
+  }
+  /** Where what was asked for begins, as an entry of a function; undefined when it is not wanted any more. */
+  private placeFor(
+    { physical, mode, width, isCareful }: TranslationRequest,
+    number: number,
+    isOnly: boolean,
+  ): Pick<Compiled, 'entry' | 'index'> | undefined {
+    const current = this.compiledAt(physical);
+    // It was asked for before numbers were found to be odd, or not to be.
+    if (current !== undefined && isCareful !== this.wantsCareful(physical)) return undefined;
+    const old = width === 'wide' || current?.request.isCareful !== isCareful ? current : undefined;
+    // Jumps that are known to lead to an entry name it by its number, which a function with one entry does not look at.
+    return isOnly && old?.request.mode === mode ? this.handOver(old) : this.enter(physical, mode, number, old);
+  }
+  private use(
+    request: TranslationRequest,
+    { entry, index }: Pick<Compiled, 'entry' | 'index'>,
+    { ids, pages, bytes, mayWiden }: ReadyRegion,
+    together: Together,
+    run: () => number,
+  ): void {
+    if (index >= this.table.length) this.table.grow(1024);
+    this.table.set(index, run);
+    const compiled: Compiled = {
+      request,
+      entry,
+      index,
+      pages: pages.map(({ page }) => page),
+      bytes: bytes / ids.length,
+      mayWiden,
+      together,
+    };
+    together.entries.add(compiled);
+    this.byIndex[index] = compiled;
+    this.parts.code.countEntries(entry, mayWiden ? this.hotEntries : MOST_ENTRIES, this.hotLandings);
+    this.liveBytes += compiled.bytes;
+    this.live.add(compiled);
+    for (const page of compiled.pages) {
+      const known = this.byPage.get(page);
+      if (known === undefined) this.byPage.set(page, new Set([compiled]));
+      else known.add(compiled);
+    }
   }
   /** Whether a page holds the code that was translated. Where it lay was read while another address space may have come. */
   private isAsItWas({ page, generation, host }: ReadyRegion['pages'][number]): boolean {
@@ -313,7 +342,7 @@ class RegionCompiler {
       memory: cpu.memory,
       look: (linear: number, how: number) => mmu.look(linear, how),
       loadSegment: this.interpreter.loadSegment,
-      odd: (physical: number) => this.odd(physical >>> 0),
+      odd: (id: number) => this.odd(id),
       chain: this.interpreter.chain,
       handled: this.interpreter.handled,
       handlers: this.interpreter.handlers,
@@ -337,9 +366,13 @@ class RegionCompiler {
   /** Compiled code that begins at a guest-physical address. */
   private compiledAt(physical: number): Compiled | undefined {
     const { code } = this.parts;
-    const record = code.recordAt(physical),
-      index = record === undefined ? undefined : code.regionOf(record);
-    return index === undefined ? undefined : this.byIndex[index];
+    const record = code.recordAt(physical);
+    return record === undefined ? undefined : this.compiledBy(record);
+  }
+  /** Compiled code that a record leads to. */
+  private compiledBy(record: number): Compiled | undefined {
+    const entrance = this.parts.code.regionOf(record);
+    return entrance === undefined ? undefined : this.byIndex[entrance >> ENTRY_BITS];
   }
   /** Where a region begins that takes the place of another one: jumps that are known to lead there lead to the new one. */
   private handOver(old: Compiled): Pick<Compiled, 'entry' | 'index'> {
@@ -350,11 +383,12 @@ class RegionCompiler {
   private enter(
     physical: number,
     mode: number,
+    number: number,
     old: Compiled | undefined,
   ): Pick<Compiled, 'entry' | 'index'> | undefined {
     if (old !== undefined) this.forget(old);
     const index = this.free.pop() ?? this.used++,
-      entry = this.parts.code.enterRegion(physical, index, mode);
+      entry = this.parts.code.enterRegion(physical, entranceOf(index, number), mode);
     if (entry !== undefined) return { entry, index };
     this.free.push(index);
     return undefined;
@@ -364,6 +398,9 @@ class RegionCompiler {
       const known = this.byPage.get(page);
       if (known?.delete(compiled) === true && known.size === 0) this.byPage.delete(page);
     }
+    const { together } = compiled;
+    together.entries.delete(compiled);
+    if (together.entries.size === 0) this.byId.delete(together.id);
     this.live.delete(compiled);
     this.liveBytes -= compiled.bytes;
     this.counts.dropped++;

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { TestProcessor } from '../core/test-processor.ts';
 import { compilingEngine, type CompilingEngine } from './compiler.ts';
+import { GatheringTranslator } from './gathering-translator.ts';
 import { FLOW, INTERRUPT, Seeded, randomFlow } from './random-flow.ts';
 
 /** A program that has done so much is one that does not end: a mistake of the generator. */
@@ -49,9 +50,11 @@ function play(t: TestProcessor, seed: number, interrupts: boolean): { end: End; 
   return { end, interrupted: Math.min(interrupted, requested) };
 }
 
+const gathering = new GatheringTranslator(6);
 describe.each([
   ['narrow regions', {}],
   ['wide regions', { hotEntries: 1 }],
+  ['regions of several entries', { translator: gathering }],
 ])('random programs in %s', (_, options) => {
   const interpreter = new TestProcessor();
   let engine: CompilingEngine | undefined;
@@ -71,6 +74,7 @@ describe.each([
       expect(other.end, `seed ${seed}`).toEqual({ ...plain, instructions });
     }
     expect(engine!.counts.regions - regions).toBeGreaterThan(200);
+    if ('translator' in options) expect(gathering.joined).toBeGreaterThan(50);
     if (interrupts) expect(interrupted).toBeGreaterThan(200);
   });
 });

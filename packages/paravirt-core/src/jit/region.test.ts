@@ -5,7 +5,12 @@ import { findRegion, type CodeSource, type Region, type Width } from './region.t
 
 const PAGE = 0x8000;
 /** One page of code, all of it decoded and landed on often. */
-function regionOf(bytes: readonly number[], width: Width, source: Partial<CodeSource> = {}): Region {
+function regionOf(
+  bytes: readonly number[],
+  width: Width,
+  source: Partial<CodeSource> = {},
+  isDecoded: (offset: number) => boolean = () => true,
+): Region {
   const page = new Uint8Array(4096).fill(0xf4);
   page.set(bytes);
   const found = findRegion(
@@ -20,7 +25,7 @@ function regionOf(bytes: readonly number[], width: Width, source: Partial<CodeSo
               physical: PAGE,
               host: 0x10_0000,
               generation: 1,
-              isDecoded: () => true,
+              isDecoded,
               handlerAt: () => undefined,
               crossingAt: () => undefined,
             },
@@ -30,6 +35,7 @@ function regionOf(bytes: readonly number[], width: Width, source: Partial<CodeSo
       jumped: () => [],
       fewestLandings: 1,
       isEntry: () => false,
+      isWanted: () => false,
       ...source,
     },
     width,
@@ -79,5 +85,36 @@ describe('a region with an indirect call', () => {
   it('ends there when nothing is known, or when it is narrow', () => {
     expect(placesOf(regionOf(CALL, 'wide'))).toEqual([0]);
     expect(placesOf(regionOf(CALL, 'narrow', { jumped: () => [PAGE + 0x20] }))).toEqual([0]);
+  });
+});
+
+describe('a narrow region', () => {
+  /** test eax, eax; jz +6; nop; call +0; nop; ret */
+  const FUNCTION = [0x85, 0xc0, 0x74, 0x06, 0x90, 0xe8, 0, 0, 0, 0, 0x90, 0xc3],
+    BEHIND_CALL = 10;
+  const at = (...places: number[]): ((physical: number) => boolean) => {
+    return (physical) => places.includes(physical - PAGE);
+  };
+
+  it('ends at calls, and where other compiled code begins', () => {
+    const region = regionOf(FUNCTION, 'narrow', { isEntry: at(BEHIND_CALL) });
+    expect([region.entries, placesOf(region), region.mayWiden]).toEqual([[0], [0, 4], true]);
+  });
+  it('is entered at, and goes on to, what was asked for at the same time, behind calls too', () => {
+    const region = regionOf(FUNCTION, 'narrow', { isEntry: at(BEHIND_CALL), isWanted: at(BEHIND_CALL) });
+    expect([region.entries, placesOf(region)]).toEqual([
+      [0, BEHIND_CALL],
+      [0, 4, BEHIND_CALL],
+    ]);
+    expect(region.blocks.get(0)!.successors).toContain(BEHIND_CALL);
+  });
+  it('begins a block at what was asked for in the midst of others', () => {
+    const region = regionOf([0x40, 0x41, 0xc3], 'narrow', { isWanted: at(1) });
+    expect([region.entries, region.blocks.get(0)!.next, region.blocks.get(0)!.successors]).toEqual([[0, 1], 1, [1]]);
+  });
+  it('has no entries that cannot be decoded, and a wide one has one', () => {
+    const isDecoded = (offset: number): boolean => offset < BEHIND_CALL;
+    expect(regionOf(FUNCTION, 'narrow', { isWanted: at(BEHIND_CALL) }, isDecoded).entries).toEqual([0]);
+    expect(regionOf(FUNCTION, 'wide', { isWanted: at(BEHIND_CALL) }).entries).toEqual([0]);
   });
 });

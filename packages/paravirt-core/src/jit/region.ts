@@ -1,7 +1,8 @@
 /**
- * A region: decoded 32-bit code around a place where control lands often, as a graph of blocks. It grows along direct branches, calls
+ * A region: decoded 32-bit code around places where control lands often, as a graph of blocks. It grows along direct branches, calls
  * and their returns, over pages too, as far as code has been decoded, which is to say has been executed or lies beside what has been.
  */
+import { ENTRY_BITS } from '../core/interpreter/record.ts';
 import { MAX_LENGTH, type Decoder, type Instruction, type NoInstruction } from '../isa/decode.ts';
 
 /** What a region is made from. */
@@ -23,11 +24,14 @@ export interface CodeSource {
   readonly fewestLandings: number;
   /** Whether compiled code begins at a guest-physical address, or has been asked for there. */
   isEntry(physical: number): boolean;
+  /** Whether compiled code has been asked for at a guest-physical address together with this region, which may have it as an entry. */
+  isWanted(physical: number): boolean;
 }
 /**
  * How far a region goes. Most code that runs often does not run that often: a narrow region ends at calls, and where other compiled
  * code begins, so that nothing is compiled twice. A wide one takes in what it calls, for the few places where control comes by again and
- * again.
+ * again. Where others have been asked for at the same time, a narrow region goes on, and can be entered there too: behind a call, for
+ * one, so that what belongs together is compiled together, and most ways lie within it.
  */
 export type Width = 'narrow' | 'wide';
 export interface CodePage {
@@ -66,7 +70,8 @@ export interface Block {
   readonly successors: readonly Place[];
 }
 export interface Region {
-  readonly entry: Place;
+  /** Where it can be entered, first the one that it was asked for; all in one page. */
+  readonly entries: readonly [Place, ...Place[]];
   readonly blocks: ReadonlyMap<Place, Block>;
   /** Pages by number, the entry's is 0. */
   readonly pages: ReadonlyMap<number, CodePage>;
@@ -74,13 +79,17 @@ export interface Region {
   readonly mayWiden: boolean;
   /** Numbers in it have been odd: each operation looks at its own (number-build.ts). */
   readonly isCareful?: boolean;
+  /** What it calls itself where it is left for an odd number. */
+  readonly id?: number;
 }
-/** The guest-physical address of a region's entry. */
-export const entryOf = ({ pages, entry }: Region): number => pages.get(pageOf(entry))!.physical + (entry & 0xfff);
+/** The guest-physical addresses of a region's entries. */
+export const entriesOf = ({ pages, entries }: Region): readonly number[] =>
+  entries.map((entry) => pages.get(pageOf(entry))!.physical + (entry & 0xfff));
 
 /** Bounds of a region: code that is larger is better served by several. */
 const MOST_INSTRUCTIONS: Readonly<Record<Width, number>> = { narrow: 100, wide: 400 };
-const MOST_BLOCKS = 64,
+const MOST_ENTRIES = 1 << ENTRY_BITS,
+  MOST_BLOCKS = 64,
   MOST_PAGES = 8,
   MOST_RETURNS = 6,
   MOST_GUESSES = 12,
@@ -170,14 +179,29 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource,
   const returns: Place[] = [];
   const wanted: Place[] = [entry];
   const guesses = new Map<Place, readonly Place[]>();
+  const entries: [Place, ...Place[]] = [entry];
+  /** Whether a place becomes another entry. */
+  const joins = (place: Place): boolean =>
+    width === 'narrow' &&
+    pageOf(place) === 0 &&
+    entries.length < MOST_ENTRIES &&
+    leaders.size < MOST_BLOCKS &&
+    !leaders.has(place) &&
+    source.isWanted(pageAt(place)!.physical + place);
+  const join = (place: Place): void => {
+    entries.push(place);
+    leaders.add(place);
+    wanted.push(place);
+  };
   /** Whether a narrow region ends before a place. */
   const ends = (place: Place): boolean => {
-    const page = width === 'narrow' && place !== entry ? pageAt(place) : undefined;
+    const page = width === 'narrow' && !entries.includes(place) ? pageAt(place) : undefined;
     if (page === undefined || !source.isEntry(page.physical + (place & 0xfff))) return false;
     mayWiden = true;
     return true;
   };
   const visit = (place: Place, fewest: number): void => {
+    if (joins(place)) return join(place);
     if (leaders.has(place) || leaders.size >= MOST_BLOCKS || ends(place)) return;
     const page = pageAt(place);
     if (page === undefined || source.landings(page.physical + (place & 0xfff)) < fewest) return;
@@ -232,6 +256,7 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource,
       const behind = at + instruction.length;
       if (width === 'narrow' && isCall(instruction)) {
         mayWiden = true;
+        if (joins(behind)) join(behind);
         break;
       }
       if (to !== undefined) visit(to, source.fewestLandings);
@@ -263,6 +288,7 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource,
         break;
       }
       at = behind;
+      if (joins(at)) join(at);
       if (leaders.has(at) || ends(at)) break;
     }
   }
@@ -296,5 +322,6 @@ export function findRegion(linear: number, decoder: Decoder, source: CodeSource,
     ].filter((each, i, list) => blocks.has(each) && list.indexOf(each) === i);
     blocks.set(place, { ...block, successors: all, guesses: isReturn(last.instruction) ? known : guessed });
   }
-  return { entry, blocks, pages, mayWiden };
+  const [first, ...others] = entries;
+  return { entries: [first, ...others.filter((place) => blocks.has(place))], blocks, pages, mayWiden };
 }

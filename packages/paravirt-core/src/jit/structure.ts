@@ -19,37 +19,52 @@ export interface Node {
 export const DISPATCHER = Number.MIN_SAFE_INTEGER;
 
 export interface Structure {
-  /** The entry, or the dispatcher. */
+  /** The only entry, or the dispatcher. */
   readonly root: Node;
-  /** Where the dispatcher leads, the entry first; empty where there is none. All are its children. */
+  /** Where the dispatcher leads, the entries first; empty where there is none. All are its children. */
   readonly dispatched: readonly Place[];
   readonly nodes: ReadonlyMap<Place, Node>;
+  /** Whether there are jumps that go by the dispatcher. */
+  readonly isDispatching: boolean;
   /** Whether a jump can be made within the region: not one into the middle of a loop. */
   isStructured(from: Place, to: Place): boolean;
   /** Whether it goes back. */
   isBack(from: Place, to: Place): boolean;
 }
 
-export function structureOf(entry: Place, successors: (place: Place) => readonly Place[]): Structure {
-  const dispatched = new Set<Place>([entry]);
-  let structure = structureFrom(entry, successors, []);
+/** Of a graph with one entry or more, which are all different. */
+export function structureOf(entries: readonly Place[], successors: (place: Place) => readonly Place[]): Structure {
+  const dispatched = new Set<Place>(entries);
+  let structure =
+    entries.length === 1 ? structureFrom(entries[0]!, successors, []) : dispatching([...dispatched], successors);
   for (;;) {
     const { nodes, isStructured } = structure;
     const before = dispatched.size;
+    let isDispatching = false;
     for (const from of nodes.keys()) {
       if (from === DISPATCHER) continue;
-      for (const to of successors(from)) if (!isStructured(from, to)) dispatched.add(to);
+      for (const to of successors(from)) {
+        if (isStructured(from, to)) continue;
+        dispatched.add(to);
+        isDispatching = true;
+      }
     }
-    if (dispatched.size === before) return structure;
-    const targets = [...dispatched];
-    structure = structureFrom(DISPATCHER, (place) => (place === DISPATCHER ? targets : successors(place)), targets);
+    if (dispatched.size === before) return { ...structure, isDispatching };
+    structure = dispatching([...dispatched], successors);
   }
+}
+/** By a dispatcher that leads to some places. */
+function dispatching(
+  targets: readonly Place[],
+  successors: (place: Place) => readonly Place[],
+): Omit<Structure, 'isDispatching'> {
+  return structureFrom(DISPATCHER, (place) => (place === DISPATCHER ? targets : successors(place)), targets);
 }
 function structureFrom(
   entry: Place,
   successors: (place: Place) => readonly Place[],
   dispatched: readonly Place[],
-): Structure {
+): Omit<Structure, 'isDispatching'> {
   const postorder: Place[] = [];
   const seen = new Set<Place>([entry]);
   // Depth first without recursion: regions are deep where code is straight.
@@ -110,9 +125,9 @@ function structureFrom(
 }
 
 /** Places to which control comes from one block alone, with that one. */
-export function onlyPredecessors({ entry, blocks }: Region, dispatched: readonly Place[]): ReadonlyMap<Place, Place> {
+export function onlyPredecessors({ entries, blocks }: Region, dispatched: readonly Place[]): ReadonlyMap<Place, Place> {
   const only = new Map<Place, Place>();
-  const several = new Set<Place>([entry, ...dispatched]);
+  const several = new Set<Place>([...entries, ...dispatched]);
   for (const { at, successors } of blocks.values()) {
     for (const to of successors) {
       if (only.has(to)) several.add(to);

@@ -1,6 +1,6 @@
-/** Regions to WebAssembly functions (left) -> REGION, several in one module. */
+/** Regions to WebAssembly functions (left, entrance) -> REGION, several in one module. */
 import { ImportList, importName, meaning, type ServiceImport } from '../core/interpreter/generate.ts';
-import { jumpEntry, knownJump } from '../core/interpreter/chain.ts';
+import { entryNumber, goOn } from '../core/interpreter/chain.ts';
 import { FLAT_SERVICES } from '../core/interpreter/flat-services.ts';
 import { HANDLED_SIGNATURE } from '../core/interpreter/leaving.ts';
 import { REGION } from '../core/interpreter/record.ts';
@@ -15,7 +15,6 @@ import { PendingFlags } from './pending-flags.ts';
 import { RegionBuild, type RegionFrame } from './region-build.ts';
 import {
   changesXmm,
-  entryOf,
   isIndirect,
   neverGoesOn,
   pageOf,
@@ -45,9 +44,11 @@ export interface Translation {
   readonly sizes: readonly number[];
 }
 
-/** The type of handlers and of regions: the first of a module. */
+/** Types: the first of a module. */
 const HANDLER = 'i:i',
   HANDLER_TYPE = 0,
+  ENTERED = 'ii:i',
+  REGION_TYPE = 1,
   REGIONS = 1;
 /** The functions that every module imports first. */
 const LOOK = 0,
@@ -63,6 +64,7 @@ export function translate(regions: readonly Region[], target: Target): Translati
   const functions = regions.map((region) => new RegionWriter(region, target, imports).write());
   const module = new ModuleBuilder();
   module.type(HANDLER);
+  module.type(ENTERED);
   module.importFunction('look', 'ii:i');
   module.importFunction('chain', 'ii:i');
   module.importFunction('handled', HANDLED_SIGNATURE);
@@ -71,10 +73,8 @@ export function translate(regions: readonly Region[], target: Target): Translati
   for (const each of imports.list) module.importFunction(importName(each), `${each.parameters}:i`);
   module.importTable('handlers');
   module.importTable('regions');
-  // By the thread that makes the module, not when the processor's thread first comes by.
-  functions.forEach(({ locals, code }, i) => {
-    module.compile(module.function(HANDLER, locals, code, String(i)), 'with-module');
-  });
+  for (const [i, { locals, code }] of functions.entries())
+    module.compile(module.function(ENTERED, locals, code, String(i)), 'with-module');
   return { bytes: module.bytes(), imports: imports.list, sizes: functions.map(({ code }) => code.length) };
 }
 
@@ -108,10 +108,11 @@ class RegionWriter implements RegionFrame {
   private readonly jumpSites: number;
   private readonly structure: Structure;
   private readonly imports: ImportList;
-  private readonly locals = new Locals(1);
+  private readonly locals = new Locals(2);
   readonly code = new Code();
   private readonly frame: Frame;
   readonly left = 0;
+  private readonly entrance = 1;
   readonly eip: number;
   /** REGION where compiled code is left; 0 where it goes on elsewhere. */
   private readonly status: number;
@@ -145,7 +146,7 @@ class RegionWriter implements RegionFrame {
     this.mode = target.mode;
     this.jumpSites = target.jumpSites;
     this.imports = imports;
-    this.structure = structureOf(region.entry, (place) => region.blocks.get(place)!.successors);
+    this.structure = structureOf(region.entries, (place) => region.blocks.get(place)!.successors);
     this.isNear = isNearEnough(region.pages.keys());
     this.onlyFrom = onlyPredecessors(region, this.structure.dispatched);
     this.cpuBase = target.cpuBase;
@@ -187,7 +188,7 @@ class RegionWriter implements RegionFrame {
     this.node(this.structure.root);
     code.unreachable().end();
     this.open.pop();
-    if (this.mayBeOdd) code.i32(entryOf(this.region)).call(ODD);
+    if (this.mayBeOdd) code.i32(this.region.id ?? 0).call(ODD);
     code.end();
     this.open.pop();
     this.bails();
@@ -201,6 +202,7 @@ class RegionWriter implements RegionFrame {
     this.fields.load(whole, frame.cpu);
     this.xmm.load(whole, frame.cpu);
     this.xmm.loadConstants(whole);
+    if (this.region.entries.length > 1) entryNumber(whole, this.entrance).set(this.next);
     whole.block().block().block().append(code).end();
     const store = (offset: number, from: number): Code => whole.get(frame.cpu).get(from).memory('i32.store', offset);
     for (const n of this.written) store(OFFSET.gpr + n * 8, this.gpr[n]!);
@@ -209,7 +211,9 @@ class RegionWriter implements RegionFrame {
     this.fields.store(whole, frame.cpu);
     this.xmm.store(whole, frame.cpu);
     whole.get(this.status).op('i32.eqz').if();
-    this.goOn(whole);
+    const { eip: target, left, mode, next: jump, how: key } = this,
+      tables = { regionType: REGION_TYPE, regions: REGIONS };
+    goOn(whole, { cpu: frame.cpu, target, left, jump, key, mode, ...tables }, CHAIN);
     whole.end();
     store(OFFSET.eip, this.eip);
     store(OFFSET.instructionsLeft, this.left);
@@ -217,23 +221,12 @@ class RegionWriter implements RegionFrame {
     return { locals: locals.types, code: whole };
   }
 
-  /** The way to the region at EIP: known to the cache of jumps, or to be found. */
-  private goOn(code: Code): void {
-    const { eip: target, left, mode, next: jump, how: key } = this,
-      { cpu } = this.frame;
-    code.get(left).i32(0).op('i32.gt_s').if();
-    jumpEntry(code, cpu, target, jump);
-    knownJump(code, { cpu, target, left, jump, key, mode, handlerType: HANDLER_TYPE, regions: REGIONS });
-    code.end();
-    code.get(target).get(left).returnCall(CHAIN);
-  }
-
   // --- structure
 
   private node(node: Node): void {
     const { code, open } = this;
     const isDispatcher = node.at === DISPATCHER,
-      isLoop = node.isLoop || isDispatcher;
+      isLoop = isDispatcher ? this.structure.isDispatching : node.isLoop;
     if (isLoop) {
       code.loop();
       open.push(isDispatcher ? { kind: 'dispatcher' } : { kind: 'loop', at: node.at });

@@ -5,7 +5,7 @@ import type { Decoder } from '../isa/decode.ts';
 import { COMPILED, JUMP_TARGETS, TLB, jumpSite } from '../core/layout.ts';
 import { PSEUDO, RECORD } from '../core/interpreter/record.ts';
 import { optimisersYieldToGuest } from './compiler-priority.ts';
-import { findRegion, type CodePage, type Region, type Width } from './region.ts';
+import { entriesOf, findRegion, type CodePage, type CodeSource, type Region, type Width } from './region.ts';
 import { translate } from './translate.ts';
 
 /** Landings of a place that is worth a comparison. */
@@ -24,11 +24,11 @@ export interface TranslationRequest {
   readonly isCareful: boolean;
 }
 /**
- * A region that is ready: the guest-physical pages it is made from, what was known of them (`CodeCache.directory`), and where in linear
- * memory their bytes were read.
+ * A region that is ready: the requests that its entries answer, in their order, the guest-physical pages it is made from, what was known of
+ * them (`CodeCache.directory`), and where in linear memory their bytes were read.
  */
 export interface ReadyRegion {
-  readonly id: number;
+  readonly ids: readonly [number, ...number[]];
   readonly pages: readonly { readonly page: number; readonly generation: number; readonly host: number }[];
   /** Bytes of its function. */
   readonly bytes: number;
@@ -78,7 +78,12 @@ export interface Translator {
  * The region around a request's entry, from what memory and TLB hold now. They may change meanwhile: pages that are not what they
  * were are noticed when the region is taken into use, and each way into another page is guarded.
  */
-function regionOf(request: TranslationRequest, place: TranslationPlace, decoder: Decoder): Region | undefined {
+function regionOf(
+  request: TranslationRequest,
+  place: TranslationPlace,
+  decoder: Decoder,
+  isWanted: CodeSource['isWanted'],
+): Region | undefined {
   const { memory, frames, directory } = place,
     u8 = new Uint8Array(memory.buffer),
     u32 = new Uint32Array(memory.buffer),
@@ -160,6 +165,7 @@ function regionOf(request: TranslationRequest, place: TranslationPlace, decoder:
         return [...times].sort(([, a], [, b]) => b - a).map(([target]) => target);
       },
       isEntry: (physical) => landingsOf(physical) >= place.hotLandings,
+      isWanted,
     },
     request.width,
   );
@@ -172,6 +178,31 @@ export function landingsSince({ physical }: TranslationRequest, place: Translati
     record = data.getUint32(map + (physical & 0xfff) * 4, true);
   return record === 0 ? 0 : (data.getUint16(record + RECORD.landings, true) - place.hotLandings) & 0xffff;
 }
+/** A region, or that there is none, with the requests that it answers. */
+interface Found {
+  readonly ids: [number, ...number[]];
+  readonly isCareful: boolean;
+  readonly region: Region | undefined;
+}
+/** The regions around requests of one mode: a narrow one takes in others that lie close by. */
+function regionsOf(requests: readonly TranslationRequest[], place: TranslationPlace, decoder: Decoder): Found[] {
+  const open = new Map<number, TranslationRequest>();
+  for (const request of requests) if (request.width === 'narrow') open.set(request.physical, request);
+  const answered = new Set<number>();
+  return requests.flatMap((request): Found[] => {
+    const { id, isCareful, physical } = request;
+    if (answered.has(id)) return [];
+    if (open.get(physical) === request) open.delete(physical);
+    const region = regionOf(request, place, decoder, (other) => open.get(other)?.isCareful === isCareful),
+      ids: Found['ids'] = [id];
+    for (const other of region === undefined ? [] : entriesOf(region).slice(1)) {
+      ids.push(open.get(other)!.id);
+      open.delete(other);
+    }
+    for (const each of ids) answered.add(each);
+    return [{ ids, isCareful, region }];
+  });
+}
 /** Translates and compiles requests of one mode. Those whose code is no code any more come back with no pages. */
 export function translateRequests(
   requests: readonly TranslationRequest[],
@@ -179,13 +210,9 @@ export function translateRequests(
   decoder: Decoder,
 ): Translated {
   const began = performance.now();
-  const found = requests.map((request) => ({
-    id: request.id,
-    isCareful: request.isCareful,
-    region: regionOf(request, place, decoder),
-  }));
+  const found = regionsOf(requests, place, decoder);
   const { bytes, imports, sizes } = translate(
-    found.flatMap(({ region, isCareful }) => (region === undefined ? [] : [{ ...region, isCareful }])),
+    found.flatMap(({ ids, region, isCareful }) => (region === undefined ? [] : [{ ...region, isCareful, id: ids[0] }])),
     { cpuBase: place.cpuBase, tlb: place.tlb, jumpSites: place.jumpSites, mode: requests[0]!.mode },
   );
   // Those that have a function come first, in its order.
@@ -193,8 +220,8 @@ export function translateRequests(
     .filter(({ region }) => region !== undefined)
     .concat(found.filter((each) => each.region === undefined));
   return {
-    regions: ready.map(({ id, region }, i) => ({
-      id,
+    regions: ready.map(({ ids, region }, i) => ({
+      ids,
       bytes: sizes[i] ?? 0,
       mayWiden: region?.mayWiden ?? false,
       pages: [...(region?.pages.values() ?? [])].map(({ physical, generation, host }) => ({
@@ -223,7 +250,11 @@ export class DirectTranslator implements Translator {
     this.place = place;
   }
   request(request: TranslationRequest): void {
-    this.done.push(translateRequests([request], this.place, this.decoder));
+    this.translate([request]);
+  }
+  /** Requests of one mode, in one module. */
+  protected translate(requests: readonly TranslationRequest[]): void {
+    this.done.push(translateRequests(requests, this.place, this.decoder));
   }
   send(): void {
     // Nothing waits.

@@ -39,7 +39,7 @@ export interface Engine {
 
 /** What compiled code shares with the interpreter (jit/). */
 export interface Regions {
-  /** Functions (left) -> REGION, by the place that records of PSEUDO.region name. */
+  /** Functions (left, entrance) -> REGION, at the places that entrances name (`entranceOf`). */
   readonly table: WebAssembly.Table;
   /** Landings on one record after which `hot` is called; 0 = never. */
   readonly hotLandings: number;

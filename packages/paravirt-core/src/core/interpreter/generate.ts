@@ -10,7 +10,7 @@ import { elementSizeOf, recordsPointers } from '../../isa/forms.ts';
 import { repeated } from '../../isa/repeat.ts';
 import type { Form } from '../../isa/model.ts';
 import { OFFSET, SEGMENT, segmentOffset } from '../layout.ts';
-import { chainFunction, codeTlbEntry, type Indices } from './chain.ts';
+import { chainFunction, codeTlbEntry, enter, type Indices } from './chain.ts';
 import { HandlerBuild } from './emit.ts';
 import { FLAT_SERVICES, flatFunctions, type FlatService } from './flat-services.ts';
 import { HANDLED_SIGNATURE, handledFunction } from './leaving.ts';
@@ -111,8 +111,9 @@ function emitAll(
   }
   const functions = outline.map((form) => outlineHandler(form, imports, module, cpuGlobal, define));
   const handlers = define ? module.table(functions, 'handlers') : 0;
-  const handlerType = module.type('i:i');
-  const indices = { cpuGlobal, hotLandings, handlerType, handlers, regions };
+  const handlerType = module.type('i:i'),
+    regionType = module.type('ii:i');
+  const indices = { cpuGlobal, hotLandings, handlerType, handlers, regionType, regions };
   const run = runFunction(inline, imports, indices);
   if (define) {
     module.compile(module.function('ii:i', run.locals, run.code, 'run'), 'optimized-soon');
@@ -177,7 +178,7 @@ function outlineHandler(
 function runFunction(
   inline: readonly Form[],
   imports: Imports,
-  { cpuGlobal, hotLandings, handlerType, handlers: handlerTable, regions }: Indices,
+  { cpuGlobal, hotLandings, handlerType, handlers: handlerTable, regionType, regions }: Indices,
 ): { locals: Locals['types']; code: Code } {
   const entry = 0,
     left = 1;
@@ -465,7 +466,8 @@ function runFunction(
           .set(start)
           .br(d.dispatch + 1);
         code.end();
-        code.get(left).get(record).memory('i32.load', RECORD.immediate).callIndirect(handlerType, regions).set(t);
+        code.get(record).memory('i32.load', RECORD.immediate).set(t);
+        enter(code, left, t).callIndirect(regionType, regions).set(t);
         code.get(t).i32(REGION.bail).op('i32.eq').set(skip);
         load(OFFSET.instructionsLeft, left);
         load(OFFSET.eip, target);

@@ -50,12 +50,17 @@ export const PSEUDO = {
   /** Puts a 16-bit effective offset into `address16`, for the record that follows. */
   address16: 6,
   /**
-   * The map's record where compiled code begins: `immediate` is its place in the table of regions, `immediate2` the record of the
-   * instruction itself, `displacement` the mode that it was compiled for.
+   * The map's record where compiled code begins: `immediate` is the entrance (`entranceOf`), `immediate2` the record of the instruction
+   * itself, `displacement` the mode that it was compiled for.
    */
   region: 7,
 } as const;
 export const PSEUDO_COUNT = 8;
+
+/** A function of compiled code can have so many entries, as a power of two. */
+export const ENTRY_BITS = 5;
+/** Where compiled code is entered, as a number: its function's place in the table of regions, and which of the function's entries it is. */
+export const entranceOf = (index: number, entry: number): number => (index << ENTRY_BITS) | entry;
 
 /** What `run` returns; `restart` is between two repetitions, with EIP at their instruction. */
 export const RUN = { budget: 0, fault: 1, exit: 2, restart: 3 } as const;

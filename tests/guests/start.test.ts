@@ -1,0 +1,41 @@
+/** What a guest's process keeps for the next start. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { exit, smallKernel } from './small-kernel.ts';
+
+const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+const STATUS = 3;
+
+test('what is compiled for a guest is kept, for each of its threads, however soon its process is ended afterwards', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tomei-start-'));
+  try {
+    writeFileSync(join(folder, 'exit.elf'), smallKernel(exit(STATUS)));
+    writeFileSync(join(folder, 'a.vmx'), 'memsize = "16"\ntomei.kernel = "exit.elf"\n');
+    // Node tells on standard error of each module: whether its compiled code was found, and whether it could be used.
+    const env: NodeJS.ProcessEnv = { ...process.env, XDG_CACHE_HOME: folder, NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
+    delete env['NODE_COMPILE_CACHE'];
+    const start = (): string[] => {
+      const { stderr, status } = spawnSync(process.execPath, [MAIN, 'run', join(folder, 'a.vmx')], {
+        env,
+        encoding: 'utf8',
+        maxBuffer: 64 << 20,
+      });
+      expect(status, stderr.slice(-2000)).toBe(1 + 2 * STATUS);
+      return stderr.split('\n').filter((line) => line.includes('V8 code cache for ESM'));
+    };
+    const said = (lines: readonly string[], what: string): string[] =>
+      lines.filter((line) => line.includes(what)).map((line) => /packages\/(\S+)/.exec(line)?.[1] ?? line);
+    const cold = said(start(), 'was not initialized'),
+      warm = start();
+    expect(cold).toEqual(expect.arrayContaining(['guest/src/vcpu-worker.ts', 'guest/src/running-guest.ts']));
+    expect(said(warm, 'was not initialized')).toEqual([]);
+    expect(said(warm, 'rejected')).toEqual([]);
+    expect(said(warm, 'accepted')).toEqual(expect.arrayContaining(['guest/src/vcpu-worker.ts', 'guest/src/running-guest.ts']));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
