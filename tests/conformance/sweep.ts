@@ -148,7 +148,8 @@ const HARNESS = { from: 0x0804_0000, to: 0x0900_0000 } as const;
  * the processor's.
  */
 export function makersDiffer({ family, form, prefix }: SweepCase, theirs: CpuResult, ours: CpuResult): boolean {
-  const fault = ours.trap === TRAP.PF || ours.trap === TRAP.GP || ours.trap === TRAP.SS;
+  const isFault = ({ trap }: CpuResult): boolean => trap === TRAP.PF || trap === TRAP.GP || trap === TRAP.SS;
+  const fault = isFault(ours);
   // A call that goes beyond the limit of its segment has written its return address before it finds out, or has not.
   if (/^call (E8|FF \/2)/.test(form) && ours.trap === TRAP.GP) return true;
   // The upper half of the slot is written, or left as it was (SDM vol. 2, PUSH).
@@ -160,7 +161,8 @@ export function makersDiffer({ family, form, prefix }: SweepCase, theirs: CpuRes
   // A store that faults has set TOP to 0 before, or has not; which byte of a masked store is reported.
   if (family === 'sse-move' && /^(maskmov|mov[dq] NP|movntq)/.test(form)) return fault;
   const comparison = /^(cmps|scas) /.test(form) && fault && theirs.trap === ours.trap;
-  // Which of two operands is read first, where neither can be.
+  // Which of two operands is read first, where neither can be: one beyond its segment may be another fault than one on a missing page.
+  if (form.startsWith('cmps ') && fault && isFault(theirs) && theirs.trap !== ours.trap) return true;
   if (comparison && theirs.cr2 !== ours.cr2) return true;
   // A fault in the midst of a repetition leaves the flags of the start (Intel: SDM vol. 2, REP), or those of the last comparison.
   if (comparison && theirs.eflags !== ours.eflags) return true;
