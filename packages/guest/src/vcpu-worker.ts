@@ -1,7 +1,7 @@
 /** The vCPU thread: runs the machine and nothing else. It takes from rings and never waits for an event loop. */
 import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
-import { ByteRing, Doorbell, TomeiError } from '@tomei/kit';
+import { ByteRing, Doorbell } from '@tomei/kit';
 import {
   HostClock,
   InstructionClock,
@@ -32,6 +32,7 @@ import { ThreadTime } from './stats/thread-time.ts';
 import { TimeAccount } from './stats/time-account.ts';
 import { TraceFile } from './trace/trace-plan.ts';
 import { tellSome } from './troubles.ts';
+import { tryingTo } from './trying.ts';
 import { TypedInput, type TypedAt } from './typed-input.ts';
 
 /** The longest sleep of a halted processor with no alarm set: input rings the bell. */
@@ -78,16 +79,7 @@ function passRequests(): void {
 }
 const serial = start.serial.map((present, i) => (present ? new RingSerial(shared.serialOut[i]!) : undefined));
 const typed = new TypedInput(shared.serialIn);
-/** False, with the parent told why, when something is not as it has to be. */
-function trying<T>(what: () => T): { readonly value: T } | undefined {
-  try {
-    return { value: what() };
-  } catch (error) {
-    if (!(error instanceof TomeiError)) throw error;
-    tell({ kind: 'failed', code: error.code, message: error.message });
-    return undefined;
-  }
-}
+const trying = tryingTo(tell);
 const { replay, record } = start;
 const opened = trying(() => (replay === undefined ? undefined : new Player(replay, start)));
 const player = opened?.value;
