@@ -54,6 +54,8 @@ const nothing: CpuBus = {
   memoryWrite: () => undefined,
   acknowledgeInterrupt: () => 0,
   timestamp: () => 0,
+  readDeadline: () => 0n,
+  writeDeadline: () => undefined,
   apicBase: () => undefined,
 };
 

@@ -47,6 +47,14 @@ const FIND_POINTER =
   'for e in /sys/class/input/event*; do grep -q VMMouse $e/device/name && ! grep -q "^0$" $e/device/capabilities/abs && D=/dev/input/${e##*/}; done';
 /** Events (linux/input.h): two words of time, type, code, value. */
 const SHOW_EVENTS = `hexdump -v -e '1/4 "%u " 1/4 "%u " 1/2 "%u " 1/2 "%u " 1/4 "%u" "\\n"' /tmp/events`;
+/** The local APIC's timer is set by deadlines of the time stamp counter, and nobody has measured it. */
+async function usesDeadlines(console: Console, boot: string): Promise<void> {
+  expect(boot).toContain('TSC deadline timer available');
+  expect(boot).not.toMatch(/APIC (timer )?calibration/i);
+  expect(await run(console, 'grep "^Clock Event Device: lapic" /proc/timer_list')).toBe(
+    'Clock Event Device: lapic-deadline\n',
+  );
+}
 const secondsOf = (uptime: string): number => Number(/^[0-9.]+/m.exec(uptime)![0]);
 
 test('finds KVM by default, and its clock goes on in another process', { timeout: SLOW }, async ({ skip }) => {
@@ -58,6 +66,7 @@ test('finds KVM by default, and its clock goes on in another process', { timeout
     await using console = new Console(vmx);
     const boot = await logIn(console);
     expect(boot).toContain('Hypervisor detected: KVM');
+    await usesDeadlines(console, boot);
     expect(boot).toContain('Booting paravirtualized kernel on KVM');
     expect(boot).toContain('kvm-clock: Using msrs 4b564d01 and 4b564d00');
     expect(boot).toContain('Switched to clocksource kvm-clock');
@@ -117,6 +126,7 @@ test('finds a plain PC with "off"', { timeout: SLOW }, async ({ skip }) => {
 
   const boot = await logIn(console);
 
+  await usesDeadlines(console, boot);
   expect(boot).not.toMatch(/hypervisor|kvm|paravirtualized kernel on KVM|VMMouse/i);
   expect(await run(console, `cat ${CLOCK}/available_clocksource`)).not.toContain('kvm');
   expect(await run(console, 'ls /sys/block; ls /sys/bus/virtio/devices')).toBe('sda\n');

@@ -24,7 +24,7 @@ const interrupts = (output: string, line: string): number[] =>
   new RegExp(`^ *${line}:((?: +[0-9]+)+)`, 'm').exec(output)![1]!.trim().split(/ +/).map(Number);
 const LOGIN = ['--expect', 'login: $', '--send', 'root\\n', '--expect', '# '];
 const LOOK = [
-  ...['--send', 'nproc; cat /proc/interrupts; echo BAD-$(dmesg | grep -cE "warp|unsynchronized|BUG:|WARNING:")\\n'],
+  ...['--send', 'nproc; cat /proc/interrupts; grep -c Device:.lapic-deadline /proc/timer_list; echo BAD-$(dmesg | grep -cE "warp|unsynchronized|BUG:|WARNING:")\\n'],
   ...['--expect', 'BAD-[0-9]'],
 ];
 
@@ -43,7 +43,8 @@ test('four processors under KVM: found, at work, and saved', { timeout: SLOW }, 
 
   expect(restored.code, restored.stderr).toBe(0);
   const { stdout } = restored;
-  expect(stdout).toMatch(/^4\r?$/m);
+  // Processors, and their timers.
+  expect(stdout.match(/^4\r?$/gm)).toHaveLength(2);
   expect(stdout).toContain('BAD-0');
   for (const line of ['LOC', 'RES', 'CAL']) {
     const counts = interrupts(stdout, line);
@@ -67,6 +68,7 @@ test('two processors of a plain PC: recorded, and given again', { timeout: SLOW 
   expect(run.code, run.stderr).toBe(0);
   expect(run.stderr).toMatch(/smp: Brought up 1 node, 2 CPUs/);
   expect(Math.min(...interrupts(run.stderr, 'LOC'))).toBeGreaterThan(0);
+  expect(run.stderr).toMatch(/TSC deadline timer available/);
   const replayed = await tomei('run', vmx, '--replay', recording, '--stats', '--json');
 
   expect(replayed.code, replayed.stderr).toBe(0);

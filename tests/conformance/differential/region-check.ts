@@ -121,6 +121,8 @@ export class RegionCheck {
     bus.memoryRead = guarded(bus.memoryRead);
     bus.memoryWrite = guarded(bus.memoryWrite);
     bus.timestamp = guarded(bus.timestamp);
+    bus.readDeadline = guarded(bus.readDeadline);
+    bus.writeDeadline = guarded(bus.writeDeadline);
     bus.apicBase = guarded(bus.apicBase);
     if (bus.portReadBlock !== undefined) bus.portReadBlock = guarded(bus.portReadBlock);
     if (bus.portWriteBlock !== undefined) bus.portWriteBlock = guarded(bus.portWriteBlock);

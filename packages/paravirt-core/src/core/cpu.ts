@@ -69,6 +69,10 @@ export interface CpuBus {
   isTimeExact?(): boolean;
   /** How many accesses of a port in a row find the same board, where time is work: the next alarm is behind them. */
   blockRoom?(): number;
+  /** IA32_TSC_DEADLINE, which the local APIC has (SDM vol. 3, 11.5.4.1). */
+  readDeadline(): bigint;
+  /** It was written. `reached`: what `timestamp` says when the guest's counter gets there; null when that is no number below 2^53. */
+  writeDeadline(low: number, high: number, reached: number | null): void;
   /** IA32_APIC_BASE was written. */
   apicBase(value: number): void;
   /**

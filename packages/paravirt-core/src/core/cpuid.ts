@@ -3,8 +3,8 @@
  *
  * Family 6, model 26h, stepping 1 are those of a 32-bit-only line (Atom E600) that executes in order. Both are true here: there is
  * no long mode, and nothing is executed speculatively, so that kernels keep no guard against side channels that cannot exist. The
- * model is young enough for a constant time stamp counter to be believed. SSE4 and POPCNT are more than that line had; feature
- * bits say so, and software goes by them.
+ * model is young enough for a constant time stamp counter to be believed. SSE4, POPCNT and deadlines of the
+ * time stamp counter are more than that line had; feature bits say so, and software goes by them.
  */
 
 /** CPUID.1:EAX, and EDX after reset. */
@@ -38,7 +38,7 @@ const EDX = {
 /** CPUID.1:ECX bit 31: somebody stands between the guest and the machine, and says who from leaf 40000000h on. */
 export const HYPERVISOR_BIT = 0x8000_0000;
 /** CPUID.1:ECX, by bit (SDM vol. 2, table 3-10). */
-const ECX = { SSE3: 0, MONITOR: 3, SSSE3: 9, SSE41: 19, SSE42: 20, POPCNT: 23 } as const;
+const ECX = { SSE3: 0, MONITOR: 3, SSSE3: 9, SSE41: 19, SSE42: 20, POPCNT: 23, TSC_DEADLINE: 24 } as const;
 /** CPUID.80000001h:EDX, by bit. */
 const EXTENDED = { NX: 20 } as const;
 

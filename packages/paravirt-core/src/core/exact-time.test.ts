@@ -20,6 +20,7 @@ const NOP = 0x90,
   IN_AL_60 = [0xe4, 0x60],
   OUT_60_AL = [0xe6, 0x60],
   RDTSC = [0x0f, 0x31],
+  WRMSR = [0x0f, 0x30],
   nops = (n: number): number[] => Array.from({ length: n }, () => NOP);
 function run(...program: readonly number[]): void {
   t.put(AT.code, ...program, HLT);
@@ -41,6 +42,12 @@ describe('the time of', () => {
     run(...nops(5), ...RDTSC, 0x89, 0xc3, ...RDTSC);
 
     expect([t.register(EBX), t.register(EAX), t.register(EDX)]).toEqual([10, 14, 0]);
+  });
+  it('the deadline of the timer, which is written once', () => {
+    t.bus.writeDeadline = (low) => void times.push(now, low);
+    run(...nops(2), 0xb9, 0xe0, 6, 0, 0, ...WRMSR, 0xfe, 0xc0, ...WRMSR);
+
+    expect(times).toEqual([3, 0, 5, 1]);
   });
   it('the time stamp counter, where CR4.TSD forbids it: the fault, and nothing else', () => {
     t.cr4(4).enterUser();

@@ -12,7 +12,7 @@ import type { Mmu } from './mmu.ts';
 import { PHYSICAL_BITS } from './paging.ts';
 import type { PerformanceCounters } from './performance-counters.ts';
 
-const MSR = {
+export const MSR = {
   TSC: 0x10,
   PLATFORM_ID: 0x17,
   APIC_BASE: 0x1b,
@@ -30,6 +30,7 @@ const MSR = {
   PAT: 0x277,
   MTRR_DEF_TYPE: 0x2ff,
   MC0_CTL: 0x400,
+  TSC_DEADLINE: 0x6e0,
   EFER: 0xc000_0080,
 } as const;
 const FIXED_MTRRS = [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f];
@@ -162,6 +163,9 @@ export class ModelSpecificRegisters {
     switch (n) {
       case MSR.TSC:
         return BigInt.asUintN(64, BigInt(cpu.bus.timestamp()) + cpu.timestampOffset);
+      case MSR.TSC_DEADLINE:
+        this.require(identity.has('TSC_DEADLINE'));
+        return cpu.bus.readDeadline();
       case MSR.APIC_BASE:
         return BigInt(this.apicBase);
       case MSR.SYSENTER_CS:
@@ -196,8 +200,9 @@ export class ModelSpecificRegisters {
       low = Number(value & 0xffff_ffffn);
     switch (n) {
       case MSR.TSC:
-        cpu.timestampOffset = value - BigInt(cpu.bus.timestamp());
-        return this.hypervisor?.timestampMoved(cpu.timestampOffset);
+        return this.moveTimestamp(value);
+      case MSR.TSC_DEADLINE:
+        return this.writeDeadline(...halvesOf(value));
       case MSR.APIC_BASE:
         this.require((value & ~APIC_BASE.writable) === 0n);
         this.apicBase = Number(value);
@@ -222,6 +227,32 @@ export class ModelSpecificRegisters {
         stored.write(value);
       }
     }
+  }
+  private moveTimestamp(value: bigint): void {
+    const { cpu } = this,
+      deadline = cpu.bus.readDeadline();
+    cpu.timestampOffset = value - BigInt(cpu.bus.timestamp());
+    // The counter gets there at another time than before.
+    if (deadline !== 0n) this.writeDeadline(...halvesOf(deadline));
+    this.hypervisor?.timestampMoved(cpu.timestampOffset);
+  }
+  /** WRMSR of IA32_TSC_DEADLINE, by halves. Systems do so in each tick, so it is done without BigInts as long as the counter is not moved. */
+  writeDeadline(low: number, high: number): void {
+    const { bus } = this.cpu;
+    this.require(this.identity.has('TSC_DEADLINE'));
+    if (bus.isTimeExact?.() === false) return;
+    bus.writeDeadline(
+      low,
+      high,
+      this.cpu.timestampOffset === 0n ? machineTime(low, high) : this.whenCounted(low, high),
+    );
+  }
+  /** The bus's timestamp at which the guest's counter, with what the guest has added, shows a value or more; it wraps at 2^64. */
+  private whenCounted(low: number, high: number): number | null {
+    const { bus, timestampOffset } = this.cpu,
+      now = bus.timestamp(),
+      left = wide(low, high) - BigInt.asUintN(64, BigInt(now) + timestampOffset);
+    return left <= 0n ? now : left <= LONGEST_TIME ? machineTime(...halvesOf(BigInt(now) + left)) : null;
   }
   /** Registers of others; false where there is no such one, or it does not take the value. */
   private writeOthers(n: number, value: bigint): boolean {
@@ -302,6 +333,14 @@ const at = (list: BigUint64Array, index: number, accepts: (value: bigint) => boo
 });
 const ALWAYS_CLEAR: StoredRegister = { read: () => 0n, write: () => {}, accepts: (value) => value === 0n };
 
+/** Nanoseconds, which end before 2^53. */
+const LONGEST_TIME = BigInt(Number.MAX_SAFE_INTEGER);
+const machineTime = (low: number, high: number): number | null => {
+  const time = high * 2 ** 32 + low;
+  return time <= Number.MAX_SAFE_INTEGER ? time : null;
+};
+
+const halvesOf = (value: bigint): [low: number, high: number] => [Number(value & 0xffff_ffffn), Number(value >> 32n)];
 const wide = (low: number, high: number): bigint => (BigInt(high) << 32n) | BigInt(low);
 const bytesOf = (value: bigint): number[] =>
   Array.from({ length: 8 }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn));

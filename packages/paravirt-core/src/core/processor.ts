@@ -250,6 +250,8 @@ export class Processor {
         if (this.inStretch) this.cpu.setFault(STEP, -1);
         return !this.inStretch;
       },
+      readDeadline: () => now().readDeadline(),
+      writeDeadline: (low, high, reached) => now().writeDeadline(low, high, reached),
       apicBase: (value) => now().apicBase(value),
       fpuError: (asserted) => bus.fpuError?.(asserted) ?? true,
     };

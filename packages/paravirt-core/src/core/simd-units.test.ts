@@ -29,6 +29,8 @@ const NO_BUS: CpuBus = {
   memoryWrite: () => {},
   acknowledgeInterrupt: () => 0,
   timestamp: () => 0,
+  readDeadline: () => 0n,
+  writeDeadline: () => {},
   apicBase: () => {},
 };
 

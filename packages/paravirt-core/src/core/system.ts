@@ -5,7 +5,7 @@ import { CR0, CR4, type Cpu } from './cpu.ts';
 import { TR } from './layout.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { Mmu } from './mmu.ts';
-import { CR0_BITS, ModelSpecificRegisters, controlBits } from './model-specific.ts';
+import { CR0_BITS, MSR, ModelSpecificRegisters, controlBits } from './model-specific.ts';
 import { PHYSICAL_BITS } from './paging.ts';
 import { PerformanceCounters } from './performance-counters.ts';
 
@@ -144,8 +144,10 @@ export class SystemRegisters {
     this.setPair(this.msrs.read(this.cpu.getRegister(ECX)));
   }
   writeMsr(): void {
-    const { cpu } = this;
-    this.msrs.write(cpu.getRegister(ECX), (BigInt(cpu.getRegister(EDX)) << 32n) | BigInt(cpu.getRegister(EAX)));
+    const { cpu } = this,
+      n = cpu.getRegister(ECX);
+    if (n === MSR.TSC_DEADLINE) return this.msrs.writeDeadline(cpu.getRegister(EAX), cpu.getRegister(EDX));
+    this.msrs.write(n, (BigInt(cpu.getRegister(EDX)) << 32n) | BigInt(cpu.getRegister(EAX)));
   }
 
   /** VMCALL and VMMCALL: undefined instructions where there is nobody to call. */

@@ -88,8 +88,19 @@ export class RecordingBus implements CpuBus {
     this.onAcknowledge();
     return this.vectors.shift() ?? 0xff;
   }
+  /** What `timestamp` answers. */
+  time = 0;
   timestamp(): number {
-    return 0;
+    return this.time;
+  }
+  /** IA32_TSC_DEADLINE. */
+  deadline = 0n;
+  readDeadline(): bigint {
+    return this.deadline;
+  }
+  writeDeadline(low: number, high: number, reached: number | null): void {
+    this.deadline = (BigInt(high) << 32n) | BigInt(low);
+    this.log.push(`deadline ${hex(high)}:${hex(low)} at ${reached}`);
   }
   apicBase(): void {}
 }
@@ -159,6 +170,8 @@ export class TestProcessor {
     bus.log.length = 0;
     bus.vectors.length = 0;
     bus.answers.clear();
+    bus.time = 0;
+    bus.deadline = 0n;
     bus.onAccess = bus.onAcknowledge = () => {};
     this.tablesUsed = 0;
     this.processor.delivered.fill(0);

@@ -37,6 +37,8 @@ describe.each([
       return VECTOR;
     },
     timestamp: () => 0,
+    readDeadline: () => 0n,
+    writeDeadline: () => {},
     apicBase: () => {},
     fpuError: (asserted) => {
       ferr.push(asserted);

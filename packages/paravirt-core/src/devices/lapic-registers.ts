@@ -35,7 +35,10 @@ export const SVR_WRITABLE = 0x3ff;
 
 /** Local vector table (11.5.1). */
 export const LVT_MASKED = 1 << 16;
+/** Modes of the timer (table 11-2): one-shot is 0, and both bits are reserved. */
+export const LVT_TIMER_MODE = 3 << 17;
 export const LVT_PERIODIC = 1 << 17;
+export const LVT_DEADLINE = 2 << 17;
 /** LINT0 and LINT1 alone: a level is awaited; remote IRR says that one was taken and not ended, and cannot be written. */
 export const LVT_LEVEL = 1 << 15;
 export const LVT_REMOTE_IRR = 1 << 14;
@@ -50,7 +53,7 @@ export const LINT1 = 4;
 export const ERROR = 5;
 export const LVT_ENTRIES = 6;
 /** What the guest may change, entry by entry: timer, thermal, performance, LINT0, LINT1, error. */
-export const LVT_WRITABLE = [0x0003_00ff, 0x0001_07ff, 0x0001_07ff, 0x0001_a7ff, 0x0001_a7ff, 0x0001_00ff] as const;
+export const LVT_WRITABLE = [0x0007_00ff, 0x0001_07ff, 0x0001_07ff, 0x0001_a7ff, 0x0001_a7ff, 0x0001_00ff] as const;
 
 /** Error status register (11.5.3). */
 export const ESR_SEND_ILLEGAL_VECTOR = 1 << 5;

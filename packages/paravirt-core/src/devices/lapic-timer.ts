@@ -1,4 +1,8 @@
-/** The local APIC's timer (Intel SDM vol. 3, 11.5.4): a count-down at one tick a nanosecond (a 1 GHz bus) before division. */
+/**
+ * The local APIC's timer (Intel SDM vol. 3, 11.5.4): a count-down at one tick a nanosecond (a 1 GHz bus) before division, or a value
+ * of the processor's time stamp counter at which it interrupts once (11.5.4.1). The counter is the processor's, which says when, on the
+ * machine's clock, it shows that value.
+ */
 import { deadline, pod, u32, u8, type Field, type Nanoseconds, type StateOf } from '@tomei/kit';
 
 /** Interrupts nearer to each other than this are merged: no guest can serve them, and a hostile one could stall the host. */
@@ -19,8 +23,28 @@ export const timerState = pod({
   start: moment,
   /** When it interrupts next; null while it does not. */
   due: deadline(),
-}).check((s) => (s.divide & ~DIVIDE_WRITABLE) === 0 || "field 'divide' has reserved bits set");
+  /** IA32_TSC_DEADLINE; 0 while nothing is armed. */
+  deadlineLow: u32(),
+  deadlineHigh: u32(),
+  /** When the time stamp counter reaches it; null: not in the machine's time. */
+  reached: deadline(),
+})
+  .check((s) => (s.divide & ~DIVIDE_WRITABLE) === 0 || "field 'divide' has reserved bits set")
+  .check((s) => s.reached === null || isArmed(s) || "field 'reached' is of a deadline that is not armed");
 export type TimerState = StateOf<typeof timerState>;
+
+/** States before there was a deadline. */
+export const withoutDeadline = { deadlineLow: 0, deadlineHigh: 0, reached: null } as const;
+
+/** Whether a deadline is to come, or was while nobody looked. */
+export const isArmed = (s: { readonly deadlineLow: number; readonly deadlineHigh: number }): boolean =>
+  (s.deadlineLow | s.deadlineHigh) !== 0;
+/** `reached` is when the time stamp counter reaches the deadline; what is 0 disarms. */
+export function armDeadline(s: TimerState, low: number, high: number, reached: Nanoseconds | null): void {
+  s.deadlineLow = low;
+  s.deadlineHigh = high;
+  s.reached = isArmed(s) ? reached : null;
+}
 
 /** Divide configuration register, figure 11-10: bits 3, 1 and 0 give 2, 4, .. 128, 1. */
 const divisor = (divide: number): number => 1 << (((((divide & 8) >> 1) | (divide & 3)) + 1) & 7);

@@ -204,7 +204,7 @@ describe('lapic', () => {
     expect(read(R.APIC_LVT_TIMER)).toBe(0x1_0060);
     enable();
     write(R.APIC_LVT_TIMER, 0xffff_ffff);
-    expect(read(R.APIC_LVT_TIMER)).toBe(0x3_00ff);
+    expect(read(R.APIC_LVT_TIMER)).toBe(0x7_00ff);
     write(R.APIC_LVT_TIMER, 0x60);
     write(R.APIC_SVR, 0xff);
     expect([read(R.APIC_LVT_TIMER), read(0x350)]).toEqual([0x1_0060, 0x1_0700]);

@@ -5,11 +5,19 @@
  * INIT of the bootstrap processor resets the machine, and start-up messages find it running; system management interrupts find no such
  * mode. Neither has an effect there. An application processor is stopped by the one, and started by the other.
  */
-import { array, nested, pod, u16, u32, u8, whole } from '@tomei/kit';
+import { array, nested, pod, u16, u32, u8, whole, type Nanoseconds } from '@tomei/kit';
 import { defineDevice, typed, type ApicMessage, type MemoryClaim } from '../machine/device.ts';
 import { eoiAssist } from './eoi-assist.ts';
 import * as R from './lapic-registers.ts';
-import { currentCount, nextExpiry, setDivide, startCount, timerState } from './lapic-timer.ts';
+import {
+  armDeadline,
+  currentCount,
+  nextExpiry,
+  setDivide,
+  startCount,
+  timerState,
+  withoutDeadline,
+} from './lapic-timer.ts';
 
 export interface LapicConfig {
   /** The processor's number, and so its APIC ID after reset: 0 is the bootstrap processor. */
@@ -57,10 +65,15 @@ const isApplicationProcessor = ({ id }: LapicConfig): boolean => id !== 0;
 
 export const lapic = defineDevice({
   kind: 'lapic',
-  version: 1,
+  version: 2,
   summary: 'local APIC with timer',
   config: typed<LapicConfig>({ id: 0 }),
   state: lapicState,
+  /** Version 1 knew no deadlines. */
+  migrate: (_version, old) => ({
+    ...(old as object),
+    timer: { ...(old as { readonly timer?: object } | null)?.timer, ...withoutDeadline },
+  }),
   attach({ config, state, host }) {
     const alarm = host.alarm(() => expire());
     const assist = host.backend(eoiAssist);
@@ -113,18 +126,23 @@ export const lapic = defineDevice({
       else if (mode === R.LVT_MODE_NMI && globallyEnabled()) host.signal('nmi', config.id);
     };
 
-    const isPeriodic = (): boolean => (state.lvt[R.TIMER]! & R.LVT_PERIODIC) !== 0;
+    const timerMode = (): number => state.lvt[R.TIMER]! & R.LVT_TIMER_MODE;
+    const isPeriodic = (): boolean => timerMode() === R.LVT_PERIODIC;
+    const isCounting = (): boolean => timerMode() < R.LVT_DEADLINE;
     const settleAlarm = (): void => {
       if (state.timer.due === null) alarm.cancel();
       else alarm.set(state.timer.due);
     };
     const schedule = (fired = false): void => {
       const masked = (state.lvt[R.TIMER]! & R.LVT_MASKED) !== 0;
-      state.timer.due = masked ? null : nextExpiry(state.timer, host.clock.now(), isPeriodic(), fired);
+      const next = isCounting() ? nextExpiry(state.timer, host.clock.now(), isPeriodic(), fired) : state.timer.reached;
+      state.timer.due = masked ? null : next;
       settleAlarm();
     };
+    const disarm = (): void => armDeadline(state.timer, 0, 0, null);
     const expire = (): void => {
       state.timer.due = null;
+      disarm();
       localInterrupt(R.TIMER);
       schedule(true);
     };
@@ -218,7 +236,7 @@ export const lapic = defineDevice({
         case R.APIC_TIMER_INITIAL:
           return state.timer.initial;
         case R.APIC_TIMER_CURRENT:
-          return currentCount(state.timer, host.clock.now(), isPeriodic());
+          return isCounting() ? currentCount(state.timer, host.clock.now(), isPeriodic()) : 0;
         case R.APIC_TIMER_DIVIDE:
           return state.timer.divide;
         case R.APIC_EOI:
@@ -231,14 +249,21 @@ export const lapic = defineDevice({
     };
 
     const writeLvt = (entry: number, value: number): void => {
-      const wasPeriodic = isPeriodic();
+      const mode = timerMode(),
+        wasPeriodic = isPeriodic(),
+        wasCounting = isCounting();
       const masked = enabled() ? 0 : R.LVT_MASKED;
       const remote = isPin(entry) && awaitsLevel(value) ? state.lvt[entry]! & R.LVT_REMOTE_IRR : 0;
       state.lvt[entry] = (value & R.LVT_WRITABLE[entry]!) | masked | remote;
       if (isPin(entry)) serveLevel(entry);
       if (entry !== R.TIMER) return;
       // A periodic count that becomes one-shot ends with its present round: counted afresh from where it stands.
-      if (wasPeriodic && !isPeriodic()) setDivide(state.timer, host.clock.now(), state.timer.divide, true);
+      if (wasPeriodic && timerMode() === 0) setDivide(state.timer, host.clock.now(), state.timer.divide, true);
+      // To and from deadlines the timer is disarmed; between the other two, processors count on.
+      if (mode !== timerMode() && !(wasCounting && isCounting())) {
+        startCount(state.timer, host.clock.now(), 0);
+        disarm();
+      }
       schedule();
     };
     const writeSvr = (value: number): void => {
@@ -280,6 +305,7 @@ export const lapic = defineDevice({
           state.icrHigh = value >>> 24;
           return;
         case R.APIC_TIMER_INITIAL:
+          if (!isCounting()) return;
           startCount(state.timer, host.clock.now(), value);
           return schedule();
         case R.APIC_TIMER_DIVIDE:
@@ -293,8 +319,15 @@ export const lapic = defineDevice({
     /** Before any access: what was due is done, however late the alarm is. */
     const catchUp = (): void => {
       settleEoi();
-      if (state.timer.due !== null && state.timer.due <= host.clock.now()) expire();
+      catchUpTimer();
     };
+    const catchUpTimer = (): void => {
+      const { due, reached } = state.timer;
+      if (due !== null && due <= host.clock.now()) expire();
+      // While it is masked nobody is told.
+      else if (reached !== null && reached <= host.clock.now()) disarm();
+    };
+    const takesDeadline = (): boolean => globallyEnabled() && timerMode() === R.LVT_DEADLINE;
 
     /** Where its registers are; of no size while the guest has it disabled (11.4.3), when what lies below is seen. */
     const page = (): { base: number; size: number } => ({
@@ -388,6 +421,23 @@ export const lapic = defineDevice({
       timerInterrupt(): void {
         settleEoi();
         localInterrupt(R.TIMER);
+      },
+      /** IA32_TSC_DEADLINE (11.5.4.1): 0 in other modes of the timer, and once it has interrupted. */
+      deadline(): bigint {
+        if (!takesDeadline()) return 0n;
+        catchUpTimer();
+        return (BigInt(state.timer.deadlineHigh) << 32n) | BigInt(state.timer.deadlineLow);
+      },
+      /**
+       * The same register is written, by halves; no effect in other modes. `reached` is when the time stamp counter gets there, which may
+       * have been already; null: not in the machine's time.
+       */
+      setDeadline(low: number, high: number, reached: Nanoseconds | null): void {
+        if (!takesDeadline()) return;
+        catchUpTimer();
+        armDeadline(state.timer, low, high, reached);
+        if (state.timer.reached !== null && state.timer.reached <= host.clock.now()) expire();
+        else schedule();
       },
       /** IA32_APIC_BASE as the processor reads and writes it. */
       base: () => state.base,

@@ -132,6 +132,8 @@ function busOf(index: number, { board, alarms, clock, time, parts }: Surrounding
     memoryWrite: (address, width, value) => (time.look(), touch(memory.memoryWrite(address, width, value))),
     acknowledgeInterrupt: () => (time.look(), board.acknowledge(index)),
     timestamp: () => touch(Math.floor(clock.now())),
+    readDeadline: () => (time.look(), touch(apic().deadline())),
+    writeDeadline: (low, high, reached) => (time.look(), touch(apic().setDeadline(low, high, reached))),
     apicBase: (value) => apic().setBase(value),
     // Systems of several processors do not use the bootstrap processor's FERR# any more, and others have none (MP 1.4, 3.6.1).
     ...(index === 0 ? { fpuError: (asserted: boolean) => parts().fpuErrors.parts.error(asserted) } : {}),

@@ -15,6 +15,8 @@ function rig() {
     portReadBlock: (port, _, into) => ((time += port), into.length),
     acknowledgeInterrupt: () => 0x20,
     timestamp: () => 7,
+    readDeadline: () => 0n,
+    writeDeadline: () => {},
     apicBase: () => undefined,
   };
   const meter = new WorkMeter(() => time);
