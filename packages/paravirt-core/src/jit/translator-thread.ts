@@ -3,7 +3,13 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { decoder } from '../core/processor.ts';
 import { tuneForGuests } from '../wasm/v8-flags.ts';
 import { yieldToGuest } from './compiler-priority.ts';
-import { landingsSince, translateRequests, type TranslationRequest, type TranslatorStart } from './translator.ts';
+import {
+  landingsSince,
+  translateRequests,
+  type TranslationRequest,
+  type TranslatorMessage,
+  type TranslatorStart,
+} from './translator.ts';
 
 /**
  * Regions of one module. The more, the better: each module has pages of machine code of its own, and the host finds its way among
@@ -47,10 +53,18 @@ function serve({ port, posted, place }: TranslatorStart): void {
     queue = queue.filter((request) => !taken.has(request));
     return batch;
   }
+  function translated(): TranslatorMessage {
+    try {
+      return translateRequests(nextBatch(), place, decoder());
+    } catch (mistake) {
+      queue = [];
+      return { mistake };
+    }
+  }
   function work(): void {
     clearTimeout(timer);
     while (queue.length > 0 && waitingTime() <= 0) {
-      port.postMessage(translateRequests(nextBatch(), place, decoder()));
+      port.postMessage(translated());
       Atomics.add(count, 0, 1);
       for (;;) {
         const received = receiveMessageOnPort(port) as { message: TranslationRequest[] } | undefined;

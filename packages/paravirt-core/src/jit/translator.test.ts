@@ -1,7 +1,7 @@
 /** What a translator looks at before it takes up a request. */
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { PSEUDO, RECORD } from '../core/interpreter/record.ts';
-import { landingsSince, type TranslationPlace } from './translator.ts';
+import { ThreadTranslator, landingsSince, type TranslationPlace } from './translator.ts';
 
 const MAP = 4096,
   RECORD_AT = 32768,
@@ -38,4 +38,37 @@ it('the landings since a request are counted over the end of their 16 bits, and 
   expect(since(0x3123)).toBe(0x1_0000 + 10 - HOT);
   expect(since(0x3124)).toBe(0);
   expect(since(0x2123)).toBe(0);
+});
+
+it('a mistake in the translating thread comes out where what it makes is taken', async () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }),
+    translator = new ThreadTranslator();
+  try {
+    translator.prepare({
+      ...{ memory, cpuBase: 0, tlb: 0, jumpSites: 0, fewestLandings: 1, hotLandings: HOT, firstHandler: 8 },
+      frames: new Uint32Array(4),
+      // A page whose map lies outside of memory, which no code cache has.
+      directory: { maps: Uint32Array.of(0, 1 << 30), generations: new Uint32Array(4) },
+    });
+    translator.request({ id: 0, mode: 1, linear: 4096, physical: 4096, host: 4096, width: 'narrow', isCareful: false });
+    translator.send();
+    let thrown: unknown;
+    await vi.waitFor(
+      () => {
+        try {
+          translator.take();
+        } catch (error) {
+          thrown = error;
+        }
+        expect(thrown).toBeInstanceOf(Error);
+      },
+      { timeout: 30_000 },
+    );
+    expect(thrown).toMatchObject({
+      message: "translating a guest's code failed",
+      cause: expect.any(RangeError) as unknown,
+    });
+  } finally {
+    translator.close();
+  }
 });

@@ -44,6 +44,8 @@ export interface Translated {
   /** Processor time of it, in milliseconds. */
   readonly milliseconds: number;
 }
+/** What a translating thread posts: a module, or the mistake in it that has kept it from making one. */
+export type TranslatorMessage = Translated | { readonly mistake: unknown };
 /** The processor that is translated for. All of it is shared memory, which the processor goes on changing. */
 export interface TranslationPlace {
   readonly memory: WebAssembly.Memory;
@@ -303,10 +305,13 @@ export class ThreadTranslator implements Translator {
   }
   take(): Translated | undefined {
     if (Atomics.load(this.posted, 0) === this.seen) return undefined;
-    const received = receiveMessageOnPort(this.thread!.port) as { message: Translated } | undefined;
+    const received = receiveMessageOnPort(this.thread!.port) as { message: TranslatorMessage } | undefined;
     if (received === undefined) return undefined;
     this.seen = (this.seen + 1) | 0;
-    return received.message;
+    const { message } = received;
+    // Interpreting on without a word would hide it.
+    if ('mistake' in message) throw new Error("translating a guest's code failed", { cause: message.mistake });
+    return message;
   }
   close(): void {
     this.thread?.port.close();
