@@ -9,14 +9,12 @@
  */
 const BYTES_UNTIL_OPTIMIZED = 1_000_000;
 
-/** On the command line of a process that runs a guest. */
-export const GUEST_V8_FLAGS: readonly string[] = [
+/** What can be asked for at any time: it holds for what is compiled afterwards. */
+export const COMPILING_V8_FLAGS: readonly string[] = [
   // V8 heeds the hints that `ModuleBuilder` writes, so that what is seldom branched to does not lie in the midst of what runs.
   '--experimental-wasm-branch-hinting',
-  // And those that say what is compiled when. The interpreter's loop is optimised while the rest is loaded: its baseline code would ask
-  // V8 for it every few instructions, since what a loop takes of the budget is how far its end lies from its begin. Regions are compiled
-  // by the thread that makes their module, not when the processor's thread first comes by.
-  '--experimental-wasm-compilation-hints',
+  // A module's functions are compiled with it, by the thread that makes it, not when the processor's thread first comes by.
+  '--no-wasm-lazy-compilation',
   `--wasm-tiering-budget=${BYTES_UNTIL_OPTIMIZED}`,
   // A copy of a loop's body or three cost the optimising compiler time, of which it has never enough for a guest, and the processor's
   // caches room. A guest's loops leave at each round where time is up, so that little is gained.
@@ -26,6 +24,12 @@ export const GUEST_V8_FLAGS: readonly string[] = [
   // deep at most as it is for one instruction; and the engine leaves for JavaScript, which looks at all that the check is for, within a
   // slice.
   '--no-wasm-stack-checks',
-  // Regions call nothing that could be inlined; only counting the calls costs, each time that one is entered.
+];
+
+/** On the command line of a process that runs a guest. */
+export const GUEST_V8_FLAGS: readonly string[] = [
+  ...COMPILING_V8_FLAGS,
+  // Regions call nothing that could be inlined; only counting the calls costs, each time that one is entered. From the start or never: code
+  // that was compiled to count calls brings the process down when V8 has been told meanwhile that nobody counts.
   '--no-wasm-inlining',
 ];

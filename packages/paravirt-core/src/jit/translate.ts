@@ -73,8 +73,7 @@ export function translate(regions: readonly Region[], target: Target): Translati
   for (const each of imports.list) module.importFunction(importName(each), `${each.parameters}:i`);
   module.importTable('handlers');
   module.importTable('regions');
-  for (const [i, { locals, code }] of functions.entries())
-    module.compile(module.function(ENTERED, locals, code, String(i)), 'with-module');
+  functions.forEach(({ locals, code }, i) => module.function(ENTERED, locals, code, String(i)));
   return { bytes: module.bytes(), imports: imports.list, sizes: functions.map(({ code }) => code.length) };
 }
 

@@ -193,25 +193,6 @@ describe('a module', () => {
   });
 });
 
-describe('compilation hints', () => {
-  it('are a byte for each function of the module, of which those without one are 0, and none are written where there is none', () => {
-    const module = new ModuleBuilder();
-    module.importFunction('other', 'i:');
-    const [first, , third] = [1, 2, 3].map((n) => module.function(':i', [], new Code().i32(n), `f${n}`));
-    const sections = (): number[][] =>
-      WebAssembly.Module.customSections(new WebAssembly.Module(module.bytes()), 'compilationHints').map((section) => [
-        ...new Uint8Array(section),
-      ]);
-    expect(sections()).toEqual([]);
-    module.compile(first!, 'optimized-soon');
-    module.compile(third!, 'with-module');
-    // Lazy for baseline code, eager for optimised: 3 | 1 << 2 | 2 << 4; eager: 2.
-    expect(sections()).toEqual([[3, 0x27, 0, 2]]);
-    const { f1, f2, f3 } = instantiate(module, { other: () => undefined });
-    expect([f1!(), f2!(), f3!()]).toEqual([1, 2, 3]);
-  });
-});
-
 describe('branch hints', () => {
   /** Function index, and the offset of each hint with whether it says "likely" (branch hinting proposal). */
   const hintsOf = (bytes: Uint8Array<ArrayBuffer>): [index: number, hints: [offset: number, isLikely: boolean][]][] => {

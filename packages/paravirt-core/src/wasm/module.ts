@@ -291,18 +291,7 @@ export class Code {
   }
 }
 
-const BRANCH_HINTS = new TextEncoder().encode('metadata.code.branch_hint'),
-  COMPILATION_HINTS = new TextEncoder().encode('compilationHints');
-/**
- * When an engine that heeds compilation hints compiles a function: 'with-module', before its module can be used, or 'optimized-soon', when
- * it is first called, and by the optimising compiler too as soon as the module is there. What has no hint is compiled when it is called.
- */
-export type CompileWhen = 'with-module' | 'optimized-soon';
-/** Strategy, and two bits each for the tiers of the first and of the last code: 0 what is usual, 1 baseline, 2 optimised. */
-const HINT_BYTE: Readonly<Record<CompileWhen, number>> = {
-  'with-module': 2,
-  'optimized-soon': 3 | (1 << 2) | (2 << 4),
-};
+const BRANCH_HINTS = new TextEncoder().encode('metadata.code.branch_hint');
 
 interface Defined {
   readonly type: number;
@@ -320,7 +309,6 @@ export class ModuleBuilder {
   private readonly tables: string[] = [];
   private tableEntries: readonly number[] = [];
   private tableExport: string | undefined;
-  private readonly hints = new Map<number, CompileWhen>();
 
   type(signature: Signature): number {
     const at = this.types.indexOf(signature);
@@ -344,10 +332,6 @@ export class ModuleBuilder {
     const index = this.imports.length + this.functions.push({ type: this.type(signature), locals, code }) - 1;
     if (exportAs !== undefined) this.exports.push({ name: exportAs, index });
     return index;
-  }
-  /** Says when the function of an index is best compiled. */
-  compile(index: number, when: CompileWhen): void {
-    this.hints.set(index - this.imports.length, when);
   }
   /** The index that the next `function` will get. */
   nextFunction(): number {
@@ -392,7 +376,6 @@ export class ModuleBuilder {
       3,
       this.functions.map((f) => unsignedLeb(f.type)),
     );
-    this.compilationHints(out);
     const entries = this.tableEntries;
     if (entries.length > 0) section(4, [[0x70, 0, ...unsignedLeb(entries.length)]]);
     section(7, [
@@ -433,21 +416,6 @@ export class ModuleBuilder {
       bodies.map(({ bytes }) => bytes),
     );
     return Uint8Array.from(out.view);
-  }
-  /** Compilation hints (proposal of the core specification, as V8 reads it): a custom section with a byte for each function. */
-  private compilationHints(out: Bytes): void {
-    if (this.hints.size === 0) return;
-    const content = new Bytes();
-    content.unsigned(COMPILATION_HINTS.length);
-    content.write(COMPILATION_HINTS);
-    content.unsigned(this.functions.length);
-    for (let i = 0; i < this.functions.length; i++) {
-      const when = this.hints.get(i);
-      content.byte(when === undefined ? 0 : HINT_BYTE[when]);
-    }
-    out.byte(0);
-    out.unsigned(content.length);
-    out.write(content.view);
   }
   /** Branch hinting (proposal of the core specification): a custom section, which whoever does not know it passes over. */
   private branchHints(out: Bytes, heads: readonly number[]): void {

@@ -1,10 +1,10 @@
 /** What the engine asks of V8, where its process was not started with it. */
 import { setFlagsFromString } from 'node:v8';
-import { GUEST_V8_FLAGS } from '@tomei/kit';
+import { COMPILING_V8_FLAGS } from '@tomei/kit';
 
 /** Has V8 compile as it is best for guests' code. It holds for what is compiled afterwards. */
 export function tuneForGuests(): void {
   // Setting them again would change nothing, but V8 computes anew what tells its kept code apart.
-  if (GUEST_V8_FLAGS.every((flag) => process.execArgv.includes(flag))) return;
-  for (const flag of GUEST_V8_FLAGS) setFlagsFromString(flag);
+  if (COMPILING_V8_FLAGS.every((flag) => process.execArgv.includes(flag))) return;
+  for (const flag of COMPILING_V8_FLAGS) setFlagsFromString(flag);
 }

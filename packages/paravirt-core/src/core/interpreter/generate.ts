@@ -116,7 +116,7 @@ function emitAll(
   const indices = { cpuGlobal, hotLandings, handlerType, handlers, regionType, regions };
   const run = runFunction(inline, imports, indices);
   if (define) {
-    module.compile(module.function('ii:i', run.locals, run.code, 'run'), 'optimized-soon');
+    module.function('ii:i', run.locals, run.code, 'run');
     const chain = chainFunction(indices);
     const handled = handledFunction(indices, module.function('ii:i', chain.locals, chain.code, 'chain'));
     module.function(HANDLED_SIGNATURE, handled.locals, handled.code, 'handled');
