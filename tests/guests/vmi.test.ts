@@ -58,7 +58,6 @@ test('a guest uses VMI where its .vmx says so, is warned of, and replayed', { ti
   expect(said).toContain('plain process 1: 16036');
   expect(said).toContain('vmi: announces page fffffh as a page table, which is not in RAM');
 
-
   const other = await tomei('run', await guest('other', 'FALSE'), '--replay', recording);
   expect([other.code, other.stderr]).toEqual([BAD_INPUT, expect.stringContaining("'vmi' is not as it was")]);
 });
