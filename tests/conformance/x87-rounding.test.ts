@@ -1,7 +1,7 @@
 /**
- * Sums, products, comparisons, loads and stores of x87 numbers where rounding and cancellation are decided: exponents a few places apart, or
- * as far as one operand hardly counts, significands at ties and one beside them, all ones, and operands near either end of the range of
- * exponents. What has a way without its leaf (isa/x87-quick.ts) must end as the leaf does, interpreted and compiled.
+ * Sums, products, quotients, roots, comparisons, loads and stores of x87 numbers where rounding and cancellation are decided: exponents a
+ * few places apart, or as far as one operand hardly counts, significands at ties and one beside them, all ones, squares and their roots, and
+ * operands near either end of the range of exponents. What has a way without its leaf (isa/x87-quick.ts) must end as the leaf does, interpreted and compiled.
  */
 import { expect, it } from 'vitest';
 import { FormTable, encode, families, type Form } from '@tomei/paravirt-core';
@@ -70,10 +70,20 @@ function significand(random: Random): bigint {
   ]);
   return BigInt.asUintN(64, random.oneIn(40) ? found : found | TOP_BIT);
 }
+/** With the top bit in its place. */
+const normalized = (digits: bigint): bigint => digits << BigInt(64 - digits.toString(2).length);
+/** The square of a number of 32 bits or fewer, or one beside it: what has a root that is exact, or nearly. */
+function square(random: Random): bigint {
+  const root = BigInt(random.u32() >>> random.below(31)) | 1n;
+  return normalized(BigInt.asUintN(64, root * root + BigInt(random.pick([0, 0, 1, -1]))) || 1n);
+}
+/** About its root: of a square, one that divides it. */
+const rootOf = (digits: bigint): bigint => normalized(BigInt(Math.round(Math.sqrt(Number(digits)))) || 1n);
 const sign = (random: Random): 0 | 1 => (random.oneIn(2) ? 1 : 0);
 function first(random: Random): Number80 {
   if (random.oneIn(20)) return { sign: sign(random), exponent: 0, significand: 0n };
   const exponent = random.oneIn(3) ? random.pick([...EXPONENTS, ...LARGE]) : BIAS + random.below(80) - 40;
+  if (random.oneIn(6)) return { sign: random.oneIn(4) ? 1 : 0, exponent, significand: square(random) };
   return { sign: sign(random), exponent, significand: significand(random) };
 }
 /** Close to another number, or that number but for its last digits or its sign. */
@@ -81,6 +91,7 @@ function second(random: Random, { exponent, significand: digits }: Number80): Nu
   if (random.oneIn(12)) return first(random);
   const apart = random.pick(APART) * (random.oneIn(2) ? 1 : -1);
   const near = Math.min(Math.max(exponent + apart, 0), 0x7fff);
+  if (random.oneIn(8)) return { sign: sign(random), exponent: near, significand: rootOf(digits) };
   const alike = BigInt.asUintN(64, digits + BigInt(random.below(5) - 2));
   return { sign: sign(random), exponent: near, significand: random.oneIn(3) ? alike : significand(random) };
 }

@@ -71,6 +71,7 @@ const CONVERSION: Readonly<Record<string, Implementation>> = {
   'f64.reinterpret_i64': ([x]) => x!,
   'f32.convert_i32_s': ([x]) => float(32, f32Bits(x as number)),
   'f64.convert_i32_s': ([x]) => f64Bits(x as number),
+  'f64.convert_i64_s': ([x]) => f64Bits(Number(signed(64, x as bigint))),
   'f32.demote_f64': ([x]) => float(32, floatUnary(64, 'demote')!(x as bigint)),
   'f64.promote_f32': ([x]) => floatUnary(32, 'promote')!(raw(32, x)),
 };

@@ -43,8 +43,8 @@ export type Unless<V> = (condition: V) => void;
 /** A way without a leaf, of operands that were read before. */
 export type Quick<V, R = Rounded<V>> = (unless: Unless<V>) => R;
 
-const SIGN = 0x8000,
-  EXPONENT = 0x7fff,
+const EXPONENT = 0x7fff;
+export const SIGN = 0x8000,
   BIAS = 16383;
 /** Exponents so far from both ends that no sum, product or rounding of two such numbers comes close to them. */
 const MODERATE = { least: BIAS - 8000, count: 16000 } as const;
@@ -59,15 +59,16 @@ const CONTROL = 0xf20,
   CONTROL_QUICK = 0x320;
 
 const eqz64 = <V>(b: Build<V>, x: V): V => b.op('i64.eqz', [x]);
-const isSome64 = <V>(b: Build<V>, x: V): V => b.op('i64.ne', [x, b.imm64(0n)]);
+export const isSome64 = <V>(b: Build<V>, x: V): V => b.op('i64.ne', [x, b.imm64(0n)]);
 const ltU64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.lt_u', [x, y]);
-const gtU64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.gt_u', [x, y]);
+export const geU64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.ge_u', [x, y]);
+export const gtU64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.gt_u', [x, y]);
 const geU = <V>(b: Build<V>, x: V, y: V): V => b.op('i32.ge_u', [x, y]);
 const eq64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.eq', [x, y]);
-const xor64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.xor', [x, y]);
+export const xor64 = <V>(b: Build<V>, x: V, y: V): V => b.op('i64.xor', [x, y]);
 const isNegative64 = <V>(b: Build<V>, x: V): V => b.op('i64.lt_s', [x, b.imm64(0n)]);
 /** Whether the top bit is clear. */
-const lacksTop = <V>(b: Build<V>, x: V): V => b.op('i64.ge_s', [x, b.imm64(0n)]);
+export const lacksTop = <V>(b: Build<V>, x: V): V => b.op('i64.ge_s', [x, b.imm64(0n)]);
 
 /** What lies at a place. */
 export const numberAt = <V>(b: Build<V>, at: V): Number80<V> => ({
@@ -84,11 +85,11 @@ export const flagsOf = <V>(b: Build<V>, rounding: Rounding<V> | undefined): V =>
     ? b.imm(0)
     : or(b, shlImm(b, isSome64(b, rounding.lost), PE_SHIFT), shlImm(b, rounding.up, C1_SHIFT));
 /** Gives up where results are not rounded as the functions here do it. */
-const roundsQuickly = <V>(b: Build<V>, unless: Unless<V>): void =>
+export const roundsQuickly = <V>(b: Build<V>, unless: Unless<V>): void =>
   unless(ne(b, andImm(b, b.get('fpuControl'), CONTROL), b.imm(CONTROL_QUICK)));
 
-const exponentOf = <V>(b: Build<V>, x: Number80<V>): V => andImm(b, x.high, EXPONENT);
-const isImmoderate = <V>(b: Build<V>, exponent: V): V =>
+export const exponentOf = <V>(b: Build<V>, x: Number80<V>): V => andImm(b, x.high, EXPONENT);
+export const isImmoderate = <V>(b: Build<V>, exponent: V): V =>
   geU(b, addImm(b, exponent, -MODERATE.least), b.imm(MODERATE.count));
 
 /** Rounds to nearest: `significand` has its top bit set, `fraction` lies below it. Gives up where a carry makes a digit more. */

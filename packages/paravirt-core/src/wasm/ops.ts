@@ -112,6 +112,7 @@ const core: Record<string, [opcode: number, signature: string]> = {
   'f32.convert_i32_s': [0xb2, 'i:f'],
   'f32.demote_f64': [0xb6, 'd:f'],
   'f64.convert_i32_s': [0xb7, 'i:d'],
+  'f64.convert_i64_s': [0xb9, 'l:d'],
   'f64.promote_f32': [0xbb, 'f:d'],
   'i32.reinterpret_f32': [0xbc, 'f:i'],
   'i64.reinterpret_f64': [0xbd, 'd:l'],

@@ -4,6 +4,7 @@ import { family, m16, m32, m64, r, row, rw, sti } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { and, andImm, eqz, or, signExtend, widenS, xor } from '../ops.ts';
 import { numberAt, numberOfInteger, quickProduct, quickSum, quickWidened, type Number80, type Quick } from '../x87-quick.ts';
+import { quickQuotient, quickRoot } from '../x87-quotient.ts';
 import { C0, C1, C2, C3, DE, IE, calculate, compute, computeTwo, physical, place, room, st, unmasked } from '../x87.ts';
 
 interface Operation {
@@ -27,22 +28,21 @@ const OPERATIONS: readonly Operation[] = [
 function apply<V>(b: Build<V>, { leaf, reversed }: Operation, to: V, first: V, other: V): V {
   return reversed ? b.leaf(leaf, to, other, first, b.get('fpuControl')) : b.leaf(leaf, to, first, other, b.get('fpuControl'));
 }
-/** The same in integers, where there is a way. */
+/** The same without it. */
 function quickly<V>(b: Build<V>, { leaf, reversed }: Operation, first: Number80<V>, other: Number80<V>): Quick<V> {
   const [x, y] = reversed ? [other, first] : [first, other];
-  return leaf === 'f80_mul' ? quickProduct(b, x, y) : quickSum(b, x, y, leaf === 'f80_sub');
+  if (leaf === 'f80_mul') return quickProduct(b, x, y);
+  return leaf === 'f80_div' ? quickQuotient(b, x, y) : quickSum(b, x, y, leaf === 'f80_sub');
 }
-/** Quotients have no way but their leaf. */
-const quickWay = <V>({ leaf }: Operation, quick: () => Quick<V>): { quick?: () => Quick<V> } => (leaf === 'f80_div' ? {} : { quick });
 
 /** A float in memory is taken exactly as it is; when it is denormal, #D comes where the operation looks at it. */
 const withFloat = (operation: Operation, bits: 32 | 64): Semantics => (b, src) => {
   const value = src.read(), top = st(b, 0), at = place(b, top);
   calculate(b, { reads: [top], to: top }, {
-    ...quickWay(operation, () => {
+    quick: () => {
       const first = numberAt(b, at), other = quickWidened(b, bits, value);
       return (unless) => quickly(b, operation, first, other(unless))(unless);
-    }),
+    },
     leaf: (to) => {
       const other = room(b, 0), denormal = b.leaf(`f80_widen_f${bits}`, other, value);
       const divides = operation.leaf === 'f80_div' && operation.reversed;
@@ -56,7 +56,7 @@ const withFloat = (operation: Operation, bits: 32 | 64): Semantics => (b, src) =
 const withInteger = (operation: Operation, bits: 16 | 32): Semantics => (b, src) => {
   const value = widenS(b, signExtend(b, bits, src.read())), top = st(b, 0), at = place(b, top);
   calculate(b, { reads: [top], to: top }, {
-    ...quickWay(operation, () => quickly(b, operation, numberAt(b, at), numberOfInteger(b, value))),
+    quick: () => quickly(b, operation, numberAt(b, at), numberOfInteger(b, value)),
     leaf: (to) => {
       const other = room(b, 0);
       b.leaf('f80_from_int', other, value);
@@ -69,7 +69,7 @@ const withRegister = (operation: Operation, into: 'top' | 'other', pops = 0): Se
   const top = st(b, 0), other = physical(b, operand.number());
   const first = place(b, top), second = place(b, other);
   calculate(b, { reads: [top, other], to: into === 'top' ? top : other, pops }, {
-    ...quickWay(operation, () => quickly(b, operation, numberAt(b, first), numberAt(b, second))),
+    quick: () => quickly(b, operation, numberAt(b, first), numberAt(b, second)),
     leaf: (to) => apply(b, operation, to, first, second),
   });
 };
@@ -90,10 +90,16 @@ const rowsOf = (operation: Operation): Row[] => {
   ];
 };
 
-/** ST(0) by itself. */
-const alone = (leaf: string): Semantics => (b) => {
+const root: Semantics = (b) => {
   const top = st(b, 0), at = place(b, top);
-  calculate(b, { reads: [top], to: top }, { leaf: (to) => b.leaf(leaf, to, at, b.get('fpuControl')) });
+  calculate(b, { reads: [top], to: top }, {
+    quick: () => quickRoot(b, numberAt(b, at)),
+    leaf: (to) => b.leaf('f80_sqrt', to, at, b.get('fpuControl')),
+  });
+};
+const rounding: Semantics = (b) => {
+  const top = st(b, 0), at = place(b, top);
+  calculate(b, { reads: [top], to: top }, { leaf: (to) => b.leaf('f80_rndint', to, at, b.get('fpuControl')) });
 };
 /** Sign changes look at nothing but the sign: no exception but the stack's. */
 const signed = (change: <V>(b: Build<V>, high: V) => V): Semantics => (b) => {
@@ -130,7 +136,7 @@ export const x87Arith = family('x87-arith', [
   row('fxtract', 'D9 F4', [], extracting),
   row('fprem1',  'D9 F5', [], remainder(1)),
   row('fprem',   'D9 F8', [], remainder(0)),
-  row('fsqrt',   'D9 FA', [], alone('f80_sqrt')),
-  row('frndint', 'D9 FC', [], alone('f80_rndint')),
+  row('fsqrt',   'D9 FA', [], root),
+  row('frndint', 'D9 FC', [], rounding),
   row('fscale',  'D9 FD', [], scaling),
 ], { unit: 'x87', feature: 'fpu' });
