@@ -144,6 +144,7 @@ it('of all kinds round as their leaves do', { timeout: 300_000 }, async () => {
   for (const [cpu, count] of [
     [interpreterCpu(), CASES],
     [compiledCpu(), COMPILED],
+    [compiledCpu({ isCareful: true }), COMPILED],
   ] as const) {
     const got = await cpu.run(cases.slice(0, count));
     const wrong = got.flatMap((each, i) =>

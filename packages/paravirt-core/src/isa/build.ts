@@ -125,6 +125,20 @@ export interface Variable<V> {
   set(value: V): void;
 }
 
+/** x87 numbers that are 0, or normal and a multiple of 2^unit up to 2^most. */
+export interface Range {
+  readonly unit: number;
+  readonly most: number;
+}
+/** An x87 number as its register has it: the significand with its integer bit, and the word of sign and exponent. */
+export interface Number80<V> {
+  readonly significand: V;
+  readonly high: V;
+  /** The exponent alone, where that is at hand. */
+  readonly exponent?: V;
+  /** What number it is, where that is known before anything is computed. */
+  readonly range?: Range | undefined;
+}
 /** How a result was rounded: `up` is 1 where its magnitude grew by it (C1), and `lost`, of 64 bits, not 0 where it is inexact (PE). */
 export interface Rounding<V> {
   readonly up: V;
@@ -228,6 +242,18 @@ export interface Build<V> {
    * before but variables. Engines without shortcuts leave it out.
    */
   attempt?(usual: (unless: (condition: V) => void) => void, otherwise: () => void): void;
+  /** `usual` alone, where compiled code may expect that it holds: it leaves the region where it does not. */
+  readonly expect?: (<R>(usual: (unless: (condition: V) => void) => R) => R) | undefined;
+  /** `if` within those two, where a condition seldom holds. */
+  seldom?(condition: V, then: () => void, otherwise?: () => void): void;
+  /** What compiled code knows of the x87 number at a place, besides its parts. */
+  knownAt?(at: V): Partial<Number80<V>> | undefined;
+  /** The number at a place with its range, which has been made sure of; undefined where that is not done. */
+  operandAt?(at: V): Number80<V> | undefined;
+  /** A number was put at a place. */
+  noteNumber?(at: V, number: Number80<V>): void;
+  /** Whether these fields of the x87 control word are known to have their usual values; `found`: they have been looked at. */
+  roundsQuickly?(fields: number, found?: boolean): boolean;
   /** Leaves the instruction to the interpreter where a condition holds: compiled code. Nothing may have been changed before. */
   leaveIf?(condition: V): void;
   /** The x87 status word after a result whose exceptions are masked: C1, and PE besides what is there. Nothing: it is exact. */

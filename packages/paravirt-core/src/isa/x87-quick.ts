@@ -3,7 +3,7 @@
  * nearest with all 64 bits and PE masked, in integers of 64 bits. Each function gives up where what it computes would not hold; a leaf
  * then does the same for every case (SDM vol. 1, 4.8, 8.1.5 and 8.5).
  */
-import type { Build, Rounding } from './build.ts';
+import type { Build, Number80, Range, Rounding, Variable } from './build.ts';
 import {
   add,
   add64,
@@ -29,11 +29,6 @@ import {
   xor,
 } from './ops.ts';
 
-/** A value as its register has it: the significand with its integer bit, and the word of sign and exponent. */
-export interface Number80<V> {
-  readonly significand: V;
-  readonly high: V;
-}
 /** A result; one that has no rounding is exact. */
 export interface Rounded<V> extends Number80<V> {
   readonly rounding?: Rounding<V>;
@@ -48,6 +43,17 @@ export const SIGN = 0x8000,
   BIAS = 16383;
 /** Exponents so far from both ends that no sum, product or rounding of two such numbers comes close to them. */
 const MODERATE = { least: BIAS - 8000, count: 16000 } as const;
+export const MODERATE_RANGE: Range = { unit: -8000 - 63, most: 8000 };
+/** Of 0. */
+export const NOTHING: Range = { unit: Infinity, most: -Infinity };
+/** Whether all numbers of a range have exponents that registers have for normal ones. */
+const isSafe = ({ unit, most }: Range): boolean => unit >= 1 - BIAS && most <= BIAS;
+/** Ranges of sums, rounded or not: they stay multiples of the smaller unit. */
+const rangeOfSum = (x: Range, y: Range): Range => ({
+  unit: Math.min(x.unit, y.unit),
+  most: Math.max(x.most, y.most) + 1,
+});
+const rangeOfProduct = (x: Range, y: Range): Range => ({ unit: x.unit + y.unit, most: x.most + y.most });
 const MSB = 1n << 63n;
 export const PE_SHIFT = 5,
   C1_SHIFT = 9,
@@ -56,6 +62,7 @@ const C0_SHIFT = 8,
   C3_SHIFT = 14;
 /** Control word: precision control, rounding control and the mask of PE; and what they are for the functions below. */
 const CONTROL = 0xf20,
+  ROUNDING = 0xc20,
   CONTROL_QUICK = 0x320;
 
 const eqz64 = <V>(b: Build<V>, x: V): V => b.op('i64.eqz', [x]);
@@ -74,10 +81,26 @@ export const lacksTop = <V>(b: Build<V>, x: V): V => b.op('i64.ge_s', [x, b.imm6
 export const numberAt = <V>(b: Build<V>, at: V): Number80<V> => ({
   significand: b.peek(at, 'u64', 0),
   high: b.peek(at, 'u16', 8),
+  ...b.knownAt?.(at),
 });
-export function putNumber<V>(b: Build<V>, at: V, { significand, high }: Number80<V>): void {
-  b.poke(at, 'u64', 0, significand);
-  b.poke(at, 'u16', 8, high);
+/** The same, to compute with: compiled code may have made sure of its range. */
+export const operandAt = <V>(b: Build<V>, at: V): Number80<V> => b.operandAt?.(at) ?? numberAt(b, at);
+export function putNumber<V>(b: Build<V>, at: V, number: Number80<V>): void {
+  b.poke(at, 'u64', 0, number.significand);
+  b.poke(at, 'u16', 8, number.high);
+  b.noteNumber?.(at, number);
+}
+/** A number that one of several ways sets. */
+export function takes<V>(b: Build<V>): Variable<Number80<V>> {
+  const significand = b.variable(b.imm64(0n)),
+    high = b.variable(b.imm(0));
+  return {
+    get: () => ({ significand: significand.get(), high: high.get() }),
+    set: (number) => {
+      significand.set(number.significand);
+      high.set(number.high);
+    },
+  };
 }
 /** A rounding as flags: PE and C1. */
 export const flagsOf = <V>(b: Build<V>, rounding: Rounding<V> | undefined): V =>
@@ -85,31 +108,84 @@ export const flagsOf = <V>(b: Build<V>, rounding: Rounding<V> | undefined): V =>
     ? b.imm(0)
     : or(b, shlImm(b, isSome64(b, rounding.lost), PE_SHIFT), shlImm(b, rounding.up, C1_SHIFT));
 /** Gives up where results are not rounded as the functions here do it. */
-export const roundsQuickly = <V>(b: Build<V>, unless: Unless<V>): void =>
+export function roundsQuickly<V>(b: Build<V>, unless: Unless<V>): void {
+  if (b.roundsQuickly?.(CONTROL) === true) return;
   unless(ne(b, andImm(b, b.get('fpuControl'), CONTROL), b.imm(CONTROL_QUICK)));
-
-export const exponentOf = <V>(b: Build<V>, x: Number80<V>): V => andImm(b, x.high, EXPONENT);
-export const isImmoderate = <V>(b: Build<V>, exponent: V): V =>
-  geU(b, addImm(b, exponent, -MODERATE.least), b.imm(MODERATE.count));
-
-/** Rounds to nearest: `significand` has its top bit set, `fraction` lies below it. Gives up where a carry makes a digit more. */
-function rounded<V>(b: Build<V>, unless: Unless<V>, high: V, significand: V, fraction: V): Rounded<V> {
-  // Beyond half of the last digit, or half and the digit is odd: all that in one comparison.
-  const limit = sub64(b, b.imm64(MSB), and64(b, significand, b.imm64(1n)));
-  const up = gtU64(b, fraction, limit);
-  const sum = add64(b, significand, widenU(b, up));
-  unless(eqz64(b, sum));
-  return { significand: sum, high, rounding: { up, lost: fraction } };
+  b.roundsQuickly?.(CONTROL, true);
 }
 
-/** x + y, or x - y. Holds for normal operands, one of which may be zero; not for a result of zero. */
+const exponentOf = <V>(b: Build<V>, x: Number80<V>): V => x.exponent ?? andImm(b, x.high, EXPONENT);
+export const isImmoderate = <V>(b: Build<V>, exponent: V): V =>
+  geU(b, addImm(b, exponent, -MODERATE.least), b.imm(MODERATE.count));
+/** Gives up unless a number is 0 or normal, with a moderate exponent. */
+export function isModerate<V>(b: Build<V>, unless: Unless<V>, { significand }: Number80<V>, exponent: V): void {
+  b.seldom!(
+    isImmoderate(b, exponent),
+    () => unless(or(b, exponent, isSome64(b, significand))),
+    () => unless(lacksTop(b, significand)),
+  );
+}
+/** Exponents of two operands, and the range of what is computed of them, which has to be safe: else it is made sure of that it is. */
+export function operands<V>(
+  b: Build<V>,
+  unless: Unless<V>,
+  [x, y]: readonly [Number80<V>, Number80<V>],
+  rangeOf: (x: Range, y: Range) => Range,
+): { ex: V; ey: V; range: Range } {
+  const ex = exponentOf(b, x),
+    ey = exponentOf(b, y);
+  roundsQuickly(b, unless);
+  if (x.range !== undefined && y.range !== undefined) {
+    const range = rangeOf(x.range, y.range);
+    if (isSafe(range)) return { ex, ey, range };
+  }
+  isModerate(b, unless, x, ex);
+  isModerate(b, unless, y, ey);
+  return { ex, ey, range: rangeOf(MODERATE_RANGE, MODERATE_RANGE) };
+}
+
+/** A number, to be put together. */
+export interface Exact<V> {
+  readonly sign: V;
+  readonly exponent: V;
+  readonly significand: V;
+  readonly range: Range;
+}
+/** A significand that is rounded up or not; 0 stays what it is, and means that there is no exponent. */
+export function finished<V>(b: Build<V>, { sign, exponent, significand, range }: Exact<V>, up: V, lost: V): Rounded<V> {
+  const sum = add64(b, significand, widenU(b, up)),
+    digits = b.variable(sum),
+    power = b.variable(exponent);
+  b.seldom!(eqz64(b, sum), () => {
+    // Nothing, or a digit more.
+    const isNothing = eqz64(b, significand);
+    digits.set(b.select(isNothing, b.imm64(0n), b.imm64(MSB)));
+    power.set(b.select(isNothing, b.imm(0), addImm(b, exponent, 1)));
+  });
+  const whole = power.get();
+  return { significand: digits.get(), high: or(b, sign, whole), exponent: whole, range, rounding: { up, lost } };
+}
+/** Rounds to nearest: the significand has its top bit set, or is 0 as is `fraction`, which lies below it. */
+function rounded<V>(b: Build<V>, number: Exact<V>, fraction: V): Rounded<V> {
+  // Beyond half of the last digit, or half and the digit is odd: all that in one comparison.
+  const limit = sub64(b, b.imm64(MSB), and64(b, number.significand, b.imm64(1n)));
+  return finished(b, number, gtU64(b, fraction, limit), fraction);
+}
+
+/** 1 if there is a bit, else 0. */
+const isSome = <V>(b: Build<V>, x: V): V => shrU64(b, or64(b, x, sub64(b, b.imm64(0n), x)), b.imm64(63n));
+/** A number moved right by 0 to 63, and what comes out there, from its top. */
+function shiftedRight<V>(b: Build<V>, x: V, by: V): { whole: V; out: V } {
+  const whole = shrU64(b, x, by);
+  return { whole, out: xor64(b, b.op('i64.rotr', [x, by]), whole) };
+}
+
+/** x + y, or x - y. Holds for normal numbers and zeros. */
 export const quickSum =
   <V>(b: Build<V>, x: Number80<V>, y: Number80<V>, subtract: boolean): Quick<V> =>
   (unless) => {
     const other = subtract ? xor(b, y.high, b.imm(SIGN)) : y.high;
-    const ex = exponentOf(b, x),
-      ey = exponentOf(b, y);
-    roundsQuickly(b, unless);
+    const { ex, ey, range } = operands(b, unless, [x, y], rangeOfSum);
     // The one of the larger exponent first.
     const swap = ltU(b, ex, ey);
     const large = b.select(swap, y.significand, x.significand),
@@ -117,63 +193,68 @@ export const quickSum =
     const sign = andImm(b, b.select(swap, other, x.high), SIGN);
     const exponent = b.select(swap, ey, ex),
       smallExponent = b.select(swap, ex, ey);
-    unless(isImmoderate(b, exponent));
-    unless(lacksTop(b, large));
-    const apart = sub(b, exponent, smallExponent);
+    const apart = sub(b, exponent, smallExponent),
+      distance = widenU(b, apart);
+    const moved = shiftedRight(b, small, distance),
+      shifted = b.variable(moved.whole),
+      rest = b.variable(moved.out);
+    b.seldom!(geU(b, apart, b.imm(64)), () => {
+      // Below the last digit: that there is more than can be said of its digits is one more digit.
+      const beyond = addImm(b, apart, -64);
+      const by = b.select(ltU(b, beyond, b.imm(63)), beyond, b.imm(63));
+      shifted.set(b.imm64(0n));
+      const { whole, out } = shiftedRight(b, small, widenU(b, by));
+      rest.set(or64(b, whole, isSome(b, out)));
+    });
+    const second = shifted.get(),
+      below = rest.get();
     const upper = b.variable(large),
       lower = b.variable(b.imm64(0n)),
-      high = b.variable(exponent),
+      power = b.variable(exponent),
       signed = b.variable(sign);
     b.if(
-      geU(b, apart, b.imm(64)),
-      // Nothing is added; what is not zero would have to be.
-      () => unless(or(b, smallExponent, isSome64(b, small))),
+      andImm(b, xor(b, x.high, other), SIGN),
       () => {
-        unless(lacksTop(b, small));
-        const distance = widenU(b, apart);
-        const shifted = shrU64(b, small, distance);
-        const rest = shl64(b, shl64(b, small, b.imm64(1n)), xor64(b, distance, b.imm64(63n)));
-        b.if(
-          andImm(b, xor(b, x.high, other), SIGN),
-          () => {
-            // Of one exponent, the second may be the larger one.
-            const negative = ltU64(b, large, shifted),
-              inverts = sub64(b, b.imm64(0n), widenU(b, negative));
-            const difference = sub64(b, sub64(b, large, shifted), widenU(b, isSome64(b, rest)));
-            const magnitude = sub64(b, xor64(b, difference, inverts), inverts);
-            unless(eqz64(b, magnitude));
-            const fraction = sub64(b, b.imm64(0n), rest);
-            const by = b.op('i64.clz', [magnitude]);
-            const coming = shrU64(b, shrU64(b, fraction, b.imm64(1n)), xor64(b, by, b.imm64(63n)));
-            upper.set(or64(b, shl64(b, magnitude, by), coming));
-            lower.set(shl64(b, fraction, by));
-            high.set(sub(b, exponent, wrap(b, by)));
-            signed.set(xor(b, sign, shlImm(b, negative, 15)));
-          },
-          () => {
-            const sum = add64(b, large, shifted),
-              carry = ltU64(b, sum, large);
-            const halved = or64(b, shrU64(b, rest, b.imm64(1n)), and64(b, rest, b.imm64(1n)));
-            upper.set(b.select(carry, or64(b, shrU64(b, sum, b.imm64(1n)), b.imm64(MSB)), sum));
-            lower.set(b.select(carry, or64(b, shl64(b, sum, b.imm64(63n)), halved), rest));
-            high.set(add(b, exponent, carry));
-          },
-        );
+        // Of one exponent, the second may be the larger one.
+        const negative = ltU64(b, large, second),
+          inverts = sub64(b, b.imm64(0n), widenU(b, negative));
+        const difference = sub64(b, sub64(b, large, second), isSome(b, below));
+        const magnitude = sub64(b, xor64(b, difference, inverts), inverts);
+        const fraction = sub64(b, b.imm64(0n), below);
+        const by = b.op('i64.clz', [magnitude]);
+        const kept = shl64(b, fraction, by),
+          coming = xor64(b, b.op('i64.rotl', [fraction, by]), kept);
+        upper.set(or64(b, shl64(b, magnitude, by), coming));
+        lower.set(kept);
+        power.set(sub(b, exponent, wrap(b, by)));
+        signed.set(xor(b, sign, shlImm(b, negative, 15)));
+        b.seldom!(eqz64(b, magnitude), () => {
+          // Half a digit, or nothing: that is +0.
+          upper.set(fraction);
+          lower.set(b.imm64(0n));
+          signed.set(b.select(isSome64(b, fraction), sign, b.imm(0)));
+        });
+      },
+      () => {
+        const sum = add64(b, large, second),
+          carry = ltU64(b, sum, large);
+        // A digit more moves all by one; that there was one below the last of the fraction stays known.
+        const by = widenU(b, carry);
+        const coming = shl64(b, and64(b, sum, by), b.imm64(63n));
+        upper.set(or64(b, shrU64(b, sum, by), shl64(b, by, b.imm64(63n))));
+        lower.set(or64(b, or64(b, shrU64(b, below, by), and64(b, below, by)), coming));
+        power.set(add(b, exponent, carry));
       },
     );
-    return rounded(b, unless, or(b, signed.get(), high.get()), upper.get(), lower.get());
+    const number = { sign: signed.get(), exponent: power.get(), significand: upper.get(), range };
+    return rounded(b, number, lower.get());
   };
 
-/** x * y, both normal. */
+/** x * y. Holds for normal numbers and zeros. */
 export const quickProduct =
   <V>(b: Build<V>, x: Number80<V>, y: Number80<V>): Quick<V> =>
   (unless) => {
-    const ex = exponentOf(b, x),
-      ey = exponentOf(b, y);
-    roundsQuickly(b, unless);
-    unless(isImmoderate(b, ex));
-    unless(isImmoderate(b, ey));
-    unless(lacksTop(b, and64(b, x.significand, y.significand)));
+    const { ex, ey, range } = operands(b, unless, [x, y], rangeOfProduct);
     const half = (v: V): { low: V; high: V } => ({
       low: and64(b, v, b.imm64(0xffffffffn)),
       high: shrU64(b, v, b.imm64(32n)),
@@ -185,21 +266,16 @@ export const quickProduct =
     const upper = add64(b, mul64(b, p.high, q.high), add64(b, middle.high, carried)),
       lower = mul64(b, x.significand, y.significand);
     // The top bit is where it belongs, or one below.
-    const isHigh = isNegative64(b, upper);
-    const shifted = or64(b, add64(b, upper, upper), shrU64(b, lower, b.imm64(63n)));
-    const exponent = addImm(b, add(b, add(b, ex, ey), isHigh), -BIAS);
+    const by = xor64(b, shrU64(b, upper, b.imm64(63n)), b.imm64(1n));
+    const exponent = addImm(b, sub(b, add(b, ex, ey), wrap(b, by)), 1 - BIAS);
     const sign = andImm(b, xor(b, x.high, y.high), SIGN);
-    return rounded(
-      b,
-      unless,
-      or(b, sign, exponent),
-      b.select(isHigh, upper, shifted),
-      b.select(isHigh, lower, add64(b, lower, lower)),
-    );
+    const significand = or64(b, shl64(b, upper, by), and64(b, shrU64(b, lower, b.imm64(63n)), by));
+    return rounded(b, { sign, exponent, significand, range }, shl64(b, lower, by));
   };
 
 /** Gives up unless a number is normal or zero. */
-function isOrdinary<V>(b: Build<V>, unless: Unless<V>, { significand }: Number80<V>, exponent: V): void {
+function isOrdinary<V>(b: Build<V>, unless: Unless<V>, { significand, range }: Number80<V>, exponent: V): void {
+  if (range !== undefined) return;
   b.if(
     eqz64(b, significand),
     () => unless(exponent),
@@ -242,14 +318,16 @@ export const quickWidened =
       upper = bits === 64 ? wrap(b, shrU64(b, value, b.imm64(32n))) : value;
     const exponent = andImm(b, shrImm(b, upper, format.fraction - (bits - 32)), format.exponent);
     const significand = b.variable(or64(b, shl64(b, wide, b.imm64(BigInt(63 - format.fraction))), b.imm64(MSB))),
-      high = b.variable(addImm(b, exponent, BIAS - format.bias));
-    b.if(geU(b, addImm(b, exponent, -1), b.imm(format.exponent - 1)), () => {
+      power = b.variable(addImm(b, exponent, BIAS - format.bias));
+    b.seldom!(geU(b, addImm(b, exponent, -1), b.imm(format.exponent - 1)), () => {
       unless(isSome64(b, shl64(b, wide, b.imm64(BigInt(65 - bits)))));
       significand.set(b.imm64(0n));
-      high.set(b.imm(0));
+      power.set(b.imm(0));
     });
-    const sign = andImm(b, shrImm(b, upper, 16), SIGN);
-    return { significand: significand.get(), high: or(b, sign, high.get()) };
+    const sign = andImm(b, shrImm(b, upper, 16), SIGN),
+      whole = power.get();
+    const range = { unit: 1 - format.bias - format.fraction, most: format.bias + 1 };
+    return { significand: significand.get(), high: or(b, sign, whole), exponent: whole, range };
   };
 export interface Narrowed<V> {
   readonly value: V;
@@ -263,24 +341,27 @@ export const quickNarrowed =
       dropped = 63 - format.fraction;
     const { significand } = x;
     // Stores look at rounding control and not at precision control.
-    unless(ne(b, andImm(b, b.get('fpuControl'), 0xc20), b.imm(0x20)));
+    if (b.roundsQuickly?.(ROUNDING) !== true) {
+      unless(ne(b, andImm(b, b.get('fpuControl'), ROUNDING), b.imm(0x20)));
+      b.roundsQuickly?.(ROUNDING, true);
+    }
     const below = and64(b, significand, b.imm64((1n << BigInt(dropped)) - 1n)),
       kept = shrU64(b, significand, b.imm64(BigInt(dropped)));
     const up = gtU64(b, below, sub64(b, b.imm64(1n << BigInt(dropped - 1)), and64(b, kept, b.imm64(1n))));
-    const less = addImm(b, exponentOf(b, x), format.bias - BIAS - 1);
+    const exponent = exponentOf(b, x),
+      less = addImm(b, exponent, format.bias - BIAS - 1);
     // The integer bit adds one to the exponent, and so does a carry out of the fraction.
     const magnitude = b.variable(
       add64(b, add64(b, kept, widenU(b, up)), shl64(b, widenU(b, less), b.imm64(BigInt(format.fraction)))),
     );
-    b.if(
-      eqz64(b, significand),
+    b.seldom!(
+      geU(b, less, b.imm(format.exponent - 2)),
       () => {
-        unless(exponentOf(b, x));
+        unless(or(b, exponent, isSome64(b, significand)));
         magnitude.set(b.imm64(0n));
       },
       () => {
-        unless(lacksTop(b, significand));
-        unless(geU(b, less, b.imm(format.exponent - 2)));
+        if (x.range === undefined) unless(lacksTop(b, significand));
       },
     );
     const sign = shl64(b, widenU(b, shrImm(b, x.high, 15)), b.imm64(BigInt(bits - 1)));
@@ -295,8 +376,11 @@ export function numberOfInteger<V>(b: Build<V>, value: V): Number80<V> {
   const magnitude = b.select(negative, sub64(b, b.imm64(0n), value), value),
     by = b.op('i64.clz', [magnitude]);
   const exponent = sub(b, b.imm(BIAS + 63), wrap(b, by));
+  const whole = b.select(zero, b.imm(0), exponent);
   return {
     significand: shl64(b, magnitude, by),
-    high: or(b, shlImm(b, negative, 15), b.select(zero, b.imm(0), exponent)),
+    high: or(b, shlImm(b, negative, 15), whole),
+    exponent: whole,
+    range: { unit: 0, most: 64 },
   };
 }

@@ -1,7 +1,7 @@
 /** What x87 instructions share: the register stack, its faults, and how exceptions are reported (SDM vol. 1, 8.1 and 8.5). */
-import type { Build, Rounding, Variable } from './build.ts';
+import type { Build, Number80, Rounding } from './build.ts';
 import { add, addImm, and, andImm, bit, eqz, not, or } from './ops.ts';
-import { C1, C1_SHIFT, flagsOf, numberAt, putNumber, type Narrowed, type Number80, type Quick } from './x87-quick.ts';
+import { C1, C1_SHIFT, flagsOf, numberAt, putNumber, takes, type Narrowed, type Quick } from './x87-quick.ts';
 
 /** Status word: exception flags (their masks have the same places in the control word), stack fault, summary, conditions, busy. */
 export const IE = 0x01,
@@ -112,6 +112,10 @@ function computed<V>(b: Build<V>, { quick, leaf }: Ways<V>): Result<V> {
     const number = known(() => undefined);
     return { number, flags: undefined, note: () => noteRounding(b, number.rounding) };
   }
+  if (b.expect !== undefined) {
+    const number = b.expect(known);
+    return { number, flags: undefined, note: () => noteRounding(b, number.rounding) };
+  }
   return b.leaveIf === undefined ? byFlags(b, known, leaf, aside) : byParts(b, known, leaf, aside);
 }
 function noteRounding<V>(b: Build<V>, rounding: Rounding<V> | undefined): void {
@@ -160,18 +164,6 @@ function byParts<V>(b: Build<V>, quick: Quick<V>, leaf: (to: V) => V, aside: V):
     number: taken.get(),
     flags: undefined,
     note: () => noteRounding(b, { up: up.get(), lost: lost.get() }),
-  };
-}
-/** A number that one of several ways sets. */
-function takes<V>(b: Build<V>): Variable<Number80<V>> {
-  const significand = b.variable(b.imm64(0n)),
-    high = b.variable(b.imm(0));
-  return {
-    get: () => ({ significand: significand.get(), high: high.get() }),
-    set: (number) => {
-      significand.set(number.significand);
-      high.set(number.high);
-    },
   };
 }
 /** `usual`, unless an exception among flags is not masked. */
@@ -440,8 +432,12 @@ function converted<V>(
     const flags = converts();
     return { flags: checked(flags), note: () => reportMasked(b, flags), value: read(aside) };
   }
-  const known = quick(numberAt(b, from)),
-    flags = b.variable(b.imm(0)),
+  const known = quick(numberAt(b, from));
+  if (b.expect !== undefined) {
+    const { value, rounding } = b.expect(known);
+    return { value, flags: undefined, note: () => noteRounding(b, rounding) };
+  }
+  const flags = b.variable(b.imm(0)),
     value = b.variable(empty),
     up = b.variable(b.imm(0)),
     lost = b.variable(b.imm64(0n));

@@ -2,21 +2,23 @@
  * The x87 side of `Build<V>` in compiled code: where registers of the stack are by number, what they hold and whether they are empty,
  * as far as `FpuStack` knows it. What holds hardly ever is not compiled: the region is left before the instruction.
  */
-import type { MemoryType, Rounding, SlotField, StateField } from '../isa/build.ts';
-import { C1, C1_SHIFT } from '../isa/x87-quick.ts';
+import type { Build, MemoryType, Number80, Rounding, SlotField, StateField } from '../isa/build.ts';
+import { C1, C1_SHIFT, MODERATE_RANGE, isModerate, numberAt } from '../isa/x87-quick.ts';
 import { OFFSET } from '../core/layout.ts';
 import { HandlerBuild } from '../core/interpreter/emit.ts';
 import type { Value } from '../core/interpreter/value.ts';
 import type { FieldLocals } from './fields.ts';
-import type { FpuStack, Part } from './fpu-stack.ts';
+import type { FpuStack } from './fpu-stack.ts';
 
 /** Leaves that only read the registers they are given. */
 const READERS = new Set(['f80_compare', 'f80_test', 'f80_examine', 'f80_meets_denormal']);
-const partOf = (type: MemoryType, delta: number): Part | undefined =>
+const partOf = (type: MemoryType, delta: number): 'significand' | 'high' | undefined =>
   type === 'u64' && delta === 0 ? 'significand' : type === 'u16' && delta === 8 ? 'high' : undefined;
 
 export abstract class FpuBuild extends HandlerBuild {
   protected abstract readonly stack: FpuStack;
+  /** Whether numbers are expected to be plain (number-build.ts). */
+  protected abstract readonly speculates: boolean;
   /** Values that are the number of a register, and sums that will be when they are taken modulo 8. */
   private readonly numbers = new Map<Value, number>();
   private readonly sums = new Map<Value, number>();
@@ -27,6 +29,9 @@ export abstract class FpuBuild extends HandlerBuild {
   private readonly oppositeTests = new Map<Value, number>();
   /** TOP or a tag has become something else, which what leaves before the instruction would write. */
   protected stackChanged = false;
+
+  /** What is found out now holds for all that comes behind it in the block. */
+  private isExpecting = false;
 
   /** Something that cannot be done twice has been done. */
   protected effects = false;
@@ -125,6 +130,7 @@ export abstract class FpuBuild extends HandlerBuild {
     }
     if (field === 'fpuTop' || field === 'fpuTags' || field === 'fpuIp') this.late();
     super.set(field, value);
+    if (field === 'fpuControl') stack.usualControl = 0;
     if (field === 'fpuTop') stack.loseTop();
     else if (field === 'fpuTags') stack.forgetTags();
     else if (field === 'fpuStatus') {
@@ -183,7 +189,7 @@ export abstract class FpuBuild extends HandlerBuild {
       const value = super.peek(address, type, delta);
       if (this.nest > 0) return value;
       this.keepIn(value, local);
-      stack.learn(n, part, true);
+      stack.learn(n, part);
     }
     // A copy: what was read stays what it was when the register changes.
     this.code.get(local);
@@ -197,15 +203,11 @@ export abstract class FpuBuild extends HandlerBuild {
       n = this.slots.get(address),
       part = partOf(type, delta);
     if (n === undefined) return stack.forgetContents();
-    if (part === undefined || this.nest > 0) {
-      stack.learn(n, 'significand', false);
-      stack.learn(n, 'high', false);
-      return;
-    }
+    if (part === undefined || this.nest > 0) return stack.forgetNumber(n);
     this.push(value);
     if (part === 'high') this.code.i32(0xffff).op('i32.and');
     this.code.set(stack.local(n, part));
-    stack.learn(n, part, true);
+    stack.put(n, part);
   }
   override leaf(name: string, ...args: Value[]): Value {
     const result = super.leaf(name, ...args);
@@ -215,12 +217,64 @@ export abstract class FpuBuild extends HandlerBuild {
       if (!this.slots.has(arg)) continue;
       const n = this.slots.get(arg);
       if (n === undefined) this.stack.forgetContents();
-      else {
-        this.stack.learn(n, 'significand', false);
-        this.stack.learn(n, 'high', false);
-      }
+      else this.stack.forgetNumber(n);
     }
     return result;
+  }
+
+  // --- numbers: where it is expected that they are 0 or normal, and what is computed of them too
+
+  get expect(): Build<Value>['expect'] {
+    return this.speculates ? (usual) => this.expected(usual) : undefined;
+  }
+  private expected<R>(usual: (unless: (condition: Value) => void) => R): R {
+    let result: R;
+    this.isExpecting = this.nest === 0;
+    this.attempt(
+      (unless) => (result = usual(unless)),
+      () => this.leaveBefore(true),
+    );
+    this.isExpecting = false;
+    return result!;
+  }
+  protected leaveOddIf(condition: Value): void {
+    this.seldom(condition, () => this.leaveBefore(true));
+  }
+  knownAt(at: Value): Partial<Number80<Value>> | undefined {
+    const { stack } = this,
+      n = this.slots.get(at);
+    if (n === undefined) return undefined;
+    const range = stack.rangeOf(n);
+    if (!stack.knows(n, 'exponent')) return { range };
+    this.code.get(stack.local(n, 'exponent'));
+    return { range, exponent: this.pop('i') };
+  }
+  operandAt(at: Value): Number80<Value> | undefined {
+    const n = this.slots.get(at);
+    if (n === undefined || this.nest > 0 || !this.speculates) return undefined;
+    const { stack } = this,
+      number = numberAt<Value>(this, at);
+    if (number.range !== undefined) return number;
+    const exponent = this.op('i32.and', [number.high, this.imm(0x7fff)]);
+    isModerate<Value>(this, (condition) => this.leaveOddIf(condition), number, exponent);
+    this.keepIn(exponent, stack.local(n, 'exponent'));
+    stack.learn(n, 'exponent');
+    stack.learnRange(n, MODERATE_RANGE);
+    return { ...number, exponent, range: MODERATE_RANGE };
+  }
+  noteNumber(at: Value, { exponent, range }: Number80<Value>): void {
+    const { stack } = this,
+      n = this.slots.get(at);
+    if (n === undefined || this.nest > 0) return;
+    stack.learnRange(n, range);
+    if (exponent === undefined) return;
+    this.keepIn(exponent, stack.local(n, 'exponent'));
+    stack.learn(n, 'exponent');
+  }
+  roundsQuickly(fields: number, found = false): boolean {
+    const { stack } = this;
+    if (found && this.isExpecting) stack.usualControl |= fields;
+    return (stack.usualControl & fields) === fields;
   }
 
   // --- tags

@@ -4,23 +4,27 @@
  * is also kept in locals once it was read or written, and memory always has it too. TOP, tags and the place of the last instruction are
  * written where someone looks at them: at ends of blocks, and where compiled code is left (`emitLate`).
  */
+import type { Range } from '../isa/build.ts';
 import type { Code } from '../wasm/module.ts';
 import type { ValueType } from '../wasm/ops.ts';
 import { OFFSET } from '../core/layout.ts';
 import type { FieldLocals } from './fields.ts';
 
 const REGISTERS = 8;
-/** The two parts of a register. */
-export type Part = 'significand' | 'high';
+/** The two parts of a register, and what the second one has besides the sign. */
+export type Part = 'significand' | 'high' | 'exponent';
 
 interface Register {
   readonly significand: boolean;
   readonly high: boolean;
+  readonly exponent: boolean;
+  readonly range: Range | undefined;
   readonly empty: boolean | undefined;
   /** What the field of the tags says. */
   readonly tagged: boolean | undefined;
 }
-const UNKNOWN: Register = { significand: false, high: false, empty: undefined, tagged: undefined };
+const NO_NUMBER = { significand: false, high: false, exponent: false, range: undefined } as const;
+const UNKNOWN: Register = { ...NO_NUMBER, empty: undefined, tagged: undefined };
 const isLate = ({ empty, tagged }: Register): boolean => empty !== undefined && empty !== tagged;
 
 export class FpuStack {
@@ -28,6 +32,8 @@ export class FpuStack {
   allowed = 0;
   /** No unmasked exception waits. */
   hasNoError = false;
+  /** Fields of the control word that are known to have their usual values. */
+  usualControl = 0;
   /** The local of the tags has those of all registers of which nothing else is known, by number from the base. */
   hasTags = false;
   /** The place of the last x87 instruction, where the field of its address does not have it yet. */
@@ -55,17 +61,18 @@ export class FpuStack {
     this.lastPlace = undefined;
     this.allowed = 0;
     this.hasNoError = false;
+    this.usualControl = 0;
     this.hasTags = false;
     this.registers = Array.from({ length: REGISTERS }, () => UNKNOWN);
   }
   /** Registers may hold anything; tags and where TOP is stay known. */
   forgetContents(): void {
-    this.registers = this.registers.map((each) => ({ ...each, significand: false, high: false }));
+    this.registers = this.registers.map((each) => ({ ...each, ...NO_NUMBER }));
   }
   /** What is known, to come back to: where the code since is taken back, or where control comes from here. */
   mark(): () => void {
-    const { at, atField, registers, allowed, hasNoError, hasTags, lastPlace } = this;
-    return () => Object.assign(this, { at, atField, registers, allowed, hasNoError, hasTags, lastPlace });
+    const { at, atField, registers, allowed, hasNoError, usualControl, hasTags, lastPlace } = this;
+    return () => Object.assign(this, { at, atField, registers, allowed, hasNoError, usualControl, hasTags, lastPlace });
   }
 
   /** The local of the base. */
@@ -105,8 +112,21 @@ export class FpuStack {
   knows(n: number, part: Part): boolean {
     return this.registers[n]![part];
   }
-  learn(n: number, part: Part, known: boolean): void {
-    this.change(n, { [part]: known });
+  learn(n: number, part: Part): void {
+    this.change(n, { [part]: true });
+  }
+  /** A part becomes what its local has; what else there is of the number goes with that. */
+  put(n: number, part: 'significand' | 'high'): void {
+    this.change(n, { [part]: true, exponent: false, range: undefined });
+  }
+  forgetNumber(n: number): void {
+    this.change(n, NO_NUMBER);
+  }
+  rangeOf(n: number): Range | undefined {
+    return this.registers[n]!.range;
+  }
+  learnRange(n: number, range: Range | undefined): void {
+    this.change(n, { range });
   }
   isEmpty(n: number): boolean | undefined {
     return this.registers[n]!.empty;

@@ -227,15 +227,4 @@ export abstract class NumberBuild extends UnitBuild {
       this.leaveOddIf(some(this.op('v128.or', [fits, zeros])));
     });
   }
-  private seldom(condition: Value, then: () => void): void {
-    this.push(condition);
-    this.code.ifSeldom();
-    this.nest++;
-    then();
-    this.nest--;
-    this.code.end();
-  }
-  private leaveOddIf(condition: Value): void {
-    this.seldom(condition, () => this.leaveBefore(true));
-  }
 }

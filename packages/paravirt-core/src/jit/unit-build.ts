@@ -39,6 +39,9 @@ export abstract class UnitBuild extends FpuBuild {
   protected override get stack(): FpuStack {
     return this.units.fpu;
   }
+  protected override get speculates(): boolean {
+    return this.units.speculates;
+  }
   protected override get fields(): FieldLocals {
     return this.units.fields;
   }

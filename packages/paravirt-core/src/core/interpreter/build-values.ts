@@ -135,6 +135,18 @@ export class ValueBuild {
     this.nest--;
     this.code.end();
   }
+  seldom(condition: Value, then: () => void, otherwise?: () => void): void {
+    this.push(condition);
+    this.code.ifSeldom();
+    this.nest++;
+    then();
+    if (otherwise !== undefined) {
+      this.code.else();
+      otherwise();
+    }
+    this.nest--;
+    this.code.end();
+  }
   unlikely(condition: Value, rare: () => void, usual: () => void): void {
     this.if(condition, rare, usual);
   }

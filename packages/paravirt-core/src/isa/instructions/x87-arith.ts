@@ -1,9 +1,9 @@
 /** Arithmetic of the x87 unit that is exact by IEEE 754 (SDM vol. 2: FADD FSUB FMUL FDIV FSQRT FRNDINT FSCALE FXTRACT FPREM FABS FCHS). */
-import type { Build, Semantics } from '../build.ts';
+import type { Build, Number80, Semantics } from '../build.ts';
 import { family, m16, m32, m64, r, row, rw, sti } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { and, andImm, eqz, or, signExtend, widenS, xor } from '../ops.ts';
-import { numberAt, numberOfInteger, quickProduct, quickSum, quickWidened, type Number80, type Quick } from '../x87-quick.ts';
+import { numberAt, numberOfInteger, operandAt, quickProduct, quickSum, quickWidened, type Quick } from '../x87-quick.ts';
 import { quickQuotient, quickRoot } from '../x87-quotient.ts';
 import { C0, C1, C2, C3, DE, IE, calculate, compute, computeTwo, physical, place, room, st, unmasked } from '../x87.ts';
 
@@ -40,7 +40,7 @@ const withFloat = (operation: Operation, bits: 32 | 64): Semantics => (b, src) =
   const value = src.read(), top = st(b, 0), at = place(b, top);
   calculate(b, { reads: [top], to: top }, {
     quick: () => {
-      const first = numberAt(b, at), other = quickWidened(b, bits, value);
+      const first = operandAt(b, at), other = quickWidened(b, bits, value);
       return (unless) => quickly(b, operation, first, other(unless))(unless);
     },
     leaf: (to) => {
@@ -56,7 +56,7 @@ const withFloat = (operation: Operation, bits: 32 | 64): Semantics => (b, src) =
 const withInteger = (operation: Operation, bits: 16 | 32): Semantics => (b, src) => {
   const value = widenS(b, signExtend(b, bits, src.read())), top = st(b, 0), at = place(b, top);
   calculate(b, { reads: [top], to: top }, {
-    quick: () => quickly(b, operation, numberAt(b, at), numberOfInteger(b, value)),
+    quick: () => quickly(b, operation, operandAt(b, at), numberOfInteger(b, value)),
     leaf: (to) => {
       const other = room(b, 0);
       b.leaf('f80_from_int', other, value);
@@ -69,7 +69,7 @@ const withRegister = (operation: Operation, into: 'top' | 'other', pops = 0): Se
   const top = st(b, 0), other = physical(b, operand.number());
   const first = place(b, top), second = place(b, other);
   calculate(b, { reads: [top, other], to: into === 'top' ? top : other, pops }, {
-    quick: () => quickly(b, operation, numberAt(b, first), numberAt(b, second)),
+    quick: () => quickly(b, operation, operandAt(b, first), operandAt(b, second)),
     leaf: (to) => apply(b, operation, to, first, second),
   });
 };
@@ -106,8 +106,8 @@ const signed = (change: <V>(b: Build<V>, high: V) => V): Semantics => (b) => {
   const top = st(b, 0), at = place(b, top);
   calculate(b, { reads: [top], to: top }, {
     quick: () => {
-      const { significand, high } = numberAt(b, at);
-      return () => ({ significand, high: change(b, high) });
+      const number = numberAt(b, at);
+      return () => ({ ...number, high: change(b, number.high) });
     },
   });
 };

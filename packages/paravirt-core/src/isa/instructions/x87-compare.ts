@@ -3,7 +3,7 @@ import type { Build, Semantics } from '../build.ts';
 import { family, m16, m32, m64, r, row, sti } from '../dsl.ts';
 import type { Traits } from '../model.ts';
 import { andImm, or, shrImm, signExtend, widenS } from '../ops.ts';
-import { numberAt, numberOfInteger, quickRelation, quickWidened } from '../x87-quick.ts';
+import { NOTHING, numberAt, numberOfInteger, quickRelation, quickWidened } from '../x87-quick.ts';
 import { C0, C1, C3, CONDITION_CODES, compare, isEmpty, physical, place, report, room, st } from '../x87.ts';
 
 /** The relation of ST(0) to another place. `quiet`: quiet NaNs raise nothing. */
@@ -60,7 +60,7 @@ const testing: Semantics = (b) => {
   const top = st(b, 0), at = place(b, top);
   compare(b, {
     ...{ reads: [top], pops: 0, defined: CONDITION_CODES },
-    quick: () => quickRelation(b, numberAt(b, at), { significand: b.imm64(0n), high: b.imm(0) }),
+    quick: () => quickRelation(b, numberAt(b, at), { significand: b.imm64(0n), high: b.imm(0), range: NOTHING }),
     leaf: () => b.leaf('f80_test', at),
   });
 };

@@ -1,9 +1,9 @@
 /** Loads, stores, exchanges and constants of the x87 unit (SDM vol. 2: FLD FST FSTP FILD FIST FISTP FBLD FBSTP FXCH FCMOVcc FLDcc). */
-import type { Build, Operand, Semantics } from '../build.ts';
+import type { Build, Number80, Operand, Semantics } from '../build.ts';
 import { conditionFlags, family, m16, m32, m64, m80, r, row, rw, sti, w } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { addImm, eqz, signExtend, widenS } from '../ops.ts';
-import { numberAt, numberOfInteger, quickNarrowed, quickWidened, type Number80 } from '../x87-quick.ts';
+import { NOTHING, numberAt, numberOfInteger, quickNarrowed, quickWidened } from '../x87-quick.ts';
 import { calculate, compute, copy, exchange, isEmpty, markFull, physical, place, pop, push, report, room, st, store } from '../x87.ts';
 
 /** Ten bytes of memory into a slot, and back: the further end is looked at first, so that a fault leaves no half. */
@@ -44,8 +44,8 @@ const loadingRegister: Semantics = (b, src) => {
 };
 const ONE = 0, ZERO = 6;
 const loadingConstant = (index: number): Semantics => (b) => {
-  if (index === ONE) push(b, { quick: () => () => ({ significand: b.imm64(1n << 63n), high: b.imm(0x3fff) }) });
-  else if (index === ZERO) push(b, { quick: () => () => ({ significand: b.imm64(0n), high: b.imm(0) }) });
+  if (index === ONE) push(b, { quick: () => () => ({ significand: b.imm64(1n << 63n), high: b.imm(0x3fff), range: { unit: 0, most: 1 } }) });
+  else if (index === ZERO) push(b, { quick: () => () => ({ significand: b.imm64(0n), high: b.imm(0), range: NOTHING }) });
   else push(b, { leaf: (to) => b.leaf('f80_constant', to, b.imm(index), b.get('fpuControl')) });
 };
 
