@@ -80,14 +80,7 @@ export const kvm = defineDevice({
     };
     const eoi = new PvEoi(
       memory,
-      {
-        get offered() {
-          return state.eoi.offered;
-        },
-        set offered(offered) {
-          state.eoi.offered = offered;
-        },
-      },
+      () => state.eoi,
       () => placeOf('eoiAddress', 3),
     );
 

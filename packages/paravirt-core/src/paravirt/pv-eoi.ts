@@ -17,12 +17,13 @@ export interface EoiState {
 
 export class PvEoi {
   private readonly memory: GuestMemory;
-  private readonly state: EoiState;
+  /** At this moment: a restore replaces the object. */
+  private readonly state: () => EoiState;
   /** Where the word is; undefined when the guest wants no offers. */
   private readonly place: () => number | undefined;
   private settleFirst: () => void = () => undefined;
 
-  constructor(memory: GuestMemory, state: EoiState, place: () => number | undefined) {
+  constructor(memory: GuestMemory, state: () => EoiState, place: () => number | undefined) {
     this.memory = memory;
     this.state = state;
     this.place = place;
@@ -35,19 +36,20 @@ export class PvEoi {
   /** The word's place is about to change. */
   moving(): void {
     this.settleFirst();
-    this.state.offered = false;
+    this.state().offered = false;
   }
   /** The interrupt that is in service now may be ended by the bit. */
   offer(): void {
     const address = this.place();
     if (address === undefined || !this.memory.contains(address, EOI_BYTES)) return;
     this.memory.write8(address, this.memory.read8(address) | OFFERED);
-    this.state.offered = true;
+    this.state().offered = true;
   }
   /** Ends the offer, if there is one. True when the guest has ended the interrupt by it. */
   settle(): boolean {
-    if (!this.state.offered) return false;
-    this.state.offered = false;
+    const state = this.state();
+    if (!state.offered) return false;
+    state.offered = false;
     const address = this.place();
     if (address === undefined || !this.memory.contains(address, EOI_BYTES)) return false;
     const byte = this.memory.read8(address);
