@@ -7,6 +7,7 @@
  */
 import type { Cpu } from './cpu.ts';
 import { OFFSET, TLB } from './layout.ts';
+import { NumberList } from './number-list.ts';
 import type { PageWalker } from './paging.ts';
 
 /** Address spaces that are remembered; the one that was used longest ago goes. */
@@ -42,9 +43,9 @@ export interface KeptCode {
   number: number;
   epoch: number;
   /** By fours: index of the code TLB entry's tag, tag, map, guest-physical page. */
-  readonly entries: number[];
+  readonly entries: NumberList;
   /** By twos: pages that jumps may lead to, and their guest-physical pages. */
-  readonly executed: number[];
+  readonly executed: NumberList;
 }
 
 class AddressSpace {
@@ -52,13 +53,14 @@ class AddressSpace {
   readonly pointers = new Int32Array(POINTER_WORDS);
   readonly records = new Int32Array(MOST_RECORDS * WORDS);
   count = 0;
-  readonly code: KeptCode = { number: 0, epoch: 0, entries: [], executed: [] };
+  readonly code: KeptCode = { number: 0, epoch: 0, entries: new NumberList(), executed: new NumberList() };
 
   forget(): void {
     this.root = NO_ROOT;
     this.count = 0;
     this.code.number = 0;
-    this.code.entries.length = this.code.executed.length = 0;
+    this.code.entries.clear();
+    this.code.executed.clear();
   }
 }
 

@@ -5,6 +5,7 @@
 import type { KeptCode } from './address-spaces.ts';
 import type { Cpu } from './cpu.ts';
 import { CODE_KEY, CODE_TLB_ENTRIES, JUMP, JUMP_BYTES } from './layout.ts';
+import { NumberList } from './number-list.ts';
 import type { TranslationWatcher } from './watchers.ts';
 
 /** Numbers of jumps leave room for a mode of COMPILED. */
@@ -16,9 +17,9 @@ const KIND = { local: 1, global: 2 } as const;
 class Used {
   readonly bit: number;
   /** Code TLB entries, by the index of each one's tag. Some may be empty by now, or of the other kind. */
-  readonly slots: number[] = [];
+  readonly slots = new NumberList();
   /** Pages that jumps may be known to lead to. */
-  readonly pages: number[] = [];
+  readonly pages = new NumberList();
 
   constructor(bit: number) {
     this.bit = bit;
@@ -95,36 +96,50 @@ export class CodeTlb implements TranslationWatcher {
     this.forgetJumps(all);
   }
   private empty(used: Used): void {
+    const { pages, bit } = used,
+      { words, count } = pages;
     this.keep(used, () => false);
-    for (const page of used.pages) this.executed[page]! &= ~used.bit;
-    used.pages.length = 0;
+    for (let i = 0; i < count; i++) this.executed[words[i]!]! &= ~bit;
+    pages.clear();
   }
   leaveSpace(kept: KeptCode): void {
-    const { i32, local, places } = this;
+    const { i32, local, places } = this,
+      { pages, slots } = local;
     kept.number = i32[this.jumpsAt + JUMP.local / 4]!;
     kept.epoch = this.epoch;
-    kept.entries.length = kept.executed.length = 0;
-    for (const page of local.pages) kept.executed.push(page, places.frameOf(page));
-    for (const slot of local.slots) {
-      const tag = i32[slot]!;
-      if (this.isGlobal[this.placeOf(slot)] === 0 && (tag & CODE_KEY.big) !== 0)
-        kept.entries.push(slot, tag, i32[slot + 1]!, places.frameOf(tag >>> 12));
+    const { executed, entries } = kept;
+    executed.clear();
+    for (let i = 0; i < pages.count; i++) {
+      const page = pages.words[i]!;
+      executed.push(page);
+      executed.push(places.frameOf(page));
+    }
+    entries.clear();
+    for (let i = 0; i < slots.count; i++) {
+      const slot = slots.words[i]!,
+        tag = i32[slot]!;
+      if (this.isGlobal[this.placeOf(slot)] !== 0 || (tag & CODE_KEY.big) === 0) continue;
+      entries.push(slot);
+      entries.push(tag);
+      entries.push(i32[slot + 1]!);
+      entries.push(places.frameOf(tag >>> 12));
     }
     this.empty(local);
   }
   /** Code of 16 bits is not kept. */
   enterSpace(kept: KeptCode): void {
     const { i32, places } = this,
-      { executed, entries } = kept;
+      { words: executed, count: executions } = kept.executed,
+      { words: entries, count } = kept.entries;
     let holds = kept.number !== 0 && kept.epoch === this.epoch;
-    for (let i = 0; i < executed.length; i += 2) {
+    for (let i = 0; i < executions; i += 2) {
       const page = executed[i]!,
         frame = executed[i + 1]!;
       if (frame >= 0 && places.frameOf(page) === frame) this.noteExecuted(page, this.local);
       else holds = false;
     }
     i32[this.jumpsAt + JUMP.local / 4] = holds ? kept.number : this.nextNumber();
-    for (let i = 0; i < entries.length; i += 4) {
+    for (let i = 0; i < count; i += 4) {
       const slot = entries[i]!,
         tag = entries[i + 1]!,
         map = entries[i + 2]!,
@@ -181,17 +196,19 @@ export class CodeTlb implements TranslationWatcher {
   }
   /** The same with entries of one kind. Few are in use, and filling shared memory is slow. */
   private keep({ slots, bit }: Used, isKept: (slot: number) => boolean): void {
-    const { i32, listed } = this;
+    const { i32, listed } = this,
+      { words, count } = slots;
     let kept = 0;
-    for (const slot of slots) {
-      const place = this.placeOf(slot),
+    for (let i = 0; i < count; i++) {
+      const slot = words[i]!,
+        place = this.placeOf(slot),
         isOther = (bit === KIND.global) !== (this.isGlobal[place] !== 0);
-      if (i32[slot] !== 0 && !isOther && isKept(slot)) slots[kept++] = slot;
+      if (i32[slot] !== 0 && !isOther && isKept(slot)) words[kept++] = slot;
       else {
         if (!isOther) i32[slot] = 0;
         listed[place]! &= ~bit;
       }
     }
-    slots.length = kept;
+    slots.count = kept;
   }
 }
