@@ -11,28 +11,29 @@ export type TypedAt = (port: number, bytes: Uint8Array) => number | undefined;
 export class TypedInput {
   private readonly rings: readonly ByteRing[];
   private readonly held: Uint8Array[];
+  /** Whether a UART had no room for all of it. */
+  isWaiting = false;
 
   /** Rings by port. */
   constructor(rings: readonly SharedArrayBuffer[]) {
     this.rings = rings.map((memory) => new ByteRing(memory));
     this.held = rings.map(() => NOTHING);
   }
-  /** Whether a UART had no room for all of it. */
-  get isWaiting(): boolean {
-    return this.held.some((bytes) => bytes.length > 0);
-  }
   /** Gives to ports what there is, and tells `taken` of what one took. */
   give(type: TypedAt, taken: (port: number, bytes: Uint8Array) => void): void {
+    this.isWaiting = false;
     for (let port = 0; port < this.rings.length; port++) {
       const bytes = this.next(port);
       if (bytes.length === 0) continue;
       const count = type(port, bytes) ?? 0;
       if (count > 0) taken(port, bytes.subarray(0, count));
       this.held[port] = bytes.subarray(count);
+      this.isWaiting ||= count < bytes.length;
     }
   }
   /** Nobody is to hear of it. */
   drop(): void {
+    this.isWaiting = false;
     for (let port = 0; port < this.rings.length; port++) {
       this.next(port);
       this.held[port] = NOTHING;

@@ -1,5 +1,7 @@
 /** The vCPU thread: runs the machine and nothing else. It takes from rings and never waits for an event loop. */
 import { flushCompileCache } from 'node:module';
+// The global of that name is a getter, which would be called for each look.
+import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ByteRing, Doorbell } from '@tomei/kit';
 import {
@@ -233,18 +235,18 @@ function takeRecorded(from: Player): void {
 const lines = [...serial, ...nics, ...virtio.ports, ...virtio.shares, virtio.vsock].filter(
   (line) => line !== undefined,
 );
-/** Passes on what the guest sent by its serial ports, network cards and other devices; false when bytes of a port found no room. */
-function passOutput(): boolean {
+/** Passes on what the guest sent by its serial ports, network cards and other devices, as far as there is room for it. */
+function passOutput(): void {
   let hasPassed = false;
-  for (const line of lines) if (line.flush()) hasPassed = true;
+  for (let i = 0; i < lines.length; i++) if (lines[i]!.flush()) hasPassed = true;
   if (hasPassed) ringForIo();
   texts.pass();
-  return serial.every((line) => line === undefined || line.isEmpty);
 }
 /** As `passOutput`, until everything is passed on or nobody takes it. */
 function passAllOutput(): void {
   const until = performance.now() + SERIAL_PATIENCE_MS;
-  while (!passOutput() && performance.now() < until) vcpuBell.wait(vcpuBell.ticket, 1);
+  for (passOutput(); serial.some((line) => line?.isEmpty === false) && performance.now() < until; passOutput())
+    vcpuBell.wait(vcpuBell.ticket, 1);
 }
 
 function nextCommand(): VcpuCommand | undefined {

@@ -4,10 +4,12 @@
  * thread waits for its processor meanwhile, which the host counts by the nanosecond. Processor time would not do: the host adds to that
  * once a tick.
  */
+// The global of that name is a getter, which would be called for each look.
+import { performance } from 'node:perf_hooks';
 import { hostWaitOfThread } from './host-wait.ts';
 
-/** Asking the host costs a third of waking: one in so many is asked about, a prime as in `Meter`, and stands for those behind it. */
-const STRIDE = 7;
+/** Asking the host costs more than waking, where it is seldom done: one in so many is asked about, the prime of `Meter`, and stands for those behind it. */
+const STRIDE = 31;
 
 export class ThreadTime {
   private othersMs = 0;

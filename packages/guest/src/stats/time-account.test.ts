@@ -62,19 +62,19 @@ describe('the time account', () => {
     let asked = 0;
     const account = new TimeAccount(() => (asked++, true));
 
-    for (let at = 0; at < 10; at++) {
+    for (let at = 0; at < 50; at++) {
       account.begin(at);
       account.end(at + 0.5, 'running');
     }
-    for (let at = 10; at < 30; at++) {
+    for (let at = 50; at < 150; at++) {
       account.begin(at);
       account.end(at + 0.5, 'halted');
     }
 
     expect(asked).toBe(2);
     const { interpreted, compiled } = account.use(NOTHING);
-    // 4 ms were looked at when the guest ran, 10 when it halted, and the last one is shared out.
-    expect(compiled).toBeCloseTo((15 * 4) / 14);
-    expect(interpreted).toBeCloseTo((15 * 10) / 14);
+    // 20 ms were looked at when the guest ran, 50 when it halted, and the last ones are shared out.
+    expect(compiled).toBeCloseTo((75 * 20) / 70);
+    expect(interpreted).toBeCloseTo((75 * 50) / 70);
   });
 });

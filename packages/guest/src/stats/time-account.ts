@@ -2,8 +2,8 @@
 import type { SliceEnd } from '@tomei/paravirt-core';
 import type { TimeUse } from './guest-stats.ts';
 
-/** Guest time between two samples of what runs, in milliseconds. A look costs about a microsecond. */
-const SAMPLE_MS = 2;
+/** Guest time between two samples of what runs, in milliseconds. A look walks through page tables: some microseconds, with cold caches. */
+const SAMPLE_MS = 10;
 
 /** Parts of guest time that somebody else measures, in milliseconds up to now. */
 export interface MeasuredElsewhere {

@@ -1,4 +1,6 @@
 /** The two kinds of machine time: the host's, and one that counts instructions. Both start at 0 and can be put to a saved time. */
+// The global of that name is a getter, which would be called for each look.
+import { performance } from 'node:perf_hooks';
 import type { Clock, Nanoseconds } from '@tomei/kit';
 
 /** A machine's time, owned by its run loop. */
