@@ -25,6 +25,8 @@ interface Entry {
  */
 export class Alarms {
   private readonly entries: Entry[] = [];
+  /** The first one that is due. */
+  private first: Entry | undefined;
   private cachedNext: number | null = null;
 
   create(fire: () => void): Alarm {
@@ -50,8 +52,7 @@ export class Alarms {
   /** Fires everything due at `now`, earliest first, including what an alarm sets for a time that is already past. */
   fireDue(now: Nanoseconds): void {
     while (this.cachedNext !== null && this.cachedNext <= now) {
-      const at = this.cachedNext;
-      const entry = this.entries.find((e) => e.at === at)!;
+      const entry = this.first!;
       entry.at = null;
       this.refresh();
       entry.fire();
@@ -59,8 +60,17 @@ export class Alarms {
   }
 
   private refresh(): void {
-    let next: number | null = null;
-    for (const e of this.entries) if (e.at !== null && (next === null || e.at < next)) next = e.at;
+    const { entries } = this;
+    let first: Entry | undefined,
+      next: number | null = null;
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i]!,
+        { at } = entry;
+      if (at === null || (next !== null && at >= next)) continue;
+      first = entry;
+      next = at;
+    }
+    this.first = first;
     this.cachedNext = next;
   }
 }

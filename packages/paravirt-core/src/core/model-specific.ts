@@ -92,6 +92,7 @@ export class ModelSpecificRegisters {
   /** IA32_APIC_BASE. */
   apicBase: number = APIC_BASE.reset;
   private readonly isBootstrap: boolean;
+  private readonly hasDeadline: boolean;
 
   constructor(
     cpu: Cpu,
@@ -106,6 +107,7 @@ export class ModelSpecificRegisters {
     this.cpu = cpu;
     this.mmu = mmu;
     this.identity = identity;
+    this.hasDeadline = identity.has('TSC_DEADLINE');
     this.counters = counters;
     const initial = modelSpecificState.initial();
     this.values = Object.fromEntries(
@@ -164,7 +166,7 @@ export class ModelSpecificRegisters {
       case MSR.TSC:
         return BigInt.asUintN(64, BigInt(cpu.bus.timestamp()) + cpu.timestampOffset);
       case MSR.TSC_DEADLINE:
-        this.require(identity.has('TSC_DEADLINE'));
+        this.require(this.hasDeadline);
         return cpu.bus.readDeadline();
       case MSR.APIC_BASE:
         return BigInt(this.apicBase);
@@ -239,7 +241,7 @@ export class ModelSpecificRegisters {
   /** WRMSR of IA32_TSC_DEADLINE, by halves. Systems do so in each tick, so it is done without BigInts as long as the counter is not moved. */
   writeDeadline(low: number, high: number): void {
     const { bus } = this.cpu;
-    this.require(this.identity.has('TSC_DEADLINE'));
+    this.require(this.hasDeadline);
     if (bus.isTimeExact?.() === false) return;
     bus.writeDeadline(
       low,

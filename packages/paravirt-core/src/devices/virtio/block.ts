@@ -194,7 +194,8 @@ class Block {
       // More chains than the ring has entries: the driver offers one again that it has not got back.
       queue.fail('index');
     } else {
-      this.start({ ...at, ...work.request, segments: [...work.request.segments] });
+      const { kind, sector, count, unmap, segments } = work.request;
+      this.start({ ...at, kind, sector, count, unmap, segments: [...segments] });
     }
   }
 

@@ -92,9 +92,10 @@ export class PackedRing extends LaidOutRing<Places> {
       memory.contains(desc, DESC_BYTES * state.size) &&
       memory.contains(driver, EVENT_BYTES) &&
       memory.contains(device, EVENT_BYTES);
-    const inRing = [state.nextAvailable, state.nextUsed, state.signalledUsed].every(
-      (position) => (position & OFFSET_MASK) < state.size,
-    );
+    const inRing =
+      (state.nextAvailable & OFFSET_MASK) < state.size &&
+      (state.nextUsed & OFFSET_MASK) < state.size &&
+      (state.signalledUsed & OFFSET_MASK) < state.size;
     return aligned && inRam && inRing ? { desc, driver, device } : this.refuse('layout');
   }
 

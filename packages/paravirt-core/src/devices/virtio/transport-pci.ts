@@ -330,8 +330,9 @@ export class VirtioPci {
         return configuration.read(offset - DEVICE_OFFSET, width);
       },
       write: (offset, width, value) => {
-        if (within(COMMON, offset)) common.write(offset, width, value);
-        else if (within(notify, offset)) this.serve(Math.floor((offset - NOTIFY_OFFSET) / NOTIFY_MULTIPLIER));
+        // Most of all writes, once a driver is there.
+        if (within(notify, offset)) this.serve(Math.floor((offset - NOTIFY_OFFSET) / NOTIFY_MULTIPLIER));
+        else if (within(COMMON, offset)) common.write(offset, width, value);
         else if (within(specific, offset)) configuration.write(offset - DEVICE_OFFSET, width, value);
         else if (this.msix.covers(offset)) this.msix.registers.write(offset, width, value);
       },
