@@ -10,6 +10,8 @@ const FAR_PAGES = (1 << (32 - PENDING_BITS - BEFORE_BITS - 12)) / 2;
 /** Whether places in all these pages fit into the word. */
 export const isNearEnough = (pages: Iterable<number>): boolean =>
   [...pages].every((page) => Math.abs(page) < FAR_PAGES);
+/** Of what is pending where a local says what it is. */
+export const OPEN_PENDING = (1 << PENDING_BITS) - 1;
 export const bailWord = (place: number, before: number, pending: number): number =>
   (place << (PENDING_BITS + BEFORE_BITS)) | (before << PENDING_BITS) | pending;
 

@@ -6,6 +6,17 @@ export interface Origin {
   readonly name: string;
   readonly args: readonly Value[];
 }
+/** Operations on two constants, as numbers that `imm` takes modulo 2^32. */
+const OF_CONSTANTS: Readonly<Record<string, (x: number, y: number) => number>> = {
+  'i32.add': (x, y) => x + y,
+  'i32.sub': (x, y) => x - y,
+  'i32.and': (x, y) => x & y,
+  'i32.or': (x, y) => x | y,
+  'i32.xor': (x, y) => x ^ y,
+  'i32.shl': (x, y) => x << y,
+  'i32.shr_u': (x, y) => x >>> y,
+  'i32.shr_s': (x, y) => x >> y,
+};
 const imm = (n: number): Value => ({ type: 'i', constant: n | 0 });
 
 /** What is already known to be the result of an operation on 32-bit integers, if anything is. */
@@ -17,6 +28,10 @@ export function folded(
   if (name === 'i32.eqz') return x?.constant === undefined ? undefined : imm(x.constant === 0 ? 1 : 0);
   if (y?.type !== 'i' || x === undefined) return undefined;
   const { constant } = y;
+  if (constant !== undefined && x.constant !== undefined) {
+    const value = OF_CONSTANTS[name]?.(Number(x.constant), Number(constant));
+    if (value !== undefined) return imm(value);
+  }
   switch (name) {
     case 'i32.and':
       return constant === -1 ? x : constant === 0 ? y : undefined;
@@ -27,9 +42,7 @@ export function folded(
     case 'i32.sub':
       return constant === 0 ? x : undefined;
     case 'i32.add':
-      if (constant === undefined) return undefined;
-      if (constant === 0) return x;
-      return x.constant === undefined ? undefined : imm(Number(x.constant) + Number(constant));
+      return constant === 0 ? x : undefined;
     case 'i32.xor': {
       // a xor (a xor b), which is how ESP moves within the width of the stack.
       const origin = originOf(y);

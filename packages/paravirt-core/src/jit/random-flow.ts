@@ -64,7 +64,7 @@ export function randomFlow(seed: number, t: TestProcessor): void {
     const a = register(),
       b = register(),
       op = random.below(8) * 8;
-    switch (random.below(17)) {
+    switch (random.below(21)) {
       case 0:
       case 1:
         return emit(op + 1, 0xc0 | (a << 3) | b);
@@ -79,7 +79,7 @@ export function randomFlow(seed: number, t: TestProcessor): void {
       case 6:
         return emit(0x40 + random.below(2) * 8 + a);
       case 7:
-        return emit(0xc1, 0xc0 | (random.pick([0, 1, 4, 5, 7]) << 3) | a, random.below(40));
+        return emit(0xc0 + random.below(2), 0xc0 | (random.pick([0, 1, 2, 3, 4, 5, 7]) << 3) | a, random.below(40));
       case 8:
         return emit(0xd3, 0xc0 | (random.pick([0, 1, 4, 5, 7]) << 3) | a);
       case 9:
@@ -101,6 +101,18 @@ export function randomFlow(seed: number, t: TestProcessor): void {
       }
       case 15:
         return emit(0x50 + a, 0x58 + b);
+      case 16:
+        // cmc, clc, stc.
+        return emit(random.pick([0xf5, 0xf8, 0xf9]));
+      case 17:
+        // bt a, n.
+        return emit(0x0f, 0xba, 0xe0 | a, random.below(32));
+      case 18:
+        // mul a; imul a.
+        return emit(0xf7, 0xe0 | (random.below(2) << 3) | a);
+      case 19:
+        // shld b, a, n; shrd b, a, n.
+        return emit(0x0f, random.pick([0xa4, 0xac]), 0xc0 | (a << 3) | b, random.below(32));
       default:
         return emit(0xf7, 0xd0 | (random.below(2) << 3) | a);
     }

@@ -28,7 +28,8 @@ import type { Place } from './region.ts';
 import { NumberBuild } from './number-build.ts';
 import type { UnitsFrame } from './unit-build.ts';
 import { CONDITIONAL_FLAGS, UNSUPPORTED } from './unsupported.ts';
-import { lookHow, type Linear, type Windows } from './windows.ts';
+import { lookUp } from './look-up.ts';
+import type { Linear, Windows } from './windows.ts';
 
 /** What an instruction needs of the region that it is emitted into. */
 export interface RegionFrame extends UnitsFrame {
@@ -61,7 +62,7 @@ export interface RegionFrame extends UnitsFrame {
 const LAST = new Set(['shadowNext', 'flagsChanged']);
 const FLAT = new Set<SegmentRef>([ES, SS, DS]);
 /** Operations whose results are recognized later. */
-const TRACED = new Set(['i32.add', 'i32.sub', 'i32.xor']);
+const TRACED = /^i(32|64)\./;
 
 export class RegionBuild extends NumberBuild {
   private readonly region: RegionFrame;
@@ -110,17 +111,17 @@ export class RegionBuild extends NumberBuild {
     this.code.set(local);
   }
   /** The two words of the flags as the interpreter would have them, of values in locals. */
-  placeFlags(
-    kind: 'add' | 'sub' | 'logic',
-    size: Size,
-    result: Value,
-    x: Value,
-    y: Value,
-    carry: Value | undefined,
-  ): void {
+  placeFlags(kind: 'add' | 'sub' | 'logic', size: Size, result: Value, x: Value, y: Value): void {
     super.setFlags(kind, size, result, x, y);
-    if (carry !== undefined) super.setFlag('C', carry);
   }
+  placeFlagsWith(size: Size, result: Value, carry: Value, overflow: Value, adjust: Value): void {
+    super.setFlagsWith(size, result, carry, overflow, adjust);
+  }
+  placeFlag(flag: 'C' | 'O', value: Value): void {
+    super.setFlag(flag, value);
+  }
+  /** Where a value of this instruction comes from; undefined where that is not of this instruction, or not arithmetic. */
+  readonly originOf = (value: Value): Origin | undefined => this.origins.get(value);
   get depth(): number {
     return this.nest;
   }
@@ -136,10 +137,10 @@ export class RegionBuild extends NumberBuild {
     return this.pop(value.type);
   }
   override op(name: string, args: readonly Value[], lanes: readonly number[] = []): Value {
-    const known = folded(name, args, (value) => this.origins.get(value));
+    const known = folded(name, args, this.originOf);
     if (known !== undefined) return known;
     const value = super.op(name, args, lanes);
-    if (TRACED.has(name)) this.origins.set(value, { name, args });
+    if (TRACED.test(name)) this.origins.set(value, { name, args });
     if (name === 'i32.add' || name === 'i32.sub') this.trace(value, name, args);
     return value;
   }
@@ -162,6 +163,7 @@ export class RegionBuild extends NumberBuild {
   }
   /** What one arm has done does not count in the other. */
   override if(condition: Value, then: () => void, otherwise?: () => void): void {
+    if (condition.constant !== undefined) return condition.constant === 0 ? otherwise?.() : then();
     const before = this.effects;
     let after = before;
     const arm = (body: () => void) => (): void => {
@@ -371,12 +373,18 @@ export class RegionBuild extends NumberBuild {
   override setFlag(flag: StatusFlag, value: Value): void {
     if (this.flagsInPlace) return super.setFlag(flag, value);
     if (this.nest > 0) throw CONDITIONAL_FLAGS;
-    if (flag === 'C' && this.region.flags.setCarry(this, value)) return;
-    this.region.flags.settle(this);
+    const { flags } = this.region;
+    if (flag === 'C') return flags.setCarry(this, value);
+    if (flag === 'O' && flags.setOverflow(this, value)) return;
+    flags.settle(this);
     super.setFlag(flag, value);
-    this.region.flags.forget();
+    flags.forget();
   }
   override setFlagsWith(size: Size, result: Value, carry: Value, overflow: Value, adjust: Value): void {
+    if (!this.flagsInPlace) {
+      if (this.nest > 0) throw CONDITIONAL_FLAGS;
+      if (this.region.flags.setGiven(this, size, result, [carry, overflow, adjust])) return;
+    }
     this.replacing();
     super.setFlagsWith(size, result, carry, overflow, adjust);
   }
@@ -423,40 +431,17 @@ export class RegionBuild extends NumberBuild {
       return this.push(linear).op('i32.add');
     };
   }
-  /**
-   * Puts the upper part of a TLB entry into a local, or bails. The usual way is the branch: a baseline compiler keeps locals where they are
-   * along the first way to a place, and the call of the other way moves all of them.
-   */
+  /** Puts the upper part of a TLB entry into a local, or bails. */
   private lookUp(linear: Value, known: Linear | undefined, bytes: number, write: boolean): number {
     const { code, region } = this;
     const stays = known !== undefined && this.nest === 0;
     const entry = stays ? region.takeEntry() : this.locals.take('i');
-    code.block();
-    this.nest++;
-    this.push(linear).i32(10).op('i32.shr_u').i32(0x3ffffc).op('i32.and').memory('i32.load', region.tlb).tee(entry);
-    code.i32(write ? region.readBit << 1 : region.readBit);
-    const bit = code.length - 1;
-    code.op('i32.and').op('i32.eqz');
-    let low = 0,
-      room = 0;
-    if (stays || bytes > 1) {
-      this.push(linear).i32(0xfff).op('i32.and');
-      if (stays) {
-        low = code.i32In2(0);
-        code.op('i32.add');
-      }
-      room = code.i32In2(4096 - bytes);
-      code.op('i32.gt_u').op('i32.or');
-    }
-    code.op('i32.eqz').brIfOften(0);
-    this.push(linear);
-    const how = code.i32In3(lookHow(0, bytes, write, write));
-    code.call(region.look).tee(entry).brIfOften(0);
-    this.bail();
-    this.nest--;
-    code.end();
-    code.get(entry).i32(-4096).op('i32.and').set(entry);
-    if (stays) region.windows.add(known, bytes, write, entry, { bit, low, room, how });
+    const places = lookUp(code, region, { linear: () => this.push(linear), entry, bytes, write, stays }, () => {
+      this.nest++;
+      this.bail();
+      this.nest--;
+    });
+    if (stays) region.windows.add(known, bytes, write, entry, places);
     return entry;
   }
   override load(segment: SegmentRef, offset: Value, type: MemoryType): Value {
