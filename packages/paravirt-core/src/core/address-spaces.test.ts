@@ -70,6 +70,19 @@ describe('an address space that is entered again', () => {
     expect([entryOf(PAGE), entryOf(NEXT) !== 0]).toEqual([0, true]);
     expect(touch(PAGE)).toBe(OTHER);
   });
+  it('is the one that is in use, when it is renewed: what is global stays', () => {
+    t.page(NEXT, FRAME + 0x1000, ALL | PTE.G);
+    touch(PAGE);
+    touch(NEXT);
+    mmu.renew();
+    expect([entryOf(PAGE) !== 0, entryOf(NEXT) !== 0]).toEqual([true, true]);
+    t.page(PAGE, OTHER, ALL | PTE.A).page(NEXT, OTHER, ALL | PTE.A);
+
+    mmu.renew();
+
+    expect([entryOf(PAGE), mmu.isGlobal(NEXT)]).toEqual([0, true]);
+    expect(touch(PAGE)).toBe(OTHER);
+  });
   const table = (): number => t.entryAt(PAGE),
     directory = (): number => AT.directory + (PAGE >>> 22) * 4;
   const change = (at: number, to: (entry: number) => number): void => t.view.setUint32(at, to(t.u32(at)) >>> 0, true);

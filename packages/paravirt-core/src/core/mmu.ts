@@ -138,11 +138,16 @@ export class Mmu {
    * they have reserved bits set. Global pages stay known, and of others what would be found again.
    */
   loadPageTables(cr3: number): void {
-    const { cpu, walker, spaces, codeTlb } = this,
+    const { cpu, walker } = this,
       isPaged = (cpu.get('cr0') & CR0.PG) !== 0;
     if (isPaged && walker.isPae && !walker.loadPointers(cr3)) cpu.raise(EXCEPTION.GP, 0);
     cpu.set('cr3', cr3);
-    if (!isPaged) return this.flush(false);
+    this.renew();
+  }
+  /** Forgets translations as `flush(false)` does, but for those that would be found again. */
+  renew(): void {
+    const { cpu, walker, spaces, codeTlb } = this;
+    if ((cpu.get('cr0') & CR0.PG) === 0) return this.flush(false);
     this.counts.flushes.nonGlobal++;
     codeTlb.leaveSpace(spaces.code);
     this.leaveSpace();

@@ -17,6 +17,8 @@ export interface HypercallParts {
   send(message: ApicMessage): void;
   /** Wakes a processor from HLT, or keeps it from its next one. */
   kick(apicId: number): void;
+  /** The processor that calls gives its turn to another. */
+  yieldTo(apicId: number): void;
 }
 
 /** Interrupt command register: destination and shorthand have to be 0, the bitmaps say whom (SDM vol. 3, 11.6.1). */
@@ -39,6 +41,10 @@ export function hypercall({ number, arguments: given, cpl }: Hypercall, parts: H
       return 0;
     case HYPERCALL.SEND_IPI:
       return (parts.features & FEATURE.PV_SEND_IPI) === 0 ? -KVM_ENOSYS : sendIpi(given, parts);
+    case HYPERCALL.SCHED_YIELD:
+      if ((parts.features & FEATURE.PV_SCHED_YIELD) === 0) return -KVM_ENOSYS;
+      if (given[0] < parts.processors) parts.yieldTo(given[0]);
+      return 0;
     default:
       return -KVM_ENOSYS;
   }

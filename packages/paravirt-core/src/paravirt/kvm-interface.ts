@@ -16,12 +16,18 @@ export const FEATURE = {
   PV_EOI: 1 << 6,
   /** Another processor can be woken by a hypercall. */
   PV_UNHALT: 1 << 7,
+  /** What a processor that waits for its turn has in its TLB can be flushed by a bit in its steal time. */
+  PV_TLB_FLUSH: 1 << 9,
   PV_SEND_IPI: 1 << 11,
   POLL_CONTROL: 1 << 12,
+  /** A processor can give its turn to another. */
+  PV_SCHED_YIELD: 1 << 13,
   /** The clock's own flag of that name can be believed. */
   CLOCKSOURCE_STABLE_BIT: 1 << 24,
 } as const;
 export const ALL_FEATURES = Object.values(FEATURE).reduce((all, bit) => all | bit, 0);
+/** What only processors of which one may wait for another can use; kernels take longer ways for the sake of them. */
+export const FEATURES_OF_SEVERAL = FEATURE.PV_TLB_FLUSH | FEATURE.PV_SCHED_YIELD;
 
 export const MSR = {
   WALL_CLOCK_OLD: 0x11,
@@ -35,7 +41,7 @@ export const MSR = {
 /** Bit 0 of registers that hold an address: whether it is in use. */
 export const ENABLED = 1n;
 
-export const HYPERCALL = { VAPIC_POLL_IRQ: 1, KICK_CPU: 5, SEND_IPI: 10 } as const;
+export const HYPERCALL = { VAPIC_POLL_IRQ: 1, KICK_CPU: 5, SEND_IPI: 10, SCHED_YIELD: 11 } as const;
 /** What hypercalls answer when they do not do what they are asked. */
 export const KVM_ENOSYS = 1000,
   KVM_EPERM = 1,

@@ -2,11 +2,11 @@
 import { ManualClock } from '@tomei/kit';
 import { describe, expect, it } from 'vitest';
 import { deviceBattery, seededRandom } from '../machine/battery.ts';
-import { Board } from '../machine/board.ts';
+import { Board, backend } from '../machine/board.ts';
 import type { ApicMessage } from '../machine/device.ts';
 import { hypercall } from './hypercalls.ts';
 import { ALL_FEATURES, FEATURE, HYPERCALL, KVM_EINVAL, KVM_ENOSYS, KVM_EPERM, MSR } from './kvm-interface.ts';
-import { kvm } from './kvm.ts';
+import { kvm, otherProcessors } from './kvm.ts';
 
 const RAM = 1 << 16;
 const EPOCH = 1_700_000_000;
@@ -36,7 +36,7 @@ describe('CPUID', () => {
 
     expect(Buffer.from(Uint32Array.from(signature).buffer).toString('latin1')).toBe('KVMKVMKVM\0\0\0');
     expect(last).toBe(0x4000_0001);
-    expect(leaf(0x4000_0001)).toEqual([0x0100_18eb, 0, 0, 0]);
+    expect(leaf(0x4000_0001)).toEqual([0x0100_3aeb, 0, 0, 0]);
     expect([0, 1, 0x4000_0002, 0x4000_0100, 0x8000_0000].map(leaf)).toEqual(Array(5).fill(undefined));
   });
 });
@@ -109,6 +109,33 @@ describe('steal time', () => {
 
     expect(guest.view.getBigUint64(AT, true)).toBe(2n ** 33n + 5n);
     expect(guest.view.getUint32(AT + 8, true)).toBe(4);
+  });
+  const PREEMPTED = AT + 16;
+  it('says whether the processor waits, and hears whether to flush it', () => {
+    const guest = rig();
+    guest.bytes[PREEMPTED] = 0xff;
+    guest.preempted();
+    expect([guest.resumes(), guest.bytes[PREEMPTED]]).toEqual([false, 0xff]);
+
+    // Whoever names the place executes.
+    guest.writeMsr(MSR.STEAL_TIME, BigInt(AT) | 1n, 0n);
+    expect(guest.bytes[PREEMPTED]).toBe(0);
+    guest.preempted();
+    expect(guest.bytes[PREEMPTED]).toBe(1);
+    guest.stolen(5);
+    expect(guest.bytes[PREEMPTED]).toBe(1);
+    expect([guest.resumes(), guest.bytes[PREEMPTED]]).toEqual([false, 0]);
+    guest.preempted();
+    guest.bytes[PREEMPTED]! |= 2;
+    expect([guest.resumes(), guest.bytes[PREEMPTED], guest.resumes()]).toEqual([true, 0, false]);
+  });
+  it('flushes nobody where that feature is left out', () => {
+    const guest = rig({ features: ALL_FEATURES & ~FEATURE.PV_TLB_FLUSH });
+    guest.writeMsr(MSR.STEAL_TIME, BigInt(AT) | 1n, 0n);
+    guest.preempted();
+    guest.bytes[PREEMPTED]! |= 2;
+
+    expect([guest.resumes(), guest.bytes[PREEMPTED]]).toEqual([false, 0]);
   });
   it('refuses reserved bits', () => {
     const { writeMsr, readMsr } = rig();
@@ -197,10 +224,10 @@ describe('hypercalls', () => {
     expect(call(rig(), HYPERCALL.VAPIC_POLL_IRQ)).toBe(0);
   });
   it('have a word for those that are not there, features that are left out included', () => {
-    for (const number of [0, 2, 3, 4, 6, 7, 8, 9, 11, 12, 1000, 0xffff_ffff])
-      expect(call(rig(), number)).toBe(-KVM_ENOSYS);
+    for (const number of [0, 2, 3, 4, 6, 7, 8, 9, 12, 1000, 0xffff_ffff]) expect(call(rig(), number)).toBe(-KVM_ENOSYS);
     expect(call(rig({ features: 0 }), HYPERCALL.KICK_CPU)).toBe(-KVM_ENOSYS);
     expect(call(rig({ features: 0 }), HYPERCALL.SEND_IPI)).toBe(-KVM_ENOSYS);
+    expect(call(rig({ features: 0 }), HYPERCALL.SCHED_YIELD)).toBe(-KVM_ENOSYS);
   });
   it('wake a processor, once, and none that is not there', () => {
     const guest = rig();
@@ -209,10 +236,22 @@ describe('hypercalls', () => {
     expect([guest.takeKick(), guest.takeKick()]).toEqual([true, false]);
   });
 
+  it('give the turn to a processor that is there', () => {
+    const heirs: number[] = [];
+    const board = new Board({ ram: new Uint8Array(RAM), clock: new ManualClock() }),
+      others = backend(otherProcessors, { kick: () => undefined, yieldTo: (apicId) => void heirs.push(apicId) });
+    const { parts } = board.add(kvm, { features: ALL_FEATURES, epoch: 0, processors: 3 }, { backends: [others] });
+    const answers = [2, 3, 0xffff_ffff].map((apicId) =>
+      parts.hypercall({ number: HYPERCALL.SCHED_YIELD, arguments: [apicId, 0, 0, 0], cpl: 0 }),
+    );
+    expect([answers, heirs]).toEqual([[0, 0, 0], [2]]);
+    expect(call(rig(), HYPERCALL.SCHED_YIELD)).toBe(0);
+  });
+
   const sent = (processors: number, ...given: [number, number, number, number]): [number, ApicMessage[]] => {
     const messages: ApicMessage[] = [];
     const send = (message: ApicMessage): void => void messages.push(message);
-    const parts = { features: ALL_FEATURES, processors, send, kick: () => undefined };
+    const parts = { features: ALL_FEATURES, processors, send, kick: () => undefined, yieldTo: () => undefined };
     return [hypercall({ number: HYPERCALL.SEND_IPI, arguments: given, cpl: 0 }, parts), messages];
   };
   const fixed = (destination: number, vector: number): ApicMessage => ({
@@ -255,7 +294,13 @@ describe('a guest that means ill', () => {
       board.reset();
       for (let step = 0; step < 2_000; step++) {
         const n = numbers[next(numbers.length)]!;
-        switch (next(8)) {
+        switch (next(10)) {
+          case 8:
+            parts.preempted();
+            break;
+          case 9:
+            parts.resumes();
+            break;
           case 0:
             parts.readMsr(n);
             break;

@@ -1,7 +1,6 @@
 /**
  * What a guest finds of KVM (Linux: Documentation/virt/kvm/x86): CPUID leaves, model-specific registers and hypercalls of one
- * processor. It has neither ports nor memory: the processor asks it. Left out are asynchronous page faults, since every page is there,
- * and what guests of several processors may ask beside IPIs and kicks: to flush the TLB of one that waits for its turn, and to yield to it.
+ * processor. It has neither ports nor memory: the processor asks it. Left out are asynchronous page faults, since every page is there.
  */
 import { array, bool, nested, pod, u32, type Field } from '@tomei/kit';
 import { backendKind, defineDevice, typed } from '../machine/device.ts';
@@ -9,7 +8,7 @@ import { hypercall, type Hypercall } from './hypercalls.ts';
 import { ALL_FEATURES, ENABLED, FEATURE, LEAF, MSR, SIGNATURE } from './kvm-interface.ts';
 import { EOI_BYTES, PvEoi } from './pv-eoi.ts';
 import { writeSystemTime, writeWallClock } from './pvclock.ts';
-import { addStolenTime } from './steal-time.ts';
+import { addStolenTime, takePreempted, tellPreempted } from './steal-time.ts';
 
 export interface KvmConfig {
   /** CPUID.40000001h:EAX; registers of what is left out are not there. */
@@ -18,9 +17,12 @@ export interface KvmConfig {
   readonly epoch: number;
   readonly processors: number;
 }
-/** Wakes another processor than the device's own from HLT, or keeps it from its next one. APIC IDs are those after reset. */
+/** What a processor does to another than the device's own. APIC IDs are those after reset. */
 export interface OtherProcessors {
+  /** Wakes it from HLT, or keeps it from its next one. */
   kick(apicId: number): void;
+  /** The one that executes gives its turn to it. */
+  yieldTo(apicId: number): void;
 }
 export const otherProcessors = backendKind<OtherProcessors>('other-processors');
 /** EAX, EBX, ECX, EDX. */
@@ -99,6 +101,10 @@ export const kvm = defineDevice({
     };
 
     const kicked = (): void => void (state.kicked = true);
+    const resumes = (): boolean => {
+      const address = placeOf('stealTime', 0x3f);
+      return address !== undefined && takePreempted(memory, address) && (features & FEATURE.PV_TLB_FLUSH) !== 0;
+    };
 
     return {
       ports: [],
@@ -126,6 +132,7 @@ export const kvm = defineDevice({
         state[field] = [Number(written & 0xffff_ffffn), Number((written >> 32n) & 0xffff_ffffn)];
         if (field === 'wallClock' && written !== 0n) writeWallClock(memory, Number(written), epoch);
         if (field === 'systemTime') tellTime(timestampOffset);
+        if (field === 'stealTime') resumes();
         return true;
       },
       /** The guest has moved its time stamp counter. */
@@ -134,7 +141,8 @@ export const kvm = defineDevice({
       hypercall(call: Hypercall): number {
         counts.hypercall++;
         const kick = (apicId: number): void => (others === undefined ? kicked() : others.kick(apicId));
-        return hypercall(call, { features, processors, send: (message) => host.apic(message), kick });
+        const yieldTo = (apicId: number): void => others?.yieldTo(apicId);
+        return hypercall(call, { features, processors, send: (message) => host.apic(message), kick, yieldTo });
       },
       /** Another processor has woken this one by a hypercall. */
       kicked,
@@ -151,6 +159,13 @@ export const kvm = defineDevice({
         const address = placeOf('stealTime', 0x3f);
         if (address !== undefined) addStolenTime(memory, address, nanoseconds);
       },
+      /** The guest's processor could go on, and waits for its turn from now on. */
+      preempted(): void {
+        const address = placeOf('stealTime', 0x3f);
+        if (address !== undefined) tellPreempted(memory, address);
+      },
+      /** It has its turn again; answers whether the guest wants all translations of the processor forgotten first. */
+      resumes,
       /** For the local APIC. */
       eoi,
       /** Accesses to registers, and hypercalls, since this was made. */

@@ -8,7 +8,7 @@ import type { GeneralRegisters } from '../paravirt/vmware-backdoor.ts';
 import { CALL, HYPERCALL_BASE, type vmi } from '../vmi/index.ts';
 import type { DeviceOf } from '../machine/device.ts';
 import type { kvm } from '../paravirt/kvm.ts';
-import { ALL_FEATURES, KVM_ENOSYS, LEAF } from '../paravirt/kvm-interface.ts';
+import { ALL_FEATURES, FEATURES_OF_SEVERAL, KVM_ENOSYS, LEAF } from '../paravirt/kvm-interface.ts';
 import type { MachineConfig } from './machine-config.ts';
 import { vmiRomOf } from './vmi-memory.ts';
 import type { StolenTimeGuest } from './stolen-time.ts';
@@ -17,11 +17,16 @@ import type { StolenTimeGuest } from './stolen-time.ts';
  * CPUID.40000001h:EAX; undefined where the guest finds no hypervisor, which is so too where CPUID is told to hide that there is one.
  * A feature that is hidden is not there.
  */
-export function kvmFeatures({ paravirt, cpuid = [] }: Pick<MachineConfig, 'paravirt' | 'cpuid'>): number | undefined {
+export function kvmFeatures({
+  paravirt,
+  cpuid = [],
+  processors = 1,
+}: Pick<MachineConfig, 'paravirt' | 'cpuid' | 'processors'>): number | undefined {
   const hidden = (leaf: number, register: number): number =>
     cpuid.reduce((all, mask) => (mask.leaf === leaf && mask.register === register ? all | mask.clear : all), 0);
   if (paravirt !== 'kvm' || (hidden(1, ECX_OF_LEAF) & HYPERVISOR_BIT) !== 0) return undefined;
-  return ALL_FEATURES & ~hidden(LEAF.FEATURES, EAX_OF_LEAF);
+  const useless = processors === 1 ? FEATURES_OF_SEVERAL : 0;
+  return ALL_FEATURES & ~(useless | hidden(LEAF.FEATURES, EAX_OF_LEAF));
 }
 /** Registers as `CpuidMask` numbers them. */
 const EAX_OF_LEAF = 0,

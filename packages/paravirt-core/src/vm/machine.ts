@@ -128,6 +128,8 @@ export class Machine {
       takeKick: (index) => this.parts.kvms[index]?.parts.takeKick() === true,
       now: clock.isReal ? () => clock.now() : undefined,
       waited: (index, nanoseconds) => tellStolenTime(this.parts, index, nanoseconds),
+      preempted: (index) => this.parts.kvms[index]?.parts.preempted(),
+      resumes: (index) => this.parts.kvms[index]?.parts.resumes() === true,
       start: (index, processor) => startByVmi(this.parts.vmi, index, processor),
     });
 
@@ -140,6 +142,7 @@ export class Machine {
       gpu: this.gpuMemory,
       registers: registersOf(() => this.processor.cpu),
       root: (index) => rootOf(this.processors[index]!),
+      yieldTo: (index) => this.turns.yieldTo(index),
     });
     const { hostWait } = backends,
       told = stolenTimeGuest(this.parts, () => this.turns.index);

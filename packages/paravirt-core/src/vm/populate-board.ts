@@ -91,6 +91,8 @@ export interface MachineParts {
   readonly registers: GeneralRegisters;
   /** The page of the root of a processor's address space; undefined while it has none. */
   readonly root: (processor: number) => number | undefined;
+  /** The processor that executes gives its turn to another. */
+  readonly yieldTo: (processor: number) => void;
 }
 /** The devices that the machine itself talks to. */
 export interface BoardParts {
@@ -136,10 +138,10 @@ export function populateBoard(
   board: Board,
   config: MachineConfig,
   backends: MachineBackends,
-  { video, gpu, registers, root }: MachineParts,
+  { video, gpu, registers, root, yieldTo }: MachineParts,
 ): BoardParts {
   board.add(pic8259, {});
-  const { localApics, kvms } = addProcessorParts(board, config);
+  const { localApics, kvms } = addProcessorParts(board, config, yieldTo);
   const rom = vmiRomOf(config);
   const vmiHost =
     rom === undefined
@@ -264,12 +266,17 @@ function addBackdoor(
 }
 
 /** What each processor has of its own on the board: a local APIC, and KVM's registers. */
-function addProcessorParts(board: Board, config: MachineConfig): Pick<BoardParts, 'localApics' | 'kvms'> {
+function addProcessorParts(
+  board: Board,
+  config: MachineConfig,
+  yieldTo: MachineParts['yieldTo'],
+): Pick<BoardParts, 'localApics' | 'kvms'> {
   const features = kvmFeatures(config),
     processors = processorsOf(config),
     localApics: DeviceOf<typeof lapic>[] = [],
     kvms: DeviceOf<typeof kvm>[] = [];
-  const others = processors === 1 ? [] : [backend(otherProcessors, { kick: (id) => kvms[id]?.parts.kicked() })];
+  const others =
+    processors === 1 ? [] : [backend(otherProcessors, { kick: (id) => kvms[id]?.parts.kicked(), yieldTo })];
   for (let processor = 0; processor < processors; processor++) {
     if (features !== undefined)
       kvms.push(board.add(kvm, { features, epoch: config.epoch, processors }, { processor, backends: others }));

@@ -26,17 +26,17 @@ export function saveProcessors(turns: Turns): SavedProcessor & Pick<SavedMachine
   const [bootstrap, ...others] = turns.processors;
   if (turns.isAlone) return save(bootstrap!);
   turns.takeMessages();
-  const { turn, left, waiting } = turns.save();
+  const { turn, left, place, waiting } = turns.save();
   const processors = others.map((each, i) => ({ ...save(each), waiting: waiting[i + 1]! }));
-  return { ...save(bootstrap!), others: { turn, left, processors } };
+  return { ...save(bootstrap!), others: { turn, left, place, processors } };
 }
 /** The interrupt requests are the board's: set them afterwards. */
 export function restoreProcessors(turns: Turns, { others, ...first }: SavedMachine): void {
   const all = [first, ...(others?.processors ?? [])];
   turns.processors.forEach((each, i) => restore(each, all[i]!));
   if (others === undefined) return;
-  const { turn, left, processors } = others;
-  turns.load({ turn, left, waiting: [false, ...processors.map(({ waiting }) => waiting)] });
+  const { turn, left, place, processors } = others;
+  turns.load({ turn, left, place, waiting: [false, ...processors.map(({ waiting }) => waiting)] });
 }
 /** Throws `state.invalid` for a state of more or fewer processors. */
 export function refuseOtherProcessors({ others }: SavedMachine, here: number): void {

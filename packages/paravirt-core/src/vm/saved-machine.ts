@@ -5,7 +5,7 @@ import { MOST_PROCESSORS } from './machine-config.ts';
 import { processorState, type ProcessorState } from './processor-state.ts';
 
 /** What this version writes. Older states are brought here by `MIGRATIONS` in `snapshot-state.ts`. */
-export const SAVED_MACHINE_VERSION = 5;
+export const SAVED_MACHINE_VERSION = 6;
 
 export interface SavedMachine {
   readonly version: number;
@@ -50,8 +50,10 @@ const savedMachine = pod({
 
 /** Application processors, in their order, and whose turn it is. */
 const savedProcessors = pod({
-  /** 0 is the bootstrap processor. */
+  /** Who executes; 0 is the bootstrap processor. */
   turn: whole(),
+  /** Whose turn that is. */
+  place: whole(),
   /** Work that is left of the turn. */
   left: whole(),
   processors: list(
@@ -67,7 +69,9 @@ const savedProcessors = pod({
       }),
     ),
   ),
-}).check((s) => s.turn <= s.processors.length || `field 'turn' is ${s.turn}, and there are fewer processors`);
+})
+  .check((s) => s.turn <= s.processors.length || `field 'turn' is ${s.turn}, and there are fewer processors`)
+  .check((s) => s.place <= s.processors.length || `field 'place' is ${s.place}, and there are fewer processors`);
 export type SavedProcessors = StateOf<typeof savedProcessors>;
 
 /** A checked copy; the board's part is checked by the board. Throws `state.invalid` naming the field. */

@@ -105,6 +105,12 @@ export const MIGRATIONS: Migrations = {
   }),
   // No machine had shares.
   4: ({ machine, ...rest }) => ({ ...rest, shares: [], machine: { ...(machine as object), version: 5 } }),
+  // Nobody gave a turn away.
+  5: ({ machine, ...rest }) => {
+    const { others, ...before } = machine as { others?: unknown };
+    const placed = isObject(others) ? { others: { ...others, place: others['turn'] } } : {};
+    return { ...rest, machine: { ...before, ...placed, version: 6 } };
+  },
 };
 
 /** Bytes and 64-bit integers, which JSON lacks, are objects of one key. */

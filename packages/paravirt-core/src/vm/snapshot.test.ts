@@ -310,6 +310,21 @@ test('a machine of version 2 was a plain PC, without VMI', () => {
   expect(read).toEqual({ ...state, config: { ...config, paravirt: 'off' }, shares: [] });
 });
 
+test('in a machine of version 5 nobody gave a turn away', () => {
+  const old = JSON.parse(formatState(state)) as { machine: { version: number; others?: object } };
+  old.machine.version = 5;
+  expect(parseState(JSON.stringify(old), 'a.snapshot')).toEqual(state);
+  const {
+    version: _,
+    time: _time,
+    board: _board,
+    ...processor
+  } = JSON.parse(formatState(state)).machine as Record<string, unknown>;
+  old.machine.others = { turn: 1, left: 7, processors: [{ ...processor, waiting: true }] };
+
+  expect(parseState(JSON.stringify(old), 'a.snapshot').machine.others).toMatchObject({ turn: 1, left: 7, place: 1 });
+});
+
 describe('a snapshot goes on in the machine that it was saved from, and in no other', () => {
   const refused = (change: Partial<SnapshotConfig>): unknown => {
     try {

@@ -1,6 +1,6 @@
 /**
  * The processors of one guest, which take turns on the thread that runs it. One executes at a time, until its turn is over, it halts, or
- * it says by PAUSE that it waits for another. So what one has written is there when the next one goes on, LOCK needs nothing, and who
+ * it says by PAUSE that it waits for another, or by a hypercall whom to go on with. So what one has written is there when the next one goes on, LOCK needs nothing, and who
  * runs when depends on what the guest does alone.
  */
 import type { Nanoseconds } from '@tomei/kit';
@@ -20,9 +20,11 @@ const REAL_LIMIT = 0xffff,
 
 /** Where turns stand, as it is saved. */
 export interface TurnState {
-  /** Whose turn it is, and how much work is left of it. */
+  /** Who executes, and how much work is left of the turn. */
   readonly turn: number;
   readonly left: number;
+  /** Whose turn it is: another one's where that has given it away. */
+  readonly place: number;
   /** By processor: whether it waits for a start-up message. */
   readonly waiting: readonly boolean[];
 }
@@ -33,6 +35,10 @@ export interface TurnSurroundings {
   /** The machine's time where it is real: processors hear for how long they waited for their turns then. */
   readonly now: (() => Nanoseconds) | undefined;
   waited(index: number, nanoseconds: number): void;
+  /** A processor waits for its turn, and could go on with a program. */
+  preempted(index: number): void;
+  /** It has its turn; whether its translations are to be forgotten first. */
+  resumes(index: number): boolean;
   /**
    * A processor that waits is started: undefined leaves it to the processor, which begins at the page of the message. Otherwise whether it
    * has been started: one that has not goes on waiting.
@@ -51,6 +57,8 @@ export class Turns {
   /** The one whose turn it is. */
   acting: Processor;
   private turn = 0;
+  /** The one from which on the next turn is counted: one that got its turn as a gift comes again when it is its own. */
+  private place = 0;
   private left = TURN;
   private waiting: boolean[];
   private messages: Message[] = [];
@@ -58,6 +66,8 @@ export class Turns {
   /** While one executes: the rest of its turn is to be short, or nothing. */
   private hurries = false;
   private pauses = false;
+  /** To whom the one that executes gives its turn. */
+  private heir: number | undefined;
   private isCut = false;
   private readonly around: TurnSurroundings;
   /** By processor, nanoseconds for which it could have executed while others did, and has not been told of. */
@@ -94,13 +104,14 @@ export class Turns {
   reset(): void {
     for (const { cpu } of this.processors) cpu.reset();
     this.messages = [];
-    this.load({ turn: 0, left: TURN, waiting: this.processors.map((_, index) => index > 0) });
+    this.load({ turn: 0, left: TURN, place: 0, waiting: this.processors.map((_, index) => index > 0) });
   }
   save(): TurnState {
-    return { turn: this.turn, left: Math.max(0, this.left), waiting: [...this.waiting] };
+    return { turn: this.turn, left: Math.max(0, this.left), place: this.place, waiting: [...this.waiting] };
   }
-  load({ turn, left, waiting }: TurnState): void {
+  load({ turn, left, place, waiting }: TurnState): void {
     this.turn = turn;
+    this.place = place;
     this.acting = this.processors[turn]!;
     this.left = left;
     this.waiting = [...waiting];
@@ -115,20 +126,33 @@ export class Turns {
   choose(): boolean {
     if (this.isAlone) return true;
     this.takeMessages();
-    const { length } = this.processors,
-      first = this.left > 0 ? this.turn : this.turn + 1;
-    for (let n = 0; n < length; n++) {
-      const index = (first + n) % length;
+    if (this.left > 0 && this.goesOn(this.turn)) return true;
+    const { length } = this.processors;
+    for (let n = 1; n <= length; n++) {
+      const index = (this.place + n) % length;
       if (!this.goesOn(index)) continue;
-      if (index !== this.turn || this.left <= 0) this.begin(index);
+      this.begin(index);
+      this.place = index;
       return true;
     }
     return false;
   }
   private begin(index: number): void {
-    this.turn = index;
-    this.acting = this.processors[index]!;
+    const { around, turn: before } = this;
+    if (index !== before) {
+      if (this.waiting[before] !== true && this.isPreempted(this.acting)) around.preempted(before);
+      this.turn = index;
+      this.acting = this.processors[index]!;
+      if (around.resumes(index)) this.acting.mmu.renew();
+    }
     this.left = TURN;
+  }
+  /**
+   * Whether others hear that a processor waits: when it executes a program. One that is in its system's code may hold a lock, and who wants
+   * that comes to PAUSE, by which it gets its turn; told that it waits, Linux would put the other one to sleep, which takes much longer.
+   */
+  private isPreempted({ cpu, sleeps }: Processor): boolean {
+    return !sleeps && cpu.get('cpl') !== 0;
   }
   private goesOn(index: number): boolean {
     if (this.waiting[index] === true) return false;
@@ -152,6 +176,7 @@ export class Turns {
       began = now?.() ?? 0,
       before = acting.work;
     this.hurries = this.pauses = false;
+    this.heir = undefined;
     this.executes = true;
     const how = acting.run(Math.min(budget, this.left), exactly);
     this.executes = false;
@@ -163,7 +188,9 @@ export class Turns {
       acting.cpu.set('shadow', SHADOW.none);
     }
     if (now !== undefined) this.noteWaiting(now() - began);
-    this.isCut = how === 'halted' || this.hurries || this.pauses || (how === 'budget' && this.left <= 0);
+    const endsEarly = this.hurries || this.pauses || this.heir !== undefined;
+    this.isCut = how === 'halted' || endsEarly || (how === 'budget' && this.left <= 0);
+    this.inherit();
     return how === 'halted' ? 'budget' : how;
   }
   /** Whether the last run ended for the sake of turns, and the machine goes on with the next one. */
@@ -185,6 +212,19 @@ export class Turns {
     if (!this.executes) return;
     this.pauses = true;
     this.acting.requestAttention();
+  }
+  /** The one that executes gives its turn to another. */
+  yieldTo(index: number): void {
+    if (!this.executes || index === this.turn) return;
+    this.heir = index;
+    this.acting.requestAttention();
+  }
+  /** What has been given away is not given on: two that give their turns to each other keep nobody waiting. */
+  private inherit(): void {
+    const { heir } = this;
+    if (heir === undefined) return;
+    this.left = 0;
+    if (this.place === this.turn && this.goesOn(heir)) this.begin(heir);
   }
   /** A processor was interrupted: it is not to wait long for its turn. */
   interrupted(index: number): void {
