@@ -35,6 +35,7 @@ const LOOK = [
 test('four processors under KVM: found, at work, and saved', { timeout: SLOW }, async ({ skip }) => {
   skip(lab.unavailable !== undefined, lab.unavailable);
   const vmx = await guestOf('kvm', 4);
+  await appendFile(vmx, 'cpuid.coresPerSocket = "2"\n');
   const snapshot = join(lab.folder, 'kvm.snap');
 
   const first = await tomei('run', vmx, '--timeout', '800', ...LOGIN, '--save', snapshot);
@@ -44,7 +45,8 @@ test('four processors under KVM: found, at work, and saved', { timeout: SLOW }, 
     expect(first.stdout).toContain(said);
   const restored = await tomei(
     ...['run', vmx, '--restore', snapshot, '--timeout', '800', '--send', WORK, '--expect', 'WORK-2'],
-    ...LOOK,
+    ...['--send', 'echo $(grep -E "^(physical id|core id|siblings|cpu cores)" /proc/cpuinfo | cut -d: -f2) TOPO-$((1+1))\\n'],
+    ...['--expect', 'TOPO-2', ...LOOK],
   );
 
   expect(restored.code, restored.stderr).toBe(0);
@@ -52,6 +54,8 @@ test('four processors under KVM: found, at work, and saved', { timeout: SLOW }, 
   // Processors, and their timers.
   expect(stdout.match(/^4\r?$/gm)).toHaveLength(2);
   expect(stdout).toContain('BAD-0');
+  // Of each: the socket, processors in it, its number there, cores of the socket.
+  expect(stdout).toContain('0 2 0 2 0 2 1 2 1 2 0 2 1 2 1 2 TOPO-2');
   for (const line of ['LOC', 'RES', 'CAL']) {
     const counts = interrupts(stdout, line);
     expect(counts, line).toHaveLength(4);

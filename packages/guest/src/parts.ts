@@ -96,6 +96,7 @@ async function machineConfig(
   const ramBytes = config.memoryMiB * 2 ** 20;
   const gpu = config.virtio.gpu ? { gpuMemoryBytes: GPU_MEMORY } : {};
   const processors = config.vcpus === 1 ? {} : { processors: config.vcpus };
+  const cores = config.coresPerSocket === 1 ? {} : { coresPerSocket: config.coresPerSocket };
   // A plain PC has no tools: nothing is said of them.
   const tools = paravirt === 'kvm' ? { tools: config.tools } : {};
   const sizes = {
@@ -104,6 +105,7 @@ async function machineConfig(
     videoMemoryBytes: VIDEO_MEMORY,
     ...gpu,
     ...processors,
+    ...cores,
     interpreted,
     paravirt,
     vmi,

@@ -29,6 +29,7 @@ describe('readGuestConfig', () => {
         guestOS: 'other',
         memoryMiB: 256,
         vcpus: 1,
+        coresPerSocket: 1,
         disks: [],
         serialPorts: [],
         engine: 'compiled',
@@ -41,6 +42,13 @@ describe('readGuestConfig', () => {
     });
   });
 
+  it('puts processors into sockets that have room for them', () => {
+    const cores = (vcpus: number, value: string): number =>
+      read(`numvcpus = "${vcpus}"`, `cpuid.coresPerSocket = "${value}"`).config.coresPerSocket;
+    expect([cores(4, '2'), cores(8, '4'), cores(3, '3'), cores(6, '6'), cores(6, '1'), cores(1, '4')]).toEqual([
+      ...[2, 4, 3, 6, 1, 1],
+    ]);
+  });
   it('reads a whole guest', () => {
     const { config, warnings } = read(
       '.encoding = "UTF-8"',
@@ -82,6 +90,7 @@ describe('readGuestConfig', () => {
       guestOS: 'debian12',
       memoryMiB: 128,
       vcpus: 1,
+      coresPerSocket: 1,
       disks: [
         {
           ...{ slot: 'ide0:0', bus: 'ide', controller: 0, unit: 0, kind: 'disk', mode: 'persistent', persistent: true },
@@ -135,6 +144,9 @@ describe('readGuestConfig', () => {
     ['memsize = "64M"', 'memsize = "64M" is not a whole number'],
     ['numvcpus = "0"', 'numvcpus = "0": a guest has 1 to 8 processors'],
     ['numvcpus = "9"', 'numvcpus = "9": a guest has 1 to 8 processors'],
+    ['numvcpus = "4"\ncpuid.coresPerSocket = "3"', 'of 4 processors (numvcpus), 1, 2, 4 can share a socket'],
+    ['numvcpus = "6"\ncpuid.coresPerSocket = "3"', 'of 6 processors (numvcpus), 1, 2, 6 can share a socket'],
+    ['numvcpus = "2"\ncpuid.coresPerSocket = "0"', 'cpuid.coresPerSocket = "0": of 2 processors'],
     ['vmi.present = "maybe"', 'vmi.present = "maybe" is neither TRUE nor FALSE'],
     ['tomei.engine = "jit"', 'tomei.engine = "jit" is not one of "interpreter", "compiled"'],
     ['tomei.paravirt = "xen"', 'tomei.paravirt = "xen" is not one of "off", "kvm"'],

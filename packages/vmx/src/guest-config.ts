@@ -43,6 +43,8 @@ export interface GuestConfig {
   readonly memoryMiB: number;
   /** `numvcpus`: 1 to 8. */
   readonly vcpus: number;
+  /** `cpuid.coresPerSocket`: 1 when absent, all of `vcpus`, or a power of 2 that divides them. */
+  readonly coresPerSocket: number;
   /** Present disks and CD-ROMs, ordered ide, sata, scsi, nvme, each by controller and unit. */
   readonly disks: readonly DiskConfig[];
   /** Present floppy drives, A: before B:; absent when there are none. */
@@ -105,11 +107,13 @@ export function collectGuestConfig(vmx: VmxFile, directory: string, problems: Pr
   const paravirt = values.word('tomei.paravirt', PARAVIRT_MODES) ?? 'kvm';
   const name = `${displayName}/${basename(vmx.fileName)}`;
   const networks = readNetworks(values, problems, { name, paravirt });
+  const vcpus = readVcpus(values, problems);
   const config: GuestConfig = {
     displayName,
     guestOS: values.text('guestOS') ?? 'other',
     memoryMiB: readMemory(values, problems),
-    vcpus: readVcpus(values, problems),
+    vcpus,
+    coresPerSocket: readCores(values, problems, vcpus),
     disks: readDisks(vmx, values, problems),
     serialPorts: readSerialPorts(values, problems),
     engine: values.word('tomei.engine', ENGINES) ?? 'compiled',
@@ -151,6 +155,19 @@ function readVcpus(values: Values, problems: Problems): number {
   if (entry === undefined || count === undefined) return 1;
   if (count >= 1 && count <= VCPUS_MAX) return count;
   problems.error('vmx.value', entry, `numvcpus = "${entry.value}": a guest has 1 to ${VCPUS_MAX} processors`);
+  return 1;
+}
+
+/** Sockets are numbered by the bits of APIC IDs above the cores': those of several begin at powers of 2. */
+function readCores(values: Values, problems: Problems, vcpus: number): number {
+  const entry = values.find('cpuid.coresPerSocket');
+  const cores = values.whole('cpuid.coresPerSocket');
+  // One processor is one core, whatever the file says.
+  if (entry === undefined || cores === undefined || vcpus === 1) return 1;
+  if (cores === vcpus || (cores >= 1 && vcpus % cores === 0 && (cores & (cores - 1)) === 0)) return cores;
+  const possible = [1, 2, 4, vcpus].filter((n, i, all) => vcpus % n === 0 && all.indexOf(n) === i).join(', ');
+  const what = `of ${vcpus} processors (numvcpus), ${possible} can share a socket`;
+  problems.error('vmx.value', entry, `cpuid.coresPerSocket = "${entry.value}": ${what}`);
   return 1;
 }
 

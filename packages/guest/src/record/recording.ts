@@ -67,6 +67,7 @@ export function describeMachine(start: DescribedStart): HeaderFields {
     virtio: [
       // Of machines with one processor nothing was said before there were others.
       ...(config.processors === undefined ? [] : [`${config.processors} processors`]),
+      ...(config.coresPerSocket === undefined ? [] : [`${config.coresPerSocket} in a socket`]),
       ...(['rng', 'balloon', 'input'] as const).filter((device) => start.virtio?.[device] === true),
       ...toolsOf(config),
       ...(config.gpuMemoryBytes === undefined ? [] : ['gpu']),

@@ -39,6 +39,40 @@ describe('CPUID', () => {
     expect(masked.leaf(0x7fff_ffff, STATE)[0]).toBe(0); // answers as leaf 15h
     expect(masked.leaf(2, STATE)).toEqual(identity().leaf(2, STATE));
   });
+  describe('of several cores in a socket', () => {
+    const of = (cores: number, n: number, part = 0, apicId = 5): readonly number[] =>
+      new Identity([], 36, [], undefined, cores).leaf(n, { ...STATE, apicId, part });
+    it('says so, with each processor by its APIC ID', () => {
+      const [, ebx, , edx] = of(4, 1);
+      expect([ebx! >>> 24, (ebx! >> 16) & 0xff, (edx! >> 28) & 1]).toEqual([5, 4, 1]);
+      // Levels of threads and of cores, and no more.
+      expect(of(4, 0xb)).toEqual([0, 1, 0x100, 5]);
+      expect(of(4, 0xb, 1)).toEqual([2, 4, 0x201, 5]);
+      expect(of(4, 0xb, 2)).toEqual([0, 0, 2, 5]);
+      expect(of(4, 0xb, 0xffff_ff07)).toEqual([0, 0, 7, 5]);
+    });
+    it.each([
+      [2, 1],
+      [3, 2],
+      [4, 2],
+      [5, 3],
+      [8, 3],
+    ])('reserves APIC IDs for %i of them: %i bits', (cores, bits) => {
+      expect(of(cores, 0xb, 1).slice(0, 2)).toEqual([bits, cores]);
+      expect(of(cores, 4)[0]! >>> 26).toBe((1 << bits) - 1);
+    });
+    it('has a cache, by which older systems count cores', () => {
+      const [eax, ebx, ecx] = of(2, 4) as [number, number, number];
+      const bytes = ((ebx & 0xfff) + 1) * (((ebx >>> 12) & 0x3ff) + 1) * ((ebx >>> 22) + 1) * (ecx + 1);
+      expect([eax & 0x1f, (eax >> 5) & 7, (eax >> 14) & 0xfff, bytes]).toEqual([1, 1, 0, 32_768]);
+      expect(of(2, 4, 1)).toEqual([0, 0, 0, 0]);
+    });
+    it('and of one says nothing of it', () => {
+      expect([of(1, 4), of(1, 0xb), of(1, 0xb, 1)]).toEqual(Array(3).fill([0, 0, 0, 0]));
+      const [, ebx, , edx] = of(1, 1);
+      expect([(ebx! >> 16) & 0xff, (edx! >> 28) & 1]).toEqual([1, 0]);
+    });
+  });
   it('gives the widths of addresses', () => {
     expect(identity().leaf(0x8000_0008, STATE)[0]).toBe(0x2024);
   });

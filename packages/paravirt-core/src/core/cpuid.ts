@@ -34,11 +34,18 @@ const EDX = {
   FXSR: 24,
   SSE: 25,
   SSE2: 26,
+  HTT: 28,
 } as const;
 /** CPUID.1:ECX bit 31: somebody stands between the guest and the machine, and says who from leaf 40000000h on. */
 export const HYPERVISOR_BIT = 0x8000_0000;
 /** CPUID.1:ECX, by bit (SDM vol. 2, table 3-10). */
 const ECX = { SSE3: 0, MONITOR: 3, SSSE3: 9, SSE41: 19, SSE42: 20, POPCNT: 23, TSC_DEADLINE: 24 } as const;
+/** Leaf 0Bh: kinds of levels (SDM vol. 2, table 3-8, "Extended Topology Enumeration Leaf"). */
+const LEVEL = { THREADS: 1, CORES: 2 } as const;
+/** Leaf 4: a data cache of the first level that fills itself, in one partition: 8 ways of 64 lines. Systems count cores by the leaf only when it has a cache. */
+const DATA_CACHE = 1 | (1 << 5) | (1 << 8),
+  CACHE_WAYS = 8,
+  CACHE_SETS = 64;
 /** CPUID.80000001h:EDX, by bit. */
 const EXTENDED = { NX: 20 } as const;
 
@@ -80,6 +87,8 @@ export interface IdentityState {
   readonly apic: boolean;
   /** The local APIC's identifier after reset. */
   readonly apicId: number;
+  /** ECX, by which leaves with parts of their own are asked; 0 when absent. */
+  readonly part?: number;
   /** IA32_MISC_ENABLE: leaves limited, MONITOR usable, execute-disable hidden. */
   readonly limited: boolean;
   readonly monitor: boolean;
@@ -90,6 +99,8 @@ export class Identity {
   private readonly features: ReadonlySet<Feature>;
   private readonly physicalBits: number;
   private readonly masks: readonly CpuidMask[];
+  /** Processors in the socket, each a core with one thread. APIC IDs of a socket begin at a multiple of the power of 2 that holds as many. */
+  private readonly cores: number;
   /** A hypervisor's own leaves. */
   private readonly hypervisor: ((n: number) => Leaf | undefined) | undefined;
   /** Feature bits: every program asks for them when it starts. */
@@ -97,18 +108,21 @@ export class Identity {
 
   /**
    * `without` are features to leave out; `masks` change answers only, the last one of several for a bit. `hypervisor` answers
-   * leaves of its own; without it there is none to be found.
+   * leaves of its own; without it there is none to be found. `cores` are the processors of one socket.
    */
   constructor(
     without: readonly Feature[],
     physicalBits: number,
     masks: readonly CpuidMask[] = [],
     hypervisor?: (n: number) => Leaf | undefined,
+    cores = 1,
   ) {
     this.masks = masks;
+    this.cores = cores;
     this.hypervisor = hypervisor;
+    const absent: readonly Feature[] = [...without, ...ABSENT, ...(cores === 1 ? (['HTT'] as const) : [])];
     const all = [...Object.keys(EDX), ...Object.keys(ECX), ...Object.keys(EXTENDED)] as Feature[];
-    this.features = new Set(all.filter((name) => !without.includes(name) && !ABSENT.includes(name)));
+    this.features = new Set(all.filter((name) => !absent.includes(name)));
     this.physicalBits = physicalBits;
     this.words = { edx: this.bits(EDX), ecx: this.bits(ECX), extended: this.bits(EXTENDED) };
   }
@@ -143,14 +157,18 @@ export class Identity {
       case 1: {
         const hidden = state.apic ? 0 : 1 << EDX.APIC,
           hiddenEcx = state.monitor ? 0 : 1 << ECX.MONITOR;
-        // Each processor is one by itself, with one core and one thread.
-        const ebx = (state.apicId << 24) | (1 << 16) | ((CACHE_LINE / 8) << 8);
+        const ebx = (state.apicId << 24) | (this.cores << 16) | ((CACHE_LINE / 8) << 8);
         const ecx = this.words.ecx | (this.hypervisor === undefined ? 0 : HYPERVISOR_BIT);
         return [FAMILY_MODEL_STEPPING, ebx, ecx & ~hiddenEcx, this.words.edx & ~hidden];
       }
       // No cache descriptors: the iteration count, and nothing valid behind it.
       case 2:
         return [1, 0, 0, 0];
+      case 4:
+        return this.cores === 1 || (state.part ?? 0) !== 0 ? NOTHING : this.dataCache();
+      // Processors of one core each say nothing of topology.
+      case 0xb:
+        return this.cores === 1 ? NOTHING : this.level(state.part ?? 0, state.apicId);
       // Monitored lines; hints in ECX are told, interrupts end MWAIT though masked; one sub-state of C0 and of C1.
       case 5:
         return this.has('MONITOR') ? [CACHE_LINE, CACHE_LINE, 3, 0x11] : NOTHING;
@@ -173,10 +191,24 @@ export class Identity {
         return [0, 0, 0, 1 << 8];
       case 0x8000_0008:
         return [this.physicalBits | (LINEAR_BITS << 8), 0, 0, 0];
-      // No caches (4), no thermal or power features (6), none of leaf 7, no architectural counters (0Ah), no topology (0Bh).
+      // No thermal or power features (6), none of leaf 7, no architectural counters (0Ah).
       default:
         return NOTHING;
     }
+  }
+  /** Each core has one for itself; APIC IDs that a socket has room for are in bits 31:26. */
+  private dataCache(): Leaf {
+    const eax = DATA_CACHE | (((1 << this.coreBits) - 1) << 26);
+    return [eax, (CACHE_LINE - 1) | ((CACHE_WAYS - 1) << 22), CACHE_SETS - 1, 0];
+  }
+  private level(part: number, apicId: number): Leaf {
+    if (part === 0) return [0, 1, LEVEL.THREADS << 8, apicId];
+    if (part === 1) return [this.coreBits, this.cores, 1 | (LEVEL.CORES << 8), apicId];
+    return [0, 0, part & 0xff, apicId];
+  }
+  /** Bits of the APIC ID that number the cores of a socket. */
+  private get coreBits(): number {
+    return 32 - Math.clz32(this.cores - 1);
   }
 }
 

@@ -20,6 +20,8 @@ export interface SystemOptions {
   readonly opensPort?: (port: number, bytes: number, eax: number) => boolean;
   /** What the local APIC's identifier is after reset; 0, the bootstrap processor's, when absent. */
   readonly apicId?: number;
+  /** Processors in its socket; 1 when absent. */
+  readonly cores?: number;
 }
 /** Bits of a 4 MiB page's entry that have to be 0 without PSE-36: 21:13 (SDM vol. 3, table 4-4). */
 const LARGE_RESERVED_WITHOUT_PSE36 = 0x003f_e000;
@@ -47,7 +49,7 @@ export class SystemRegisters {
     this.hypervisor = hypervisor;
     this.opensPort = options.opensPort;
     const leaves = hypervisor?.leaf === undefined ? undefined : (n: number) => hypervisor.leaf?.(n);
-    this.identity = new Identity(options.without ?? [], PHYSICAL_BITS, options.cpuid, leaves);
+    this.identity = new Identity(options.without ?? [], PHYSICAL_BITS, options.cpuid, leaves, options.cores);
     this.counters = new PerformanceCounters(cpu);
     this.apicId = options.apicId ?? 0;
     this.msrs = new ModelSpecificRegisters(cpu, mmu, this.identity, this.counters, hypervisor, this.apicId === 0);
@@ -169,6 +171,7 @@ export class SystemRegisters {
     const answer = this.identity.leaf(cpu.getRegister(EAX), {
       apic: msrs.apicEnabled,
       apicId: this.apicId,
+      part: cpu.getRegister(ECX),
       ...msrs.misc,
     });
     [EAX, EBX, ECX, EDX].forEach((register, i) => cpu.setRegister(register, answer[i]!));

@@ -8,6 +8,8 @@ import type { FirmwareFile } from '../machine/firmware-items.ts';
 export interface SmbiosBoard {
   readonly ramBytes: number;
   readonly processors: number;
+  /** 1 when absent. */
+  readonly coresPerSocket?: number;
 }
 
 export const SMBIOS_TABLES_FILE = 'etc/smbios/smbios-tables';
@@ -45,8 +47,11 @@ const chassis = (): number[] =>
     [...[1, 1, 2, 0, 0], ...[3, 3, 3, 2], ...dword(0), ...[0, 0, 0, 0]],
     [MANUFACTURER, VERSION],
   );
-/** Type 4, a central processor that is populated and enabled. */
-const processor = (n: number): number[] =>
+/** Bits of a processor's characteristics (7.5.9): nothing is known of it, and it has several cores. */
+const UNKNOWN = 1 << 1,
+  MULTI_CORE = 1 << 3;
+/** Type 4, a socket with a central processor that is populated and enabled. */
+const processor = (n: number, cores: number): number[] =>
   structure(
     4,
     handleOf(4, n),
@@ -57,8 +62,8 @@ const processor = (n: number): number[] =>
       ...[...word(0), ...word(0), ...word(0)],
       ...[0x41, 1],
       ...[...word(0xffff), ...word(0xffff), ...word(0xffff)],
-      ...[0, 0, 0, 1, 1, 1],
-      ...word(2),
+      ...[0, 0, 0, cores, cores, cores],
+      ...word(cores === 1 ? UNKNOWN : MULTI_CORE),
       ...word(1),
     ],
     [`CPU ${n}`, MANUFACTURER],
@@ -95,10 +100,11 @@ const end = (): number[] => structure(127, handleOf(127), []);
 
 /** The two files. Address and sums of the entry point are filled in by the firmware. */
 export function smbiosFiles(board: SmbiosBoard): readonly FirmwareFile[] {
+  const { processors, coresPerSocket = 1 } = board;
   const structures = [
     system(),
     chassis(),
-    ...Array.from({ length: board.processors }, (_, i) => processor(i)),
+    ...Array.from({ length: processors / coresPerSocket }, (_, i) => processor(i, coresPerSocket)),
     memoryArray(board),
     memoryDevice(board),
     mappedAddress(board),

@@ -75,6 +75,7 @@ export function buildProcessors(around: Surroundings): {
       accountant: served,
       system: {
         apicId: index,
+        ...(config.coresPerSocket === undefined ? {} : { cores: config.coresPerSocket }),
         // MWAIT ends when another processor stores to the line, which nobody watches: guests halt by HLT instead.
         ...(isAlone ? {} : { without: ['MONITOR'] as const }),
         ...(config.cpuid === undefined ? {} : { cpuid: config.cpuid }),

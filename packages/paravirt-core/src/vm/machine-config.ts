@@ -14,6 +14,8 @@ export const MOST_PROCESSORS = 8;
 export interface MachineConfig {
   /** 1 to MOST_PROCESSORS; 1 when absent. */
   readonly processors?: number;
+  /** How many of them are in one socket: 1 when absent, all of them, or a power of 2 that divides them. */
+  readonly coresPerSocket?: number;
   readonly ramBytes: number;
   readonly videoMemoryBytes: number;
   /** Memory of a virtio GPU; absent: there is none. */

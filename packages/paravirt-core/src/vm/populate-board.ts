@@ -291,6 +291,7 @@ function addProcessorParts(
 export const acpiBoard = (config: MachineConfig, backends: MachineBackends): AcpiBoard => ({
   ramBytes: config.ramBytes,
   processors: processorsOf(config),
+  ...(config.coresPerSocket === undefined ? {} : { coresPerSocket: config.coresPerSocket }),
   serial: COM_PORTS.map((_, i) => backends.serial[i] !== undefined),
   floppy: (backends.floppies ?? []).some((drive) => drive !== undefined),
 });

@@ -40,6 +40,8 @@ import { pirqOf } from '../../machine/pci-routing.ts';
 export interface AcpiBoard {
   readonly ramBytes: number;
   readonly processors: number;
+  /** 1 when absent. */
+  readonly coresPerSocket?: number;
   /** Which of COM1..COM4 are there. */
   readonly serial: readonly boolean[];
   readonly floppy: boolean;
