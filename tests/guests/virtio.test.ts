@@ -14,6 +14,8 @@ const RING_PACKED = 34,
   EVENT_IDX = 29;
 /** Of a network card: checksums, and TCP of IPv4 and IPv6 in long packets, in both directions. */
 const NET_OFFLOADS = [0, 1, 7, 8, 11, 12];
+/** The control queue, receive modes, and the address. */
+const NET_CONTROL = [17, 18, 23];
 const lab = TinyLab.forTests();
 const CARD = 'ethernet0.virtualDev = "virtio"';
 
@@ -25,6 +27,38 @@ async function programAt(path: string): Promise<{ socket: Socket; heard: () => s
   await once(socket, 'connect');
   return { socket, heard: () => heard };
 }
+
+/** Address of the card, and frames that it has received. */
+const CARD_FILES = '/sys/class/net/eth0';
+test('the stock driver says on the control queue what its card is to hear, and by which address', { timeout: SLOW }, async ({ skip }) => {
+  skip(lab.unavailable !== undefined, lab.unavailable);
+  const [first, second] = [await lab.guestOf('named', CARD), await lab.guestOf('namer', CARD)];
+  await using a = await boot(first, 1);
+  await using b = await boot(second, 2);
+  const features = /[01]{64}/.exec(await sh(a, `cat ${CARD_FILES}/device/features`))![0];
+  expect(NET_CONTROL.map((bit) => features[bit])).toEqual(NET_CONTROL.map(() => '1'));
+
+  // An address of its own, by which the other one reaches it.
+  await sh(a, 'ip link set eth0 address 02:00:00:00:00:07');
+  expect(await sh(a, `cat ${CARD_FILES}/address`)).toMatch(/^02:00:00:00:00:07\r?$/m);
+  expect(await sh(b, 'ping -c 3 -w 60 10.0.0.1; ip neigh')).toMatch(/ 3 packets received[^]*lladdr 02:00:00:00:00:07/);
+
+  // Frames to somebody else are heard by a promiscuous card alone.
+  const pings = 40;
+  await sh(b, 'arp -s 10.0.0.9 02:00:00:00:00:09');
+  const heard = async (): Promise<number> => {
+    const count = async (): Promise<number> =>
+      Number(/^([0-9]+)\r?$/m.exec(await sh(a, `cat ${CARD_FILES}/statistics/rx_packets`))![1]);
+    const before = await count();
+    await sh(b, `ping -c ${pings} -i 0.05 -W 1 10.0.0.9`);
+    return (await count()) - before;
+  };
+  expect(await heard()).toBeLessThan(pings / 2);
+  await sh(a, 'ip link set eth0 promisc on');
+  expect(await heard()).toBeGreaterThanOrEqual(pings);
+  await sh(a, 'ip link set eth0 promisc off');
+  expect(await heard()).toBeLessThan(pings / 2);
+});
 
 test('stock drivers use every device', { timeout: SLOW }, async ({ skip }) => {
   skip(lab.unavailable !== undefined, lab.unavailable);

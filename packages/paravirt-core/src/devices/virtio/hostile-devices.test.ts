@@ -51,7 +51,7 @@ const call = (parts: Record<string, unknown>, name: string, ...args: unknown[]):
 };
 const CASES: readonly (readonly [string, Case])[] = [
   ['rng', { def: virtioRng, config: {}, queues: 1, backends: () => [backend(randomSource, { request: () => undefined, onBytes: (h) => void (bytes = h) })], outside: (_parts, random) => bytes(new Uint8Array(1 + random.next(5000))) }],
-  ['net', { def: virtioNet, config: { mac: new Uint8Array(6) }, queues: 2, backends: () => [backend(nicBackend, { linkUp: true, send: () => undefined, onReceive: (h) => void (frame = h) })], outside: (_parts, random) => void frame(new Uint8Array(14 + random.next(9000))) }],
+  ['net', { def: virtioNet, config: { mac: new Uint8Array(6) }, queues: 3, backends: () => [backend(nicBackend, { linkUp: true, send: () => undefined, onReceive: (h) => void (frame = h) })], outside: (_parts, random) => void frame(new Uint8Array(14 + random.next(9000))) }],
   ['console', { def: virtioConsole, config: {}, queues: 10, backends: () => [backend(consoleEnd, { ports: ['a', 'b'].map((name) => ({ name, isOpen: true, room: 1000, write: () => undefined, onChange: () => undefined })) })], outside: (parts, random) => call(parts, 'typed', random.next(4), new Uint8Array(random.next(100))) }],
   ['balloon', { def: virtioBalloon, config: {}, queues: 5, backends: () => [], outside: (parts, random) => call(parts, random.next(2) === 0 ? 'ask' : 'want', random.next(2 ** 32)) }],
   ['gpu', { def: virtioGpu, config: {}, queues: 2, backends: () => [backend(gpuMemory, { bytes: new Uint8Array(1 << 18) })], outside: (parts, random) => call(parts, random.next(2) === 0 ? 'resize' : 'scanout', random.next(9000), random.next(9000)) }],

@@ -8,6 +8,15 @@ import type { Offload } from '../offload.ts';
 import { GuestDriver, NEEDS_RESET, type Buffer } from './guest-driver.ts';
 import { LAYOUTS } from './layouts.ts';
 import {
+  MAC as ADDRESSES,
+  MOST_ADDRESSES,
+  RX,
+  VIRTIO_NET_F_CTRL_MAC_ADDR,
+  VIRTIO_NET_F_CTRL_RX,
+  VIRTIO_NET_F_CTRL_VQ,
+} from './net-control.ts';
+import {
+  CONTROL_QUEUE,
   HDR_F_DATA_VALID,
   HDR_F_NEEDS_CSUM,
   HEADER_BYTES,
@@ -38,6 +47,9 @@ const OFFERED = [
   VIRTIO_NET_F_HOST_TSO6,
   VIRTIO_NET_F_MRG_RXBUF,
   VIRTIO_NET_F_STATUS,
+  VIRTIO_NET_F_CTRL_VQ,
+  VIRTIO_NET_F_CTRL_RX,
+  VIRTIO_NET_F_CTRL_MAC_ADDR,
 ];
 const DATA = 0x2_0000;
 
@@ -75,7 +87,7 @@ type Started = Guest & { wire: Wire };
 function startedWith(features: readonly number[]): Started {
   const wire = new Wire();
   const guest = guestWith(wire);
-  guest.driver.bringUp(features, 16, 0x1000, 2);
+  guest.driver.bringUp(features, 16, 0x1000, 3);
   return { ...guest, wire };
 }
 
@@ -147,7 +159,128 @@ describe('virtio-net configuration', () => {
   });
 });
 
+/** Sends a command in one piece; what its `ack` is afterwards. */
+function tell({ rig, driver }: Guest, ...bytes: readonly number[]): number {
+  const ack = DATA + 0x4000;
+  rig.ram.set(bytes, DATA);
+  rig.ram[ack] = 0xee;
+  driver.add([{ address: DATA, length: bytes.length }, room(ack, 1)], undefined, CONTROL_QUEUE);
+  driver.kick(CONTROL_QUEUE);
+  expect(driver.collect(CONTROL_QUEUE)).toHaveLength(1);
+  return rig.ram[ack]!;
+}
+const OTHER = [0x02, 1, 2, 3, 4, 5],
+  GROUP = [0x33, 0x33, 0, 0, 0, 1],
+  BROADCAST = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+/** Which frames a card hears: to itself, to another, to a group, to all. */
+function heard({ driver, wire }: Started): boolean[] {
+  const frames = [[...MAC], OTHER, GROUP, BROADCAST].map((to) => Uint8Array.from([...to, ...frameOf(54)]));
+  frames.forEach((_, i) => driver.add([room(DATA + 0x8000 + i * 2048, 2048)], undefined, RECEIVE_QUEUE));
+  const taken = frames.map((frame) => {
+    expect(wire.give(frame)).toBe(true);
+    return driver.collect(RECEIVE_QUEUE).length > 0;
+  });
+  // The rest of the room is used up, by what everybody hears.
+  for (const isTaken of taken) if (!isTaken) wire.give(frames.at(-1)!);
+  driver.collect(RECEIVE_QUEUE);
+  return taken;
+}
+const word = (n: number): number[] => [n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff, n >>> 24];
+const table = (single: readonly number[][], groups: readonly number[][]): number[] => [
+  ...[ADDRESSES.class, ADDRESSES.table],
+  ...[single, groups].flatMap((each) => [...word(each.length), ...each.flat()]),
+];
+const PROMISCUOUS = [RX.class, RX.promiscuous],
+  ALL_GROUPS = [RX.class, RX.allMulticast];
+const OK = 0,
+  ERROR = 1;
+
+it('virtio-net of a snapshot from before the control queue hears everything', () => {
+  const { rig } = guestWith(new Wire());
+  const { version, state, ...rest } = structuredClone(rig.device.save()) as unknown as {
+    version: number;
+    state: { transport: { queues: unknown[]; msix: { entries: unknown[] } }; filter?: unknown };
+  };
+  delete state.filter;
+  state.transport.queues.pop();
+  state.transport.msix.entries.pop();
+  rig.device.restore({ ...rest, version: version - 1, state } as never);
+
+  expect(rig.device.save()).toMatchObject({ version, state: { filter: { promiscuous: true, given: [] } } });
+});
+
 describe.each(LAYOUTS)('virtio-net, %s', (_layout, features) => {
+  it('hears everything until its driver says what it wants, and after a reset', () => {
+    const guest = startedWith([...features, ...OFFERED]);
+    expect(heard(guest)).toEqual([true, true, true, true]);
+    expect(tell(guest, ...PROMISCUOUS, 0)).toBe(OK);
+    expect(heard(guest)).toEqual([true, false, false, true]);
+    expect(tell(guest, ...ALL_GROUPS, 1)).toBe(OK);
+    expect(heard(guest)).toEqual([true, false, true, true]);
+    expect([tell(guest, ...ALL_GROUPS, 0), tell(guest, ...table([OTHER], [GROUP]))]).toEqual([OK, OK]);
+    expect(heard(guest)).toEqual([true, true, true, true]);
+    expect(tell(guest, ...table([], [BROADCAST]))).toBe(OK);
+    expect(heard(guest)).toEqual([true, false, false, true]);
+    const saved = guest.rig.device.save();
+    guest.rig.device.restore(saved);
+    expect(heard(guest)).toEqual([true, false, false, true]);
+
+    guest.driver.bringUp([...features, ...OFFERED], 16, 0x1000, 3);
+    expect(heard(guest)).toEqual([true, true, true, true]);
+  });
+  it('hears all of a kind where its driver names more than it looks at', () => {
+    const guest = startedWith([...features, ...OFFERED]);
+    const many = Array.from({ length: MOST_ADDRESSES + 1 }, (_, i) => [2, 0, 0, 0, 0, i]);
+    tell(guest, ...PROMISCUOUS, 0);
+    expect(tell(guest, ...table(many, []))).toBe(OK);
+    expect(heard(guest)).toEqual([true, true, false, true]);
+    expect(tell(guest, ...table([], many))).toBe(OK);
+    expect(heard(guest)).toEqual([true, false, true, true]);
+  });
+  it('takes another address, shows it, and has its own one again after a reset', () => {
+    const guest = startedWith([...features, ...OFFERED]),
+      shown = (): number[] => [0, 1, 2, 3, 4, 5].map((i) => guest.driver.read(4, i, 1));
+    tell(guest, ...PROMISCUOUS, 0);
+    expect(tell(guest, ADDRESSES.class, ADDRESSES.address, ...OTHER)).toBe(OK);
+    expect([shown(), heard(guest)]).toEqual([OTHER, [false, true, false, true]]);
+    const other = guestWith(new Wire());
+    other.rig.ram.set(guest.rig.ram);
+    other.rig.device.restore(guest.rig.device.save());
+    expect(other.rig.device.save()).toEqual(guest.rig.device.save());
+    expect(tell(guest, ADDRESSES.class, ADDRESSES.address, ...GROUP)).toBe(ERROR);
+    expect(shown()).toEqual(OTHER);
+
+    guest.driver.bringUp([...features, ...OFFERED], 16, 0x1000, 3);
+    expect(shown()).toEqual([...MAC]);
+  });
+  it.each<[string, number[]]>([
+    ['nothing', [0]],
+    ['a class that is none', [9, 0, 0]],
+    ['a class that was not offered', [2, 0, 1, 0]],
+    ['a command that is none', [RX.class, 2, 1]],
+    ['a mode without a value', PROMISCUOUS],
+    ['a mode with two', [...PROMISCUOUS, 0, 0]],
+    ['a value that is none', [...PROMISCUOUS, 2]],
+    ['a table that is cut short', table([OTHER], [GROUP]).slice(0, -1)],
+    ['a table with something behind it', [...table([OTHER], []), 0]],
+    ['one table where there are two', table([OTHER], []).slice(0, -4)],
+    ['a table of more than there is', [ADDRESSES.class, ADDRESSES.table, ...word(0xffff_ffff), ...word(0)]],
+    ['a short address', [ADDRESSES.class, ADDRESSES.address, 2, 0, 0, 0, 0]],
+  ])('says no to %s, and changes nothing', (_what, bytes) => {
+    const guest = startedWith([...features, ...OFFERED]);
+    tell(guest, ...PROMISCUOUS, 0);
+    expect(tell(guest, ...bytes)).toBe(ERROR);
+    expect(heard(guest)).toEqual([true, false, false, true]);
+  });
+  it('says no to commands that were not negotiated, and stops where there is no room for the answer', () => {
+    const guest = startedWith([...features, VIRTIO_NET_F_CTRL_VQ]);
+    expect([tell(guest, ...PROMISCUOUS, 0), tell(guest, ...table([], []))]).toEqual([ERROR, ERROR]);
+    expect(tell(guest, ADDRESSES.class, ADDRESSES.address, ...OTHER)).toBe(ERROR);
+    guest.driver.add([{ address: DATA, length: 3 }], undefined, CONTROL_QUEUE);
+    guest.driver.kick(CONTROL_QUEUE);
+    expect(guest.driver.status & NEEDS_RESET).toBe(NEEDS_RESET);
+  });
+
   const started = (more: readonly number[] = OFFERED): Started => startedWith([...features, ...more]);
 
   it('sends frames, in whatever pieces they are', () => {

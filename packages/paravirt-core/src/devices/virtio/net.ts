@@ -1,8 +1,8 @@
 /**
  * The virtio network card (OASIS virtio 1.2, section 5.1): one pair of queues, checksums and the segmentation of TCP left to the card in
- * both directions, mergeable receive buffers, link status.
+ * both directions, mergeable receive buffers, link status, and a control queue for the address and for what is received.
  *
- * Known gaps: no segmentation of UDP, no control queue, so that every frame on the wire is received.
+ * Known gaps: no segmentation of UDP, no VLAN filter.
  */
 import { list, nested, pod, type StateOf } from '@tomei/kit';
 import { defineDevice, typed, type Host } from '../../machine/device.ts';
@@ -10,12 +10,22 @@ import { checkPacket } from '../e1000/checksum.ts';
 import { nicBackend } from '../nic-backend.ts';
 import { LEAST_FRAME, MOST_FRAME, MOST_UNCUT, isPossible, tcpPlaces, wireFrames, type Offload } from '../offload.ts';
 import { byteRegisters } from './fields.ts';
+import {
+  ACK,
+  MOST_COMMAND,
+  VIRTIO_NET_F_CTRL_MAC_ADDR,
+  VIRTIO_NET_F_CTRL_RX,
+  VIRTIO_NET_F_CTRL_VQ,
+  command,
+  filterState,
+  isWanted,
+} from './net-control.ts';
 import { arePossible, heldChain, hold } from './held-chain.ts';
 import { type Chain } from './queue-state.ts';
 import { type Virtqueue } from './queue.ts';
-import { gatherInto, scatter, totalLength, type Segment } from './segments.ts';
+import { gather, gatherInto, scatter, totalLength, type Segment } from './segments.ts';
 import { VirtioPci } from './transport-pci.ts';
-import { transportState, withMsix } from './transport-state.ts';
+import { isObject, transportState, withMsix } from './transport-state.ts';
 
 const DEVICE_TYPE_NETWORK = 1;
 const CLASS_ETHERNET = 0x020000;
@@ -32,8 +42,10 @@ export const VIRTIO_NET_F_STATUS = 16;
 
 export const RECEIVE_QUEUE = 0;
 export const TRANSMIT_QUEUE = 1;
-const QUEUE_SIZE = 256;
-const QUEUE_SIZES = [QUEUE_SIZE, QUEUE_SIZE];
+export const CONTROL_QUEUE = 2;
+const QUEUE_SIZE = 256,
+  CONTROL_SIZE = 64;
+const QUEUE_SIZES = [QUEUE_SIZE, QUEUE_SIZE, CONTROL_SIZE];
 
 /** Offsets in `struct virtio_net_config`, of which MAC and status count here. */
 const STATUS = 6;
@@ -69,33 +81,52 @@ const netState = pod({
   transport: nested(transportState(QUEUE_SIZES)),
   /** Receive buffers that were taken and hold no frame yet. */
   buffers: list(QUEUE_SIZE, nested(heldChain(QUEUE_SIZE))),
+  filter: nested(filterState),
 });
 type NetState = StateOf<typeof netState>;
 
 /** Without a backend the card is there with nothing plugged in. */
 export const virtioNet = defineDevice({
   kind: 'virtio-net',
-  version: 2,
+  version: 3,
   config: typed<NetConfig>({ mac: Uint8Array.of(0, 0x0c, 0x29, 1, 2, 3) }),
   summary:
-    'virtio 1.x network card over PCI (1AF4:1041): checksums, TCP segmentation, mergeable receive buffers, link status',
+    'virtio 1.x network card over PCI (1AF4:1041): checksums, TCP segmentation, mergeable receive buffers, link status, control queue',
   state: netState,
-  migrate: (_version, state) => withMsix(state, QUEUE_SIZES),
+  migrate: (version, state) => withControl(version < 2 ? withMsix(state, QUEUE_SIZES.slice(0, CONTROL_QUEUE)) : state),
   attach({ config, state, host }) {
     const net = new Net(config, state, host);
     return {
       pci: net.transport.pci,
       plugged: (slot) => net.transport.plugged(slot),
-      settle: () => net.transport.settle(),
+      settle: () => {
+        net.transport.settle();
+        net.settle();
+      },
     };
   },
 });
+
+/** The state of a card from before it had a control queue. What is no such state comes back as it is, for `parse` to refuse. */
+function withControl(old: unknown): unknown {
+  if (!isObject(old) || !isObject(old['transport'])) return old;
+  const { transport } = old,
+    { queues, msix } = transport;
+  if (!Array.isArray(queues) || !isObject(msix) || !Array.isArray(msix['entries'])) return old;
+  const { transport: fresh, filter } = netState.initial();
+  const entries = [...(msix['entries'] as unknown[]), fresh.msix.entries.at(-1)];
+  const control = fresh.queues[CONTROL_QUEUE];
+  return { ...old, filter, transport: { ...transport, queues: [...queues, control], msix: { ...msix, entries } } };
+}
 
 class Net {
   readonly transport: VirtioPci;
   private readonly state: NetState;
   private readonly host: Host;
   private readonly wire;
+  /** The card's own, before its driver gives it another one; and what it is now. */
+  private readonly mac: Uint8Array;
+  private readonly address: Uint8Array;
   /** The header of the frame that is sent or received. */
   private readonly header = new DataView(new ArrayBuffer(HEADER_BYTES));
   private readonly headerBytes = new Uint8Array(this.header.buffer);
@@ -105,7 +136,9 @@ class Net {
     this.host = host;
     this.wire = host.backend(nicBackend);
     const configuration = new Uint8Array(CONFIGURATION_BYTES);
-    configuration.set(mac.subarray(0, STATUS));
+    this.mac = mac;
+    this.address = configuration.subarray(0, STATUS);
+    this.settle();
     const { read, write } = byteRegisters(configuration);
     this.transport = new VirtioPci({
       state: () => state.transport,
@@ -124,6 +157,9 @@ class Net {
           VIRTIO_NET_F_HOST_TSO6,
           VIRTIO_NET_F_MRG_RXBUF,
           VIRTIO_NET_F_STATUS,
+          VIRTIO_NET_F_CTRL_VQ,
+          VIRTIO_NET_F_CTRL_RX,
+          VIRTIO_NET_F_CTRL_MAC_ADDR,
         ],
         configuration: {
           length: CONFIGURATION_BYTES,
@@ -133,8 +169,13 @@ class Net {
           },
           write,
         },
-        notified: (queue) => queue === TRANSMIT_QUEUE && this.transmit(),
-        reset: () => void (this.state.buffers = []),
+        notified: (queue) =>
+          queue === TRANSMIT_QUEUE ? this.transmit() : queue === CONTROL_QUEUE && this.takeCommands(),
+        reset: () => {
+          this.state.buffers = [];
+          this.state.filter = filterState.initial();
+          this.settle();
+        },
         draining: () => false,
         isPossible: () => arePossible(this.state.buffers, host.memory),
       },
@@ -148,6 +189,41 @@ class Net {
 
   private get receiving(): Virtqueue {
     return this.transport.queues[RECEIVE_QUEUE]!;
+  }
+
+  /** After restore: the address is the one that the driver has given. */
+  settle(): void {
+    this.address.set(this.state.filter.given[0] ?? this.mac.subarray(0, STATUS));
+  }
+
+  /** Carries out what the driver wants, at most as many commands as can be outstanding. */
+  private takeCommands(): boolean {
+    const queue = this.transport.queues[CONTROL_QUEUE]!,
+      { memory } = this.host;
+    let budget = queue.state.size;
+    for (; budget > 0; budget--) {
+      const chain = queue.pop();
+      if (chain === undefined) break;
+      const { readable, writable } = chain;
+      if (writable.length === 0) {
+        queue.fail('request');
+        break;
+      }
+      const length = totalLength(readable);
+      const isDone = length <= MOST_COMMAND && this.obey(gather(memory, readable, length));
+      queue.push(chain, scatter(memory, writable, Uint8Array.of(isDone ? ACK.ok : ACK.error)));
+    }
+    this.transport.signal(queue);
+    return budget === 0;
+  }
+  private obey(bytes: Uint8Array): boolean {
+    const isDone = command(this.state.filter, bytes, (feature) => this.transport.accepted(feature));
+    this.settle();
+    return isDone;
+  }
+  /** Whether a frame is one that the driver wants to hear of: all are where it cannot say. */
+  private isWanted(frame: Uint8Array): boolean {
+    return !this.transport.accepted(VIRTIO_NET_F_CTRL_RX) || isWanted(this.state.filter, this.address, frame);
   }
 
   /** Sends what is there, at most as many frames as can be outstanding. */
@@ -201,9 +277,10 @@ class Net {
     if (!this.transport.accepted(VIRTIO_NET_F_GUEST_CSUM)) return false;
     return segmentSize === undefined || this.transport.accepted(TSO[tcpPlaces(frame)!.version].takes);
   }
-  /** A frame from the wire; false when there is no room for it. */
+  /** A frame from the wire; false when there is no room for it. One that is not for the card is heard by nobody. */
   private receive(frame: Uint8Array, offload: Offload | undefined): boolean {
     if (!this.transport.running() || (offload === undefined && frame.length > MOST_FRAME)) return false;
+    if (!this.isWanted(frame)) return true;
     const needed = HEADER_BYTES + frame.length;
     const merges = this.transport.accepted(VIRTIO_NET_F_MRG_RXBUF);
     const count = this.takeBuffers(needed, merges);
