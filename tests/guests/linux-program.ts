@@ -11,7 +11,6 @@ export const set = {
   ecx: (value: number): number[] => [0xb9, ...u32(value)],
   edx: (value: number): number[] => [0xba, ...u32(value)],
   esi: (value: number): number[] => [0xbe, ...u32(value)],
-  edi: (value: number): number[] => [0xbf, ...u32(value)],
   ebp: (value: number): number[] => [0xbd, ...u32(value)],
 };
 export const SYSCALL = [0xcd, 0x80];

@@ -1,24 +1,20 @@
 /** Debian's stock kernel on several processors, in both modes: it finds them, uses them, goes on from a snapshot, and is replayed. */
-import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { tomei } from './cli.ts';
-import { SYSCALL, linuxProgram, set } from './linux-program.ts';
-import { Console, copyTiny } from './tiny-guest.ts';
-import { SLOW, TinyLab, sh } from './tiny-lab.ts';
+import { copyTiny } from './tiny-guest.ts';
+import { SLOW, TinyLab } from './tiny-lab.ts';
 
 /** As many programs at a time as there may be processors, that call the kernel, fork, and share memory with it. */
 const WORK =
   'for i in 1 2 3 4 5 6; do (n=0; while [ $n -lt 300 ]; do n=$((n+1)); done; ls -lR /bin /etc > /dev/null; echo job$i) & done; wait; echo WORK-$((1+1))\\n';
 
-/** CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND and CLONE_THREAD. */
-const CLONE_THREAD = 0x1_0f00;
-
 const lab = TinyLab.forTests();
 
 /** The tiny guest with so many processors, in a mode of `tomei.paravirt`. */
-async function guestOf(mode: 'off' | 'kvm', processors: number, name: string = mode): Promise<string> {
-  const { vmx } = await copyTiny(lab.folder, name, { settings: [`tomei.paravirt = "${mode}"`] });
+async function guestOf(mode: 'off' | 'kvm', processors: number): Promise<string> {
+  const { vmx } = await copyTiny(lab.folder, mode, { settings: [`tomei.paravirt = "${mode}"`] });
   const text = await readFile(vmx, 'latin1');
   await writeFile(vmx, text.replace('numvcpus = "1"', `numvcpus = "${processors}"`), 'latin1');
   return vmx;
@@ -35,7 +31,6 @@ const LOOK = [
 test('four processors under KVM: found, at work, and saved', { timeout: SLOW }, async ({ skip }) => {
   skip(lab.unavailable !== undefined, lab.unavailable);
   const vmx = await guestOf('kvm', 4);
-  await appendFile(vmx, 'cpuid.coresPerSocket = "2"\n');
   const snapshot = join(lab.folder, 'kvm.snap');
 
   const first = await tomei('run', vmx, '--timeout', '800', ...LOGIN, '--save', snapshot);
@@ -45,8 +40,7 @@ test('four processors under KVM: found, at work, and saved', { timeout: SLOW }, 
     expect(first.stdout).toContain(said);
   const restored = await tomei(
     ...['run', vmx, '--restore', snapshot, '--timeout', '800', '--send', WORK, '--expect', 'WORK-2'],
-    ...['--send', 'echo $(grep -E "^(physical id|core id|siblings|cpu cores)" /proc/cpuinfo | cut -d: -f2) TOPO-$((1+1))\\n'],
-    ...['--expect', 'TOPO-2', ...LOOK],
+    ...LOOK,
   );
 
   expect(restored.code, restored.stderr).toBe(0);
@@ -54,8 +48,6 @@ test('four processors under KVM: found, at work, and saved', { timeout: SLOW }, 
   // Processors, and their timers.
   expect(stdout.match(/^4\r?$/gm)).toHaveLength(2);
   expect(stdout).toContain('BAD-0');
-  // Of each: the socket, processors in it, its number there, cores of the socket.
-  expect(stdout).toContain('0 2 0 2 0 2 1 2 1 2 0 2 1 2 1 2 TOPO-2');
   for (const line of ['LOC', 'RES', 'CAL']) {
     const counts = interrupts(stdout, line);
     expect(counts, line).toHaveLength(4);
@@ -64,43 +56,6 @@ test('four processors under KVM: found, at work, and saved', { timeout: SLOW }, 
   const one = await copyTiny(lab.folder, 'one');
   const refused = await tomei('run', one.vmx, '--restore', snapshot);
   expect(refused.stderr).toContain('it had 4 processors, this one has 1');
-});
-
-/** Starts a thread that computes and never ends; maps a page, writes to it and takes it away again, so many times; ends. */
-const mapAndUnmap = (times: number): Uint8Array => {
-  const map = [...set.eax(192), ...set.ebx(0), ...set.ecx(4096), ...set.edx(3), ...set.esi(0x22), ...set.edi(-1), ...set.ebp(0)];
-  const write = [0x89, 0x00]; // MOV [EAX],EAX
-  const unmap = [0x89, 0xc3, ...set.ecx(4096), ...set.eax(91)];
-  const round = [0x50, ...map, ...SYSCALL, ...write, ...unmap, ...SYSCALL, 0x58, 0x48]; // PUSH EAX ... POP EAX; DEC EAX
-  return linuxProgram(
-    (data) => [
-      ...[...set.eax(120), ...set.ebx(CLONE_THREAD), ...set.ecx(data), ...set.edx(0), ...set.esi(0), ...SYSCALL],
-      ...[0x85, 0xc0, 0x75, 2, 0xeb, 0xfe], // TEST EAX,EAX; JNZ over; JMP itself
-      ...[...set.eax(times), ...round, 0x75, 256 - round.length - 2],
-      ...[...set.eax(252), ...set.ebx(0), ...SYSCALL],
-    ],
-    [0],
-  );
-};
-
-test('pages of a program are flushed from a processor that waits for its turn without an interrupt', { timeout: SLOW }, async ({ skip }) => {
-  skip(lab.unavailable !== undefined, lab.unavailable);
-  const times = 2000;
-  const count = async (vmx: string): Promise<number> => {
-    await using guest = new Console(vmx);
-    await guest.expect(/login: $/);
-    guest.send('root\n');
-    await guest.expect(/# $/);
-    await sh(guest, `echo ${Buffer.from(mapAndUnmap(times)).toString('base64')} | base64 -d > /root/map; chmod 755 /root/map`);
-    const output = await sh(guest, '/root/map; cat /proc/interrupts');
-    return interrupts(output.replaceAll('\r', ''), 'TLB').reduce((sum, each) => sum + each);
-  };
-  // The same without the feature: an interrupt each time.
-  const without = await guestOf('kvm', 2, 'interrupted');
-  await appendFile(without, 'cpuid.40000001.eax = "----:----:----:----:----:--0-:----:----"\n');
-  expect(await count(without)).toBeGreaterThan(times / 2);
-
-  expect(await count(await guestOf('kvm', 2, 'flushed'))).toBeLessThan(times / 10);
 });
 
 test('two processors of a plain PC: recorded, and given again', { timeout: SLOW }, async ({ skip }) => {
