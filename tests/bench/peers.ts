@@ -24,7 +24,7 @@ export interface Peer {
   start(boot: Boot, until: RegExp, timeoutSeconds: number): Started;
 }
 
-const MAIN = join(import.meta.dirname, '../../packages/cli/src/main.ts');
+const MAIN = join(import.meta.dirname, '../../packages/cli/tomei.js');
 
 export const tomei: Peer = {
   name: 'Tomei',

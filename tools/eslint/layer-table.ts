@@ -5,12 +5,13 @@ export const EVERY_PACKAGE = '*';
 
 /** By folder of a workspace: the packages (`@tomei/<name>`) that its shipped files may import. */
 export const WORKSPACE_LAYERS: Readonly<Record<string, readonly string[]>> = {
+  'packages/built': [],
   'packages/kit': [],
   'packages/vmx': ['kit'],
   'packages/vmdk': ['kit'],
   'packages/rfb': ['kit'],
-  'packages/paravirt-core': ['kit'],
-  'packages/guest': ['kit', 'vmx', 'vmdk', 'paravirt-core', 'contracts', 'service'],
+  'packages/paravirt-core': ['built', 'kit'],
+  'packages/guest': ['built', 'kit', 'vmx', 'vmdk', 'paravirt-core', 'contracts', 'service'],
   'packages/testkit': ['kit'],
   'packages/contracts': ['kit'],
   'packages/service': ['kit', 'contracts'],

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The program `tomei`. */
+/** The program `tomei`, run from its sources. */
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { cacheFolder } from './host/folders.ts';
@@ -9,5 +9,5 @@ const { directory } = enableCompileCache(join(cacheFolder(), 'compiled'));
 // For the guest's process.
 if (directory !== undefined) process.env['NODE_COMPILE_CACHE'] ??= directory;
 
-const [{ machinery }, { runProgram }] = await Promise.all([import('./machinery.ts'), import('./program.ts')]);
-process.exitCode = await runProgram(process.argv.slice(2), machinery);
+const { startProgram } = await import('./start-program.ts');
+await startProgram();

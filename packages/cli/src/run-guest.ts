@@ -7,6 +7,7 @@ import {
   type Ended,
   type Guest,
   type GuestEnd,
+  type PreparedGuest,
   type StartOptions,
   type Symbols,
 } from '@tomei/guest';
@@ -33,7 +34,13 @@ interface Joined {
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
-export const runGuest: RunGuest = async (options) => {
+/** In a process that was started before, where one is given. */
+export const runGuestWith =
+  (prepared?: PreparedGuest): RunGuest =>
+  (options) =>
+    runGuest(options, prepared);
+
+async function runGuest(options: RunOptions, prepared: PreparedGuest | undefined): Promise<number> {
   const symbols = options.symbols === undefined ? undefined : readSymbols(options.symbols, '--symbols');
   const handlers: ((bytes: Uint8Array) => void)[] = [];
   const guest = startGuest(
@@ -48,6 +55,7 @@ export const runGuest: RunGuest = async (options) => {
     {
       ...(options.restore === undefined ? {} : { restore: options.restore }),
       ...(options.engine === undefined ? {} : { engine: options.engine }),
+      ...(prepared === undefined ? {} : { prepared }),
       perf: options.perf !== undefined,
       ...traceOf(options),
       timing: {
@@ -71,7 +79,7 @@ export const runGuest: RunGuest = async (options) => {
     letGo();
     guest.kill();
   }
-};
+}
 
 function traceOf({ trace, traceFrom, traceCount, traceSymbols }: RunOptions): Pick<StartOptions, 'trace'> {
   if (trace === undefined) return {};

@@ -1,7 +1,6 @@
 /** A guest as its parent sees it: a child process that is started, talked to, and survived. */
-import { fork, type ChildProcess } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { GUEST_V8_FLAGS, TomeiError } from '@tomei/kit';
+import type { ChildProcess } from 'node:child_process';
+import { TomeiError } from '@tomei/kit';
 import type { Balloon } from '@tomei/paravirt-core';
 import type { EngineKind } from '@tomei/vmx';
 import {
@@ -16,6 +15,7 @@ import {
   type RemoteGuest,
   type Timing,
 } from './protocol.ts';
+import { forkGuest, type PreparedGuest } from './fork-guest.ts';
 import type { Profile } from './perf/profile.ts';
 import type { GuestStats } from './stats/guest-stats.ts';
 import type { TraceRequest } from './trace/trace-plan.ts';
@@ -84,6 +84,8 @@ export interface Guest {
 }
 
 export interface StartOptions {
+  /** The process that the guest is to have, where it was started before. */
+  readonly prepared?: PreparedGuest;
   /** A snapshot file to go on from instead of a power-on. */
   readonly restore?: string;
   /** Serve the console of a local guest. A guest of the pool says itself where its console is. */
@@ -104,13 +106,12 @@ export interface StartOptions {
  * Starts a guest in a process of its own: from a `.vmx` of this machine, or one of the pool. Never throws; what goes wrong is in
  * `running`, `ended` and `console`.
  */
-export function startGuest(source: string | RemoteGuest, events: GuestEvents = {}, options: StartOptions = {}): Guest {
-  const main = fileURLToPath(new URL('./io-thread.ts', import.meta.url));
-  const child = fork(main, [], {
-    serialization: 'advanced',
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    execArgv: [...GUEST_V8_FLAGS],
-  });
+export function startGuest(
+  source: string | RemoteGuest,
+  events: GuestEvents = {},
+  { prepared, ...options }: StartOptions = {},
+): Guest {
+  const child = prepared ?? forkGuest();
   const start: GuestStart = { kind: 'start', source, hearsSerial: events.serial !== undefined, ...options };
   return new ChildGuest(child, start, events);
 }
@@ -187,7 +188,9 @@ class ChildGuest implements Guest {
       if (child.connected) child.once('disconnect', () => gone(how));
       else gone(how);
     });
-    this.send(start);
+    if (child.exitCode !== null || child.signalCode !== null) gone(child.signalCode ?? `exit code ${child.exitCode}`);
+    else if (child.pid === undefined) fail(new TomeiError('guest.no-process', 'cannot start a process for the guest'));
+    else this.send(start);
   }
 
   get pid(): number {

@@ -7,6 +7,7 @@ export {
   type Screenshot,
   type StartOptions,
 } from './guest-process.ts';
+export { prepareGuest, type PreparedGuest } from './fork-guest.ts';
 export type { ConsoleOptions, DebuggerOptions, GuestEnd, InputEvent, RemoteGuest, Timing } from './protocol.ts';
 export type { TraceRequest } from './trace/trace-plan.ts';
 export type { Profile, ProfiledStack } from './perf/profile.ts';

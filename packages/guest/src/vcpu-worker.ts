@@ -23,7 +23,7 @@ import { RingNic } from './network/ring-nic.ts';
 import { plugged } from './plugged.ts';
 import { VirtioEnds, type VirtioInput } from './ports/virtio-ends.ts';
 import { RUNG_FOR, type GuestEnd, type VcpuCommand, type VcpuMessage, type VcpuStart } from './protocol.ts';
-import { Player, Recorder, describeMachine } from './record/recording.ts';
+import type { Player, Recorder } from './record/recording.ts';
 import type { MachineInput } from './record/recording-format.ts';
 import { RingDisk, RingSerial } from './ring-ends.ts';
 import { Profiler } from './perf/profiler.ts';
@@ -83,7 +83,8 @@ const serial = start.serial.map((present, i) => (present ? new RingSerial(shared
 const typed = new TypedInput(shared.serialIn);
 const trying = tryingTo(tell);
 const { replay, record } = start;
-const opened = trying(() => (replay === undefined ? undefined : new Player(replay, start)));
+const recording = replay === undefined && record === undefined ? undefined : await import('./record/recording.ts');
+const opened = trying(() => (replay === undefined ? undefined : new recording!.Player(replay, start)));
 const player = opened?.value;
 const config = player?.config ?? start.config;
 /** Recorded time waits for the host's, so that a guest does not wait for a person; what is given again waits for nobody. */
@@ -456,7 +457,7 @@ function begin(): void {
     machine.vsock?.disconnected();
   }
   player?.attach(machine);
-  if (record !== undefined) recorder = new Recorder(record, machine, describeMachine(start));
+  if (record !== undefined) recorder = new recording!.Recorder(record, machine, recording!.describeMachine(start));
   if (start.trace !== undefined) trace = new TraceFile(machine, start.trace);
 }
 /** Nothing is in flight any more, and what was to be written is written. */

@@ -11,7 +11,7 @@ import { importRaw } from '@tomei/vmdk';
 import { FILE_TIME, buildBenchGuest } from '../guest/build-guest.ts';
 
 const SOURCES = join(import.meta.dirname, 'guest');
-const MAIN = join(import.meta.dirname, '../../../packages/cli/src/main.ts');
+const MAIN = join(import.meta.dirname, '../../../packages/cli/tomei.js');
 const PROGRAM_SOURCES = ['main.c', 'memory.c', 'disk.c', 'net.c', '../../guest/times.c'];
 const DISK_MIB = 96;
 const BUSYBOX_NAMES = [

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { deserialize, serialize } from 'node:v8';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { Sources } from '@tomei/built';
 import { FormTable } from '../../isa/forms.ts';
 import { allRows } from '../../isa/instructions/index.ts';
 import { generateInterpreter } from './generate.ts';
@@ -26,8 +27,16 @@ it('comes back as it was generated', () => {
 
 it('is none where it is of other sources, damaged, or missing', () => {
   const bytes = readFileSync(file);
-  const prebuilt = deserialize(bytes) as { fingerprint: string };
-  writeFileSync(file, serialize({ ...prebuilt, fingerprint: prebuilt.fingerprint.replace(/./, 'x') }));
+  const prebuilt = deserialize(bytes) as { sources: Sources };
+  const [[path, size, modified] = [''], ...others] = prebuilt.sources.files;
+  for (const first of [
+    [path, size! + 1, modified],
+    [`${path}x`, size, modified],
+  ]) {
+    writeFileSync(file, serialize({ ...prebuilt, sources: { ...prebuilt.sources, files: [first, ...others] } }));
+    expect(readPrebuilt(file)).toBeUndefined();
+  }
+  writeFileSync(file, serialize({ ...prebuilt, v8: '0' }));
   expect(readPrebuilt(file)).toBeUndefined();
   writeFileSync(file, bytes.subarray(0, bytes.length / 2));
   expect(readPrebuilt(file)).toBeUndefined();

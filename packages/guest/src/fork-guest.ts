@@ -1,0 +1,27 @@
+/** The process of a guest, as it is started. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { builtFrom } from '@tomei/built';
+import { GUEST_V8_FLAGS } from '@tomei/kit';
+import { COMPILED_FOLDER } from './guest-code.ts';
+
+/** A process that waits to be told which guest it is. It ends with the process that has started it, or when it is killed. */
+export type PreparedGuest = ChildProcess;
+
+/** For `StartOptions.prepared`. That there is no process is told by the guest's start. */
+export function prepareGuest(): PreparedGuest {
+  return forkGuest().on('error', () => undefined);
+}
+export function forkGuest(): ChildProcess {
+  const main = fileURLToPath(builtFrom(new URL('./io-thread.ts', import.meta.url))),
+    isBuilt = main.endsWith('.js');
+  const { NODE_COMPILE_CACHE: folder, ...env } = process.env;
+  return fork(main, [], {
+    serialization: 'advanced',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // See guest-code.ts. Sources would come too late there: Node compiles WebAssembly to strip their types.
+    ...(isBuilt
+      ? { execArgv: [], env: folder === undefined ? env : { ...env, [COMPILED_FOLDER]: folder } }
+      : { execArgv: [...GUEST_V8_FLAGS] }),
+  });
+}
