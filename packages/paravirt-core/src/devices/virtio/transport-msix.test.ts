@@ -9,6 +9,7 @@ import { lapic } from '../lapic.ts';
 import { BlockGuest } from './block-guest.ts';
 import { VIRTIO_BLK_T_IN } from './block-request.ts';
 import { COMMON, GuestDriver, NEEDS_RESET } from './guest-driver.ts';
+import { CONTROL_QUEUE, virtioNet } from './net.ts';
 import { NO_VECTOR, VIRTIO_F_EVENT_IDX } from './queue-state.ts';
 import { Rig, SLOT } from './rig.ts';
 import { ISR_CONFIG, ISR_QUEUE, VIRTIO_F_VERSION_1 } from './transport-pci.ts';
@@ -259,6 +260,9 @@ describe.each(virtio)('MSI-X of %s', (_name, def) => {
 /** Those that were there before virtio devices had MSI-X. */
 describe.each(virtio.filter(([, { version }]) => version > 1))('MSI-X of %s', (_name, def) => {
   const make = (): Rig => alone(def);
+  // Network cards have got a control queue since.
+  const isNet = def.kind === virtioNet.kind,
+    before = isNet ? 1 : def.version - 1;
 
   it('is switched off in a state of before, and everything else as it was', () => {
     const rig = make();
@@ -266,10 +270,11 @@ describe.each(virtio.filter(([, { version }]) => version > 1))('MSI-X of %s', (_
     const saved = rig.device.save();
     const { transport, ...rest } = structuredClone(saved.state) as { transport: OldTransport };
     const { msix: _msix, vector: _vector, ...old } = transport;
-    const queues = old.queues.map(({ vector: _none, ...queue }) => queue);
+    const { filter: _filter, ...others } = rest as { filter?: unknown };
+    const queues = old.queues.slice(0, isNet ? CONTROL_QUEUE : undefined).map(({ vector: _none, ...queue }) => queue);
     const copy = make();
 
-    copy.device.restore({ ...saved, version: def.version - 1, state: { transport: { ...old, queues }, ...rest } });
+    copy.device.restore({ ...saved, version: before, state: { transport: { ...old, queues }, ...others } });
 
     expect(copy.device.save()).toEqual(saved);
   });
@@ -282,7 +287,7 @@ describe.each(virtio.filter(([, { version }]) => version > 1))('MSI-X of %s', (_
   ])('refuses as a state of before: %s', (_what, state) => {
     const rig = make();
 
-    expect(() => rig.device.restore({ kind: def.kind, version: def.version - 1, state })).toThrow(
+    expect(() => rig.device.restore({ kind: def.kind, version: before, state })).toThrow(
       expect.objectContaining({ code: 'state.invalid' }),
     );
   });
