@@ -139,9 +139,10 @@ export const SHELL_LINE = `echo BEGIN-$((1+1)); { ${SHELL_COMMANDS.join('; ')}; 
 export function shellOutput(console: string): string[] {
   const text = /BEGIN-2\r?\n([^]*?)END-42/.exec(console)?.[1];
   if (text === undefined) throw new Error(`no output of the shell commands in:\n${console.slice(-2000)}`);
+  // The kernel may say something in the midst of a line.
   return text
     .replaceAll('\r', '')
-    .split('\n')
-    .filter((line) => !KERNEL_LINE.test(line));
+    .replaceAll(/\[ *[0-9]+\.[0-9]{6}\] .*\n/g, '')
+    .split('\n');
 }
 export const KERNEL_LINE = /^\[ *[0-9]+\.[0-9]{6}\] /;

@@ -122,13 +122,15 @@ test('programs of guest and host speak to each other', { timeout: SLOW }, async 
 
   // Both ways over one connection: the host says that it has said all, and hears the answer.
   const much = randomBytes(3 << 20);
-  guest.send('/root/call md5sum\n');
+  guest.send('/root/call md5sum; echo SUMMED-$((1+1))\n');
   const both = await client(server);
   both.end(much);
   expect(String(await all(both))).toBe(`${md5(much)}  -\n`);
+  // What is typed before the shell is back may be lost.
+  await guest.expect(/SUMMED-2/);
 
   // From the host.
-  guest.send(`\n/root/serve md5sum &\n`);
+  guest.send('/root/serve md5sum &\n');
   await expect.poll(async () => sh(guest, 'ps | grep -c "[/]root/serve"'), { timeout: 60_000 }).toMatch(/^1\r?$/m);
   const to = await reach(path, GUEST_PORT);
   to.end(much);

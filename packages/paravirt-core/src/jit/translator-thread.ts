@@ -72,7 +72,7 @@ function serve({ port, posted, place }: TranslatorStart): void {
         receive(received.message);
       }
     }
-    if (queue.length > 0) timer = setTimeout(work, waitingTime());
+    if (queue.length > 0) timer = setTimeout(work, Math.max(0, waitingTime()));
   }
   port.on('message', (requests: TranslationRequest[]) => {
     receive(requests);
