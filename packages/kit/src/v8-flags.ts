@@ -1,5 +1,5 @@
 /**
- * What a guest's process asks of V8, from its start on. V8 keeps code of one set of flags only: whoever changed them later would find
+ * What a guest's process asks of V8, before it loads or compiles anything of a guest. V8 keeps code of one set of flags only: whoever changed them later would find
  * nothing of what was compiled and kept by an earlier start.
  */
 
@@ -26,10 +26,10 @@ export const COMPILING_V8_FLAGS: readonly string[] = [
   '--no-wasm-stack-checks',
 ];
 
-/** On the command line of a process that runs a guest. */
+/** For a process that runs a guest: on its command line, or set before it compiles any WebAssembly (guest/src/guest-code.ts). */
 export const GUEST_V8_FLAGS: readonly string[] = [
   ...COMPILING_V8_FLAGS,
-  // Regions call nothing that could be inlined; only counting the calls costs, each time that one is entered. From the start or never: code
-  // that was compiled to count calls brings the process down when V8 has been told meanwhile that nobody counts.
+  // Regions call nothing that could be inlined; only counting the calls costs, each time that one is entered. Before all code or never:
+  // what was compiled to count calls brings the process down when V8 has been told meanwhile that nobody counts.
   '--no-wasm-inlining',
 ];

@@ -1,7 +1,7 @@
 /**
  * The processors of one guest, which take turns on the thread that runs it. One executes at a time, until its turn is over, it halts, or
- * it says by PAUSE that it waits for another, or by a hypercall whom to go on with. So what one has written is there when the next one goes on, LOCK needs nothing, and who
- * runs when depends on what the guest does alone.
+ * it says by PAUSE that it waits for another, or by a hypercall whom to go on with. So what one has written is there when the next one goes
+ * on, LOCK needs nothing, and who runs when depends on what the guest does alone.
  */
 import type { Nanoseconds } from '@tomei/kit';
 import { SHADOW } from '../core/layout.ts';
