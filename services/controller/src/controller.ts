@@ -13,6 +13,7 @@ import {
 import { apiRoutes } from './api/routes.ts';
 import { EventLog } from './event-log.ts';
 import { Feed } from './feed.ts';
+import { GuestMemory } from './guest-memory.ts';
 import { Guests } from './guests.ts';
 import { createMeters, type Meters } from './meters.ts';
 import { Actor } from './reconcile/act.ts';
@@ -112,14 +113,16 @@ class RunningController implements Controller {
       runners: () => this.runners.list().map(runnerView),
       log,
     });
+    const guests = new Guests({
+      records: this.records,
+      pool: this.pool,
+      events: this.publisher,
+      now,
+      onWanted: (id) => this.wanted(id),
+    });
     this.routes = apiRoutes({
-      guests: new Guests({
-        records: this.records,
-        pool: this.pool,
-        events: this.publisher,
-        now,
-        onWanted: (id) => this.wanted(id),
-      }),
+      guests,
+      memory: new GuestMemory({ guests, runners: this.runners, bus }),
       records: this.records,
       runners: this.runners,
       pool: this.pool,

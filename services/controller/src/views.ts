@@ -6,9 +6,10 @@ import {
   type Event,
   type Guest,
   type InfoResponse,
+  type MemoryReport,
   type PoolFile,
 } from '@tomei/contracts';
-import type { DiskView, EventView, FileView, GuestView, RunnerView, StatsView } from './api/schemas.ts';
+import type { DiskView, EventView, FileView, GuestView, MemoryView, RunnerView, StatsView } from './api/schemas.ts';
 import type { SeenRun, SeenRunner } from './runners.ts';
 
 /** ECMA-262, 21.4.1.1: no date is later. Times of events come from outside. */
@@ -87,6 +88,18 @@ export function statsView({ id, name, observed }: Guest, { runnerId, report }: S
     translations: stats.translations ?? NO_TRANSLATIONS,
     regions: stats.regions,
     compiledBytes: stats.compiledBytes,
+  };
+}
+
+export function memoryView(
+  of: Pick<MemoryView, 'id' | 'name' | 'run' | 'runner'>,
+  { sizeBytes, wantedBytes, balloonBytes, givenBytes, hasDriver, statistics }: MemoryReport,
+): MemoryView {
+  return {
+    ...of,
+    ...{ sizeBytes, wantedBytes, bytes: Math.max(0, sizeBytes - balloonBytes), balloonBytes, givenBytes },
+    driver: hasDriver,
+    statistics: statistics ?? null,
   };
 }
 

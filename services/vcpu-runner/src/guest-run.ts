@@ -1,10 +1,11 @@
 /** One run of a guest: a process, and after each reset that the guest asks for the next one, until it ends. */
 import { randomBytes } from 'node:crypto';
-import type { ConsoleEndpoint, RunPhase, RunReport } from '@tomei/contracts';
+import type { ConsoleEndpoint, Init, MemoryReport, RunPhase, RunReport } from '@tomei/contracts';
 import type { Guest, GuestEvents, GuestStats, RemoteGuest } from '@tomei/guest';
-import { messageOf } from '@tomei/kit';
+import { TomeiError, messageOf } from '@tomei/kit';
 import type { EventPublisher, Log } from '@tomei/service';
 import type { CheckedStart, KnownRun } from './admission.ts';
+import { guestMemory } from './guest-memory.ts';
 import { livedShort, resetPauseMs, verdictOf, type ProcessOutcome, type Verdict } from './outcome.ts';
 import { runStats } from './run-stats.ts';
 
@@ -131,6 +132,13 @@ export class GuestRun implements KnownRun {
     } finally {
       this.askingStats = false;
     }
+  }
+  /** What the guest's memory is, set to `wantedMib` before where that is given. Throws `guest.not-running`, and as `guestMemory` does. */
+  memory(wantedMib?: number): Promise<Init<MemoryReport>> {
+    const { guest, start } = this;
+    if (guest !== undefined && this.phase === 'RUN_PHASE_RUNNING')
+      return guestMemory(guest, { name: start.guestName, memoryMib: this.memoryMib }, wantedMib);
+    throw new TomeiError('guest.not-running', `${start.guestName} does not run now`);
   }
 
   private async live(after: Promise<unknown>): Promise<void> {

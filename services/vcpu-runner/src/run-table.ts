@@ -1,5 +1,6 @@
 /** The runs of one runner: under way, and ended without a controller that knows it yet. */
-import type { RunReport, StopGuest } from '@tomei/contracts';
+import type { GuestMemory, Init, MemoryReport, RunReport, StopGuest } from '@tomei/contracts';
+import { TomeiError } from '@tomei/kit';
 import { admit, type CheckedStart, type KnownRun, type Situation } from './admission.ts';
 import { GuestRun, type RunParts } from './guest-run.ts';
 
@@ -43,6 +44,12 @@ export class RunTable {
       this.parts.changed();
     } else if (graceMs > 0) known.shutDown('the guest was shut down by its power button', graceMs);
     else known.stop('the guest was powered off');
+  }
+  /** Throws `guest.not-running`, and as `guestMemory` does. */
+  memory({ guestId, run, wantedMib }: GuestMemory): Promise<Init<MemoryReport>> {
+    const known = this.all.get(keyOf({ guestId, run }));
+    if (known !== undefined) return known.memory(wantedMib);
+    throw new TomeiError('guest.not-running', `run ${run} of guest ${guestId} is not on ${this.situation.runnerId}`);
   }
   /** Stops them all in order. */
   async stopAll(why: string): Promise<void> {

@@ -72,7 +72,7 @@ class Runner implements RunningService {
     );
     const desk = new CommandDesk(this.table, log);
     this.subscriptions = [
-      parts.bus.respond(subjects.runnerCommand(id), (bytes) => Promise.resolve(desk.answer(bytes))),
+      parts.bus.respond(subjects.runnerCommand(id), (bytes) => desk.answer(bytes)),
       parts.bus.onConnection((connected) => {
         this.connected = connected;
         if (connected) this.beatSoon();

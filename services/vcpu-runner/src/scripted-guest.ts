@@ -42,6 +42,8 @@ export class ScriptedGuest implements Guest {
   readonly events: GuestEvents;
   /** What was asked of it. */
   readonly asked: string[] = [];
+  /** What its balloon is before each question; undefined: it has none. */
+  balloonNow: (() => ReturnType<Guest['balloon']>) | undefined;
   /** Whether it ends when it is asked to. */
   obedient = true;
   private readonly runs = Promise.withResolvers<undefined>();
@@ -90,9 +92,9 @@ export class ScriptedGuest implements Guest {
   changeDisc(): Promise<void> {
     return Promise.resolve();
   }
-  /** It has none. */
-  balloon(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  balloon(pages?: number): ReturnType<Guest['balloon']> {
+    if (pages !== undefined) this.asked.push(`${pages} pages`);
+    return this.balloonNow?.() ?? Promise.resolve(undefined);
   }
   powerButton(): Promise<boolean> {
     this.asked.push('power button');

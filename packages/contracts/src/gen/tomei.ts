@@ -396,8 +396,9 @@ export interface RunnerCommand {
   readonly id: string;
   readonly start?: StartGuest;
   readonly stop?: StopGuest;
+  readonly memory?: GuestMemory;
   /** Which of them is there. Read only: it is not sent. */
-  readonly kind?: 'start' | 'stop';
+  readonly kind?: 'start' | 'stop' | 'memory';
 }
 
 /** Start one run of a guest. The answer comes when its process has been started; what becomes of it is told by heartbeats and events. */
@@ -418,9 +419,49 @@ export interface StopGuest {
   readonly graceMs: number;
 }
 
+/** Look at the memory of a run, and set it. The answer comes when the guest's driver has told its statistics, or takes too long for that;
+ * what it gives or takes back meanwhile is seen by looking again. A reset gives a guest all of its memory. */
+export interface GuestMemory {
+  readonly guestId: string;
+  readonly run: number;
+  /** What the guest is to have: the rest of what its .vmx says is to be in its balloon. Absent: as before. */
+  readonly wantedMib?: number;
+}
+
 export interface RunnerReply {
   /** Absent: done. */
   readonly trouble?: Trouble;
+  /** Of GuestMemory. */
+  readonly memory?: MemoryReport;
+}
+
+export interface MemoryReport {
+  /** As the .vmx says. */
+  readonly sizeBytes: number;
+  /** Of these, what the guest is to have. */
+  readonly wantedBytes: number;
+  /** What is in the balloon, as the driver says. */
+  readonly balloonBytes: number;
+  /** What came into the balloon or was reported as free since the driver started, each page as often as it was. */
+  readonly givenBytes: number;
+  /** The guest has a driver for its balloon, which is at work. */
+  readonly hasDriver: boolean;
+  /** Absent: the driver has told none. */
+  readonly statistics?: MemoryStatistics;
+}
+
+/** As the guest's driver tells them (virtio 1.2, 5.5.6.3); 0 is also what it does not know. */
+export interface MemoryStatistics {
+  readonly swapInBytes: number;
+  readonly swapOutBytes: number;
+  readonly majorFaults: number;
+  readonly minorFaults: number;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  readonly availableBytes: number;
+  readonly cachesBytes: number;
+  readonly hugetlbAllocations: number;
+  readonly hugetlbFailures: number;
 }
 
 /** Sent about once a second. Whoever misses several takes the runner for lost. */
@@ -807,11 +848,12 @@ const descriptor: object = {
               },
             },
             RunnerCommand: {
-              oneofs: { kind: { oneof: ['start', 'stop'] } },
+              oneofs: { kind: { oneof: ['start', 'stop', 'memory'] } },
               fields: {
                 id: { type: 'string', id: 1 },
                 start: { type: 'StartGuest', id: 2 },
                 stop: { type: 'StopGuest', id: 3 },
+                memory: { type: 'GuestMemory', id: 4 },
               },
             },
             StartGuest: {
@@ -830,9 +872,45 @@ const descriptor: object = {
                 graceMs: { type: 'uint32', id: 3, protoName: 'grace_ms' },
               },
             },
+            GuestMemory: {
+              oneofs: { _wantedMib: { oneof: ['wantedMib'] } },
+              fields: {
+                guestId: { type: 'string', id: 1, protoName: 'guest_id' },
+                run: { type: 'uint32', id: 2 },
+                wantedMib: { type: 'uint32', id: 3, protoName: 'wanted_mib', options: { proto3_optional: true } },
+              },
+            },
             RunnerReply: {
-              oneofs: { _trouble: { oneof: ['trouble'] } },
-              fields: { trouble: { type: 'Trouble', id: 1, options: { proto3_optional: true } } },
+              oneofs: { _trouble: { oneof: ['trouble'] }, _memory: { oneof: ['memory'] } },
+              fields: {
+                trouble: { type: 'Trouble', id: 1, options: { proto3_optional: true } },
+                memory: { type: 'MemoryReport', id: 2, options: { proto3_optional: true } },
+              },
+            },
+            MemoryReport: {
+              oneofs: { _statistics: { oneof: ['statistics'] } },
+              fields: {
+                sizeBytes: { type: 'uint64', id: 1, protoName: 'size_bytes' },
+                wantedBytes: { type: 'uint64', id: 2, protoName: 'wanted_bytes' },
+                balloonBytes: { type: 'uint64', id: 3, protoName: 'balloon_bytes' },
+                givenBytes: { type: 'uint64', id: 4, protoName: 'given_bytes' },
+                hasDriver: { type: 'bool', id: 5, protoName: 'has_driver' },
+                statistics: { type: 'MemoryStatistics', id: 6, options: { proto3_optional: true } },
+              },
+            },
+            MemoryStatistics: {
+              fields: {
+                swapInBytes: { type: 'uint64', id: 1, protoName: 'swap_in_bytes' },
+                swapOutBytes: { type: 'uint64', id: 2, protoName: 'swap_out_bytes' },
+                majorFaults: { type: 'uint64', id: 3, protoName: 'major_faults' },
+                minorFaults: { type: 'uint64', id: 4, protoName: 'minor_faults' },
+                freeBytes: { type: 'uint64', id: 5, protoName: 'free_bytes' },
+                totalBytes: { type: 'uint64', id: 6, protoName: 'total_bytes' },
+                availableBytes: { type: 'uint64', id: 7, protoName: 'available_bytes' },
+                cachesBytes: { type: 'uint64', id: 8, protoName: 'caches_bytes' },
+                hugetlbAllocations: { type: 'uint64', id: 9, protoName: 'hugetlb_allocations' },
+                hugetlbFailures: { type: 'uint64', id: 10, protoName: 'hugetlb_failures' },
+              },
             },
             RunnerHeartbeat: {
               fields: {
@@ -980,7 +1058,10 @@ export const messages = {
   RunnerCommand: codec<RunnerCommand>('tomei.v1.RunnerCommand'),
   StartGuest: codec<StartGuest>('tomei.v1.StartGuest'),
   StopGuest: codec<StopGuest>('tomei.v1.StopGuest'),
+  GuestMemory: codec<GuestMemory>('tomei.v1.GuestMemory'),
   RunnerReply: codec<RunnerReply>('tomei.v1.RunnerReply'),
+  MemoryReport: codec<MemoryReport>('tomei.v1.MemoryReport'),
+  MemoryStatistics: codec<MemoryStatistics>('tomei.v1.MemoryStatistics'),
   RunnerHeartbeat: codec<RunnerHeartbeat>('tomei.v1.RunnerHeartbeat'),
   RunnerCapacity: codec<RunnerCapacity>('tomei.v1.RunnerCapacity'),
   RunReport: codec<RunReport>('tomei.v1.RunReport'),

@@ -6,7 +6,16 @@ import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fastify, type FastifyInstance, type LightMyRequestResponse } from 'fastify';
-import { PoolService, messages, newId, subjects, type PoolFile } from '@tomei/contracts';
+import {
+  PoolService,
+  messages,
+  newId,
+  subjects,
+  type Init,
+  type PoolFile,
+  type RunReport,
+  type RunnerReply,
+} from '@tomei/contracts';
 import { TomeiError } from '@tomei/kit';
 import {
   GuestRecords,
@@ -98,7 +107,7 @@ describe('the HTTP API', () => {
     await rm(folder, { recursive: true, force: true });
   });
   const call = (
-    method: 'GET' | 'POST' | 'DELETE',
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     path: string,
     payload?: object | string,
     headers: Record<string, string> = {},
@@ -197,6 +206,82 @@ describe('the HTTP API', () => {
     });
   });
 
+  describe('the memory of a guest', () => {
+    let id: string;
+    const asked: unknown[] = [];
+    beforeEach(async () => {
+      asked.length = 0;
+      id = (await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' })).json<{ id: string }>().id;
+    });
+    /** A runner that has runs of the guest, and answers every command with the same. */
+    async function answering(reply: Init<RunnerReply>, ...runs: Init<RunReport>[]): Promise<void> {
+      bus.respond(subjects.runnerCommand('r-1'), (bytes) => {
+        const { memory } = messages.RunnerCommand.decode(bytes);
+        // The reconciler stops runs that nobody wants.
+        if (memory !== undefined) asked.push(memory);
+        return Promise.resolve(messages.RunnerReply.encode(reply));
+      });
+      const heartbeat = { runnerId: 'r-1', instanceId: newId(), atMs: 1 };
+      const reports = runs.map((run) => ({ guestId: id, ...run }));
+      bus.publish(subjects.runnerHeartbeat('r-1'), messages.RunnerHeartbeat.encode({ ...heartbeat, runs: reports }));
+      await vi.waitFor(async () =>
+        expect((await call('GET', '/runners')).json<{ runners: [] }>().runners).toHaveLength(1),
+      );
+    }
+
+    test('is asked of the runner that has it, of the run that runs, and set there', async () => {
+      const memory = { sizeBytes: 64, wantedBytes: 32, balloonBytes: 16, givenBytes: 99, hasDriver: true };
+      await answering(
+        { memory: { ...memory, statistics: { freeBytes: 5 } } },
+        { run: 3, phase: 'RUN_PHASE_RUNNING' },
+        { run: 2, phase: 'RUN_PHASE_RUNNING' },
+        { run: 4, phase: 'RUN_PHASE_ENDED' },
+      );
+
+      const shown = await call('GET', '/guests/tiny/memory');
+      const set = await call('PUT', `/guests/${id}/memory`, { wantedMiB: 48 });
+
+      expect([shown.statusCode, set.statusCode, set.json()]).toEqual([200, 200, shown.json()]);
+      expect(shown.json()).toMatchObject({
+        ...{ id, name: 'tiny', run: 3, runner: 'r-1', sizeBytes: 64, wantedBytes: 32, bytes: 48 },
+        ...{ balloonBytes: 16, givenBytes: 99, driver: true, statistics: { freeBytes: 5, swapInBytes: 0 } },
+      });
+      expect(asked).toEqual([
+        { guestId: id, run: 3 },
+        { guestId: id, run: 3, wantedMib: 48 },
+      ]);
+    });
+
+    test('a driver that says that it took more than there is, and tells nothing, is shown all the same', async () => {
+      await answering({ memory: { sizeBytes: 64, balloonBytes: 2 ** 44 } }, { run: 1, phase: 'RUN_PHASE_RUNNING' });
+
+      expect((await call('GET', '/guests/tiny/memory')).json()).toMatchObject({ bytes: 0, statistics: null });
+    });
+
+    test.each([
+      ['guest.bad-memory', 400],
+      ['guest.no-balloon', 409],
+      ['guest.no-balloon-driver', 409],
+      ['guest.not-running', 409],
+      ['guest.busy', 503],
+    ])('what a runner refuses with %s is answered with %i', async (code, status) => {
+      const trouble = { code, message: 'no', retryable: true };
+      await answering({ trouble }, { run: 1, phase: 'RUN_PHASE_RUNNING' });
+
+      const answer = await call('PUT', '/guests/tiny/memory', { wantedMiB: 48 });
+      expect([answer.statusCode, answer.json()]).toEqual([status, { error: trouble }]);
+    });
+
+    test('of a guest that is off, or that a silent runner has, is not known', async () => {
+      const off = await call('GET', '/guests/tiny/memory');
+      expect([off.statusCode, off.json()]).toMatchObject([409, { error: { code: 'guest.not-running' } }]);
+
+      await answering({}, { run: 1, phase: 'RUN_PHASE_RUNNING' });
+      const mute = await call('GET', '/guests/tiny/memory');
+      expect([mute.statusCode, mute.json()]).toMatchObject([500, { error: { code: 'runner.bad-answer' } }]);
+    });
+  });
+
   test('a VNC password is said to be there, and shown nowhere', async () => {
     const made = await call('POST', '/guests', { vmx: 'tiny/screen.vmx' });
 
@@ -248,11 +333,19 @@ describe('the HTTP API', () => {
     expect([port.statusCode, port.json()]).toMatchObject([409, { error: { code: 'guest.port-taken' } }]);
   });
 
-  test.each<['GET' | 'POST' | 'DELETE', string, object | undefined, number, string]>([
+  test.each<[Parameters<typeof call>[0], string, object | undefined, number, string]>([
     ['GET', '/guests/nobody', undefined, 404, 'guest.missing'],
     ['DELETE', '/guests/nobody', undefined, 404, 'guest.missing'],
     ['POST', '/guests/nobody/power', { action: 'on' }, 404, 'guest.missing'],
     ['POST', '/guests/nobody/power', { action: 'explode' }, 400, 'request.bad'],
+    ['GET', '/guests/nobody/memory', undefined, 404, 'guest.missing'],
+    ['PUT', '/guests/nobody/memory', { wantedMiB: 64 }, 404, 'guest.missing'],
+    ['PUT', '/guests/nobody/memory', {}, 400, 'request.bad'],
+    ['PUT', '/guests/nobody/memory', { wantedMiB: 0 }, 400, 'request.bad'],
+    ['PUT', '/guests/nobody/memory', { wantedMiB: 1.5 }, 400, 'request.bad'],
+    ['PUT', '/guests/nobody/memory', { wantedMiB: '64' }, 400, 'request.bad'],
+    ['PUT', '/guests/nobody/memory', { wantedMiB: 2 ** 32 }, 400, 'request.bad'],
+    ['PUT', '/guests/nobody/memory', { wantedMiB: 64, force: true }, 400, 'request.bad'],
     ['GET', '/disk', undefined, 400, 'request.bad'],
     ['GET', '/events?limit=0', undefined, 400, 'request.bad'],
     ['GET', '/events?limit=x', undefined, 400, 'request.bad'],
@@ -313,6 +406,7 @@ describe('the HTTP API', () => {
       '/api/v1/files',
       '/api/v1/guests',
       '/api/v1/guests/{idOrName}',
+      '/api/v1/guests/{idOrName}/memory',
       '/api/v1/guests/{idOrName}/power',
       '/api/v1/runners',
       '/api/v1/stats',

@@ -12,6 +12,7 @@ import {
 import { z } from 'zod';
 import type { RunPhase } from '@tomei/contracts';
 import type { GuestRecords, Log } from '@tomei/service';
+import type { GuestMemory } from '../guest-memory.ts';
 import type { Guests } from '../guests.ts';
 import type { Pool } from '../registration.ts';
 import type { Runners } from '../runners.ts';
@@ -26,6 +27,7 @@ const OVER: ReadonlySet<string> = new Set(['RUN_PHASE_ENDED', 'RUN_PHASE_CRASHED
 
 export interface ApiParts extends WatchParts {
   readonly guests: Guests;
+  readonly memory: GuestMemory;
   readonly records: GuestRecords;
   readonly runners: Runners;
   readonly pool: Pool;
@@ -58,6 +60,7 @@ export const apiRoutes =
         app.setErrorHandler(errorHandler(parts.log));
         guard(app);
         addGuests(app, parts);
+        addMemory(app, parts);
         addPool(app, parts);
         addState(app, parts);
         app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
@@ -133,6 +136,39 @@ function addGuests(app: App, { guests, records }: ApiParts): void {
     },
     async ({ params, body }, reply) =>
       reply.code(202).send(guestView(await guests.power(params.idOrName, body.action, body.graceSeconds))),
+  );
+}
+
+function addMemory(app: App, { memory }: ApiParts): void {
+  const answer = { 200: schemas.memoryView, default: schemas.failure };
+  app.get(
+    '/guests/:idOrName/memory',
+    {
+      schema: {
+        summary: 'What memory a running guest has, and what it does with it',
+        description:
+          'Statistics are asked for anew; of a driver that takes longer than a second they are the last ones.',
+        tags: ['guests'],
+        params: schemas.guestParams,
+        response: answer,
+      },
+    },
+    ({ params }) => memory.of(params.idOrName),
+  );
+  app.put(
+    '/guests/:idOrName/memory',
+    {
+      schema: {
+        summary: 'Take memory from a running guest by its balloon, or give it back',
+        description:
+          'Answers when the driver has been asked; `bytes` follows. A guest that starts anew has all of its memory.',
+        tags: ['guests'],
+        params: schemas.guestParams,
+        body: schemas.memoryBody,
+        response: answer,
+      },
+    },
+    ({ params, body }) => memory.of(params.idOrName, body.wantedMiB),
   );
 }
 

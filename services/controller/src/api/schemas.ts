@@ -104,6 +104,38 @@ export const statsView = z
   .meta({ id: 'GuestStats' });
 export type StatsView = z.infer<typeof statsView>;
 
+const bytes = z.number().int();
+export const memoryView = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    run: z.number().int(),
+    runner: z.string(),
+    sizeBytes: bytes.describe('Its memory, by its .vmx'),
+    wantedBytes: bytes.describe('What of that it is to have'),
+    bytes: bytes.describe('What it has: without the balloon'),
+    balloonBytes: bytes.describe('What is in its balloon, as its driver says'),
+    givenBytes: bytes.describe('What it gave to the balloon, or reported as free, each page as often as it did'),
+    driver: z.boolean().describe('Whether a driver for the balloon is at work'),
+    statistics: z
+      .object({
+        swapInBytes: bytes,
+        swapOutBytes: bytes,
+        majorFaults: count,
+        minorFaults: count,
+        freeBytes: bytes,
+        totalBytes: bytes,
+        availableBytes: bytes,
+        cachesBytes: bytes,
+        hugetlbAllocations: count,
+        hugetlbFailures: count,
+      })
+      .nullable()
+      .describe('As the driver tells them; 0 is also what it does not know; null: it has told none'),
+  })
+  .meta({ id: 'GuestMemory' });
+export type MemoryView = z.infer<typeof memoryView>;
+
 export const eventView = z
   .object({
     sequence: z.number().int().describe('Its place; it never goes back'),
@@ -161,6 +193,14 @@ export const powerBody = z.strictObject({
     .max(3600)
     .optional()
     .describe('For shutdown: how long the guest may take before it is powered off; 60 when absent'),
+});
+export const memoryBody = z.strictObject({
+  wantedMiB: z
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 22)
+    .describe('What the guest is to have: 16 at least, and no more than its .vmx gives it'),
 });
 export const diskBody = z.strictObject({
   path: z.string().min(1).max(MAX_TEXT),

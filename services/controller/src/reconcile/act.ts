@@ -1,13 +1,12 @@
-/** Carries steps out: the only writer of what is observed, and the only one that gives runners commands. */
-import { messages, subjects, type Guest, type Init, type RunnerCommand } from '@tomei/contracts';
+/** Carries steps out: the only writer of what is observed, and the only one that starts and stops runs. */
+import { messages, type Guest } from '@tomei/contracts';
 import { TomeiError, messageOf } from '@tomei/kit';
-import { errorOf, type Bus, type EventPublisher, type GuestRecords } from '@tomei/service';
+import type { Bus, EventPublisher, GuestRecords } from '@tomei/service';
+import { askRunner } from '../ask-runner.ts';
 import { choose, offersOf } from '../placement.ts';
 import type { Runners } from '../runners.ts';
 import type { Seen, Step } from './plan.ts';
 
-/** For the answer to a command: a start is answered when there is a process, which takes a moment on a busy host. */
-const COMMAND_MS = 5_000;
 /** When to look again at what a step should have changed. */
 const SOON_MS = 200,
   LATER_MS = 1_000;
@@ -59,7 +58,7 @@ export class Actor {
         const { run, phase, graceMs = 0 } = step;
         // Off at once, behind a shutdown, is another command.
         const command = `stop-${id}-${run}-${phase}${graceMs === 0 ? '' : `-${graceMs}`}`;
-        await this.command(step.runnerId, { id: command, stop: { guestId: id, run, graceMs } });
+        await askRunner(this.parts.bus, step.runnerId, { id: command, stop: { guestId: id, run, graceMs } });
         return LATER_MS;
       }
       case 'place': {
@@ -135,7 +134,7 @@ export class Actor {
     // Of one placement there is one start, however often it is sent; a new placement is another one.
     const command = `start-${id}-${run}-${observed?.sinceMs ?? 0}`;
     try {
-      await this.command(runnerId, {
+      await askRunner(this.parts.bus, runnerId, {
         id: command,
         start: { guestId: id, guestName: name, run, spec, disks: { target: this.parts.disks } },
       });
@@ -206,12 +205,6 @@ export class Actor {
       ...guest,
       observed: { ...seen, sinceMs: same ? guest.observed!.sinceMs : this.parts.now() },
     });
-  }
-  private async command(runnerId: string, command: Init<RunnerCommand>): Promise<void> {
-    const bytes = messages.RunnerCommand.encode(command);
-    const answer = await this.parts.bus.request(subjects.runnerCommand(runnerId), bytes, { timeoutMs: COMMAND_MS });
-    const { trouble } = messages.RunnerReply.decode(answer);
-    if (trouble !== undefined) throw errorOf(trouble);
   }
 }
 

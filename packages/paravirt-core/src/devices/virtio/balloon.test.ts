@@ -80,7 +80,20 @@ describe.each(LAYOUTS)('virtio-balloon, %s', (_layout, features) => {
     rig.device.parts.want(2 ** 32 - 1);
 
     expect([isr, wanted]).toEqual([2, 77]);
-    expect(rig.device.parts.look()).toEqual({ wantedPages: RAM_BYTES / PAGE, actualPages: 12, givenBytes: 0 });
+    expect(rig.device.parts.look()).toEqual({
+      ...{ hasDriver: true, wantedPages: RAM_BYTES / PAGE, actualPages: 12, givenBytes: 0, isAsked: false },
+    });
+  });
+
+  it('keeps what is wanted for a driver that starts later, and says whether one is there', () => {
+    const { rig, driver } = guestWith();
+    rig.device.parts.want(33);
+    const before = rig.device.parts.look();
+    driver.bringUp([...features, ...OFFERED], 16, 0x1000, 5);
+
+    expect(before).toMatchObject({ hasDriver: false, wantedPages: 33 });
+    expect(rig.device.parts.look().hasDriver).toBe(true);
+    expect(driver.read(4, 0, 4)).toBe(33);
   });
 
   it('zeroes pages that it is given, and those alone', () => {
@@ -142,12 +155,17 @@ describe.each(LAYOUTS)('virtio-balloon, %s', (_layout, features) => {
     const held = guest.driver.collect(STATS_QUEUE);
     guest.rig.device.parts.ask();
     const asked = guest.driver.collect(STATS_QUEUE);
+    const waits = guest.rig.device.parts.look();
     tell(guest, [[4, 7]]);
 
     expect(before).not.toHaveProperty('statistics');
     expect(first).toMatchObject({ freeMemory: 123_456, totalMemory: 2 ** 33, swapIn: 0 });
     expect([held.length, asked.length]).toEqual([0, 1]);
-    expect(guest.rig.device.parts.look().statistics).toMatchObject({ freeMemory: 7, totalMemory: 2 ** 33 });
+    expect([before.isAsked, waits.isAsked, waits.statistics?.freeMemory]).toEqual([false, true, 123_456]);
+    expect(guest.rig.device.parts.look()).toMatchObject({
+      isAsked: false,
+      statistics: { freeMemory: 7, totalMemory: 2 ** 33 },
+    });
   });
 
   it.each<[string, (guest: Guest) => unknown]>([

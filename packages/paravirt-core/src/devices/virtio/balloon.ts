@@ -71,10 +71,14 @@ const balloonState = pod({
 type BalloonState = StateOf<typeof balloonState>;
 
 export interface Balloon {
+  /** A driver runs the device: one that is not there yet does what is wanted when it starts. */
+  readonly hasDriver: boolean;
   readonly wantedPages: number;
   readonly actualPages: number;
   /** Bytes of inflated and reported pages since the device's reset, each as often as it was given. */
   readonly givenBytes: number;
+  /** The driver has been asked for statistics and has not answered: those below are of before. */
+  readonly isAsked: boolean;
   /** As the driver told last, in bytes or counts; absent before it has. */
   readonly statistics?: Readonly<Record<Statistic, number>>;
 }
@@ -146,8 +150,10 @@ class BalloonDevice {
   look(): Balloon {
     const { wanted, actual, zeroed, isTold, statistics } = this.state;
     const told = Object.fromEntries(STATISTICS.map((name, i) => [name, statistics[i]!])) as Record<Statistic, number>;
+    const hasDriver = this.transport.running();
     return {
-      ...{ wantedPages: wanted, actualPages: actual, givenBytes: zeroed },
+      ...{ hasDriver, wantedPages: wanted, actualPages: actual, givenBytes: zeroed },
+      isAsked: hasDriver && isTold && this.state.statisticsBuffer.length === 0,
       ...(isTold ? { statistics: told } : {}),
     };
   }
