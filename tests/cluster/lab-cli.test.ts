@@ -147,6 +147,32 @@ describe('tomei lab and the commands that talk to it', () => {
     ]);
   });
 
+  test('memory of a guest without a balloon, or without a driver for it, and of one that is off', async () => {
+    expect(await command('memory', 'echo')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^tomei: echo has no balloon: .*tomei\.balloon\.present.*\n$/) as string,
+    });
+    await addSmall('bare', [0xeb, 0xfe]);
+    await writeFile(join(pool, 'bare', 'bare.vmx'), `${vmx('bare')}tomei.balloon.present = "TRUE"\n`);
+    await command('register', 'bare/bare.vmx');
+    expect((await command('memory', 'bare')).code).toBe(1);
+    await command('power', 'on', 'bare', '--wait');
+
+    expect(await json('memory', 'bare')).toMatchObject({
+      sizeBytes: 2 ** 24,
+      bytes: 2 ** 24,
+      driver: false,
+      statistics: null,
+    });
+    expect(await command('memory', 'bare', '16M')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^tomei: bare has no driver for its balloon .*\ntomei: trying again may help\n$/,
+      ) as string,
+    });
+    expect((await command('power', 'off', 'bare', '--wait')).code).toBe(0);
+  });
+
   test('console joins a pipe to the serial port; logs has what it said', async () => {
     await using console = new Tomei(['console', 'echo', '--server', url]);
     await console.saw(/ready/);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { freePort, natsServerMissing, redisServerMissing, startNatsServer, startRedisServer } from '@tomei/testkit';
 import type { NatsServer, RedisServer } from '@tomei/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { tomei, type Finished } from '../guests/cli.ts';
 import { diskToolMissing, fileOnDisk } from '../guests/file-on-disk.ts';
 import { buildTiny, copyTiny } from '../guests/tiny-guest.ts';
 import { Api, SerialConsole, eventually } from './api.ts';
@@ -13,6 +14,16 @@ import { RawNats } from './nats-by-hand.ts';
 import { ServiceProcess, type ServiceName } from './services.ts';
 
 const SLOW = 600_000;
+/** What the test reads of `tomei memory --json`. */
+interface MemoryView {
+  readonly sizeBytes: number;
+  readonly wantedBytes: number;
+  readonly bytes: number;
+  readonly balloonBytes: number;
+  readonly givenBytes: number;
+  readonly driver: boolean;
+  readonly statistics: { readonly availableBytes: number } | null;
+}
 const missing = natsServerMissing() ?? redisServerMissing();
 
 describe.skipIf(missing !== undefined)(
@@ -42,7 +53,10 @@ describe.skipIf(missing !== undefined)(
       await buildTiny();
       for (const name of ['tiny', 'other']) {
         await mkdir(join(folder, name), { recursive: true });
-        await copyTiny(join(folder, name), name, { inPool: true });
+        await copyTiny(join(folder, name), name, {
+          inPool: true,
+          settings: name === 'other' ? ['tomei.balloon.present = "TRUE"'] : [],
+        });
       }
       const [disks, controller, gateway] = await Promise.all([freePort(), freePort(), freePort()]);
       nats = await startNatsServer();
@@ -99,6 +113,60 @@ describe.skipIf(missing !== undefined)(
         const tool = diskToolMissing();
         if (tool === undefined)
           expect(await fileOnDisk(join(folder, 'tiny/tiny.vmdk'), WRITTEN.path)).toBe(WRITTEN.text);
+      },
+      SLOW,
+    );
+
+    test(
+      'a guest gives memory to its balloon when it is asked to by the command line, and gets it back',
+      async () => {
+        const memory = (...args: string[]): Promise<Finished> => tomei('memory', ...args, '--server', api.url);
+        const view = async (): Promise<MemoryView> =>
+          JSON.parse((await memory('gives', '--json')).stdout) as MemoryView;
+        await api.register('other/other.vmx', 'gives');
+        expect(await memory('gives', '64M')).toMatchObject({
+          code: 1,
+          stderr: expect.stringMatching(/^tomei: .*does not run/) as string,
+        });
+        using serial = await logIn(api, 'gives');
+        const driver = await eventually('the driver is at work', async () => {
+          const now = await view();
+          return now.driver && now.statistics !== null ? now : undefined;
+        });
+        const MIB = 2 ** 20;
+        expect(driver).toMatchObject({
+          sizeBytes: 128 * MIB,
+          wantedBytes: 128 * MIB,
+          bytes: 128 * MIB,
+          balloonBytes: 0,
+        });
+
+        expect(await memory('gives', '96M', '--wait')).toMatchObject({ code: 0, stdout: 'gives has 96 MiB\n' });
+        const less = await view();
+        expect(less).toMatchObject({ wantedBytes: 96 * MIB, bytes: 96 * MIB, balloonBytes: 32 * MIB });
+        expect(less.givenBytes).toBeGreaterThanOrEqual(32 * MIB);
+        // Its system has that much less, and the statistics are those of now.
+        expect(less.statistics!.availableBytes).toBeLessThan(driver.statistics!.availableBytes - 24 * MIB);
+        serial.send('grep MemAvailable /proc/meminfo; echo SEEN-$((40+2))\n');
+        const seen = Number(/MemAvailable: +([0-9]+) kB/.exec(await serial.expect(/SEEN-42/))![1]) * 1024;
+        expect(Math.abs(seen - less.statistics!.availableBytes)).toBeLessThan(8 * MIB);
+        expect((await memory('gives')).stdout).toMatch(
+          /^memory +128 MiB, of which it is to have 96 MiB\nhas +96 MiB$/m,
+        );
+
+        expect((await memory('gives', '128M', '--wait')).stdout).toBe('gives has 128 MiB\n');
+        expect((await view()).statistics!.availableBytes).toBeGreaterThan(less.statistics!.availableBytes + 24 * MIB);
+        expect(await memory('gives', '129M')).toMatchObject({
+          code: 2,
+          stderr: expect.stringMatching(/memsize/) as string,
+        });
+        expect(await memory('gives', '15M')).toMatchObject({
+          code: 2,
+          stderr: expect.stringMatching(/16 at least/) as string,
+        });
+
+        await api.power('gives', 'off');
+        await api.until('gives', 'off', (g) => g.phase === 'off');
       },
       SLOW,
     );

@@ -9,6 +9,7 @@ import { addGuestCommands } from './commands/guest-build.ts';
 import { addLabCommand } from './commands/lab.ts';
 import { addListCommand } from './commands/list.ts';
 import { addLogsCommand } from './commands/logs.ts';
+import { addMemoryCommand } from './commands/memory.ts';
 import { addPowerCommand } from './commands/power.ts';
 import { addRegisterCommands } from './commands/register.ts';
 import { addRunCommand, type RunGuest } from './commands/run.ts';
@@ -54,6 +55,7 @@ export function createProgram(machinery: Machinery): Command {
   addShowCommands(program);
   addRegisterCommands(program);
   addPowerCommand(program);
+  addMemoryCommand(program);
   addConsoleCommand(program);
   addLogsCommand(program);
   addEventsCommand(program);

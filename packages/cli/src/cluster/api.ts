@@ -2,7 +2,7 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import type { z } from 'zod';
 import { TomeiError, messageOf } from '@tomei/kit';
-import { schemas, type EventView, type GuestView, type RunnerView, type StatsView } from './views.ts';
+import { schemas, type EventView, type GuestView, type MemoryView, type RunnerView, type StatsView } from './views.ts';
 
 /** For one answer; a stream of events may be silent for as long as nothing happens. */
 const ANSWER_MS = 30_000;
@@ -34,6 +34,9 @@ export class ClusterApi {
   runners = async (): Promise<RunnerView[]> => (await this.ask('GET', '/api/v1/runners', schemas.runners)).runners;
   /** Of guests that run, counted from the start of their run. */
   stats = async (): Promise<StatsView[]> => (await this.ask('GET', '/api/v1/stats', schemas.stats)).guests;
+  memory = (name: string): Promise<MemoryView> => this.ask('GET', `${guestPath(name)}/memory`, schemas.memory);
+  setMemory = (name: string, wantedMiB: number): Promise<MemoryView> =>
+    this.ask('PUT', `${guestPath(name)}/memory`, schemas.memory, { wantedMiB });
   files = async (): Promise<{ path: string; kind: string }[]> =>
     (await this.ask('GET', '/api/v1/files', schemas.files)).files;
   async events(limit: number, guest: string | undefined): Promise<EventView[]> {

@@ -53,6 +53,32 @@ const stats = z.object({
   regions: z.number(),
   compiledBytes: z.number(),
 });
+const memory = z.object({
+  id: z.string(),
+  name: z.string(),
+  run: z.number(),
+  runner: z.string(),
+  sizeBytes: z.number(),
+  wantedBytes: z.number(),
+  bytes: z.number(),
+  balloonBytes: z.number(),
+  givenBytes: z.number(),
+  driver: z.boolean(),
+  statistics: z
+    .object({
+      swapInBytes: z.number(),
+      swapOutBytes: z.number(),
+      majorFaults: z.number(),
+      minorFaults: z.number(),
+      freeBytes: z.number(),
+      totalBytes: z.number(),
+      availableBytes: z.number(),
+      cachesBytes: z.number(),
+      hugetlbAllocations: z.number(),
+      hugetlbFailures: z.number(),
+    })
+    .nullable(),
+});
 const event = z.object({
   sequence: z.number(),
   at: z.string(),
@@ -73,6 +99,7 @@ export const schemas = {
   guests: z.object({ guests: z.array(guest.loose()) }),
   runners: z.object({ runners: z.array(runner.loose()) }),
   stats: z.object({ guests: z.array(stats) }),
+  memory: memory.loose(),
   event: event.loose(),
   events: z.object({ events: z.array(event.loose()) }),
   files: z.object({ files: z.array(file) }),
@@ -84,4 +111,5 @@ export const schemas = {
 export type GuestView = z.infer<typeof guest>;
 export type RunnerView = z.infer<typeof runner>;
 export type StatsView = z.infer<typeof stats>;
+export type MemoryView = z.infer<typeof memory>;
 export type EventView = z.infer<typeof event>;

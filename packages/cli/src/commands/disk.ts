@@ -2,19 +2,7 @@
 import type { Command } from 'commander';
 import { EXIT } from '@tomei/kit';
 import { checkVmdk, infoVmdk, type VmdkCheck, type VmdkInfo } from '@tomei/vmdk';
-
-const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
-
-/** A size for a person: the largest unit that leaves at least 1, with at most one digit behind the point. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${Number(value.toFixed(1))} ${UNITS[unit]}`;
-}
+import { formatBytes } from '../format-bytes.ts';
 
 /** The facts as aligned lines. */
 export function describeInfo(info: VmdkInfo): string[] {
