@@ -145,7 +145,7 @@ const half = (v: OracleValue | undefined, bits: number, which: string, sign: boo
     n = lanes.length / 2;
   return (which === 'low' ? lanes.slice(0, n) : lanes.slice(n)).map((x) => (sign ? signed(bits, x) : x));
 };
-/** A float to a signed 32-bit integer; NaN is 0. */
+/** A float to a signed 32-bit integer: of what does not fit, one of the results that relaxed instructions may have. */
 const saturatedInteger = (x: number): bigint =>
   Number.isNaN(x) ? 0n : BigInt(Math.min(2 ** 31 - 1, Math.max(-(2 ** 31), Math.trunc(x))));
 
@@ -183,12 +183,12 @@ const SPECIAL: Readonly<Record<string, Implementation>> = {
       32,
     );
   },
-  'i32x4.trunc_sat_f32x4_s': ([v]) =>
+  'i32x4.relaxed_trunc_f32x4_s': ([v]) =>
     join(
       split(big(v), 32).map((x) => saturatedInteger(f32Of(x))),
       32,
     ),
-  'i32x4.trunc_sat_f64x2_s_zero': ([v]) =>
+  'i32x4.relaxed_trunc_f64x2_s_zero': ([v]) =>
     join(
       split(big(v), 64).map((x) => saturatedInteger(f64Of(x))),
       32,

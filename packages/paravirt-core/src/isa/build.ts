@@ -125,7 +125,7 @@ export interface Variable<V> {
   set(value: V): void;
 }
 
-/** x87 numbers that are 0, or normal and a multiple of 2^unit up to 2^most. */
+/** Numbers that are 0, or normal and a multiple of 2^unit up to 2^most. */
 export interface Range {
   readonly unit: number;
   readonly most: number;
@@ -182,6 +182,15 @@ export interface Build<V> {
    * without any such way leave it out.
    */
   arithmetic?(operation: FloatOperation, form: FloatForm, dst: Operand<V>, src: Operand<V>): boolean;
+
+  /** What compiled code knows of lanes of a vector (a bit each): numbers that are all 0 or normal. */
+  numbersIn?(value: V, bits: 32 | 64, lanes: number): Range | undefined;
+  /** Compiled code that may expect numbers to be plain makes sure that these are, up to 2^(spread + 1) and no less than 2^-spread, or 0. */
+  expectNumbers?(value: V, bits: 32 | 64, lanes: number, spread?: number): void;
+  /** Whether MXCSR rounds to nearest and has PE masked and set; compiled code makes sure of that where it may expect it. */
+  roundsSimdQuickly?(): boolean;
+  /** The number that a value is in compiled code, where that does not depend on anything. */
+  constantOf?(value: V): number | undefined;
 
   imm(n: number): V;
   imm64(n: bigint): V;

@@ -12,14 +12,12 @@
  * A NaN fails a comparison below, so that its bits, which WebAssembly leaves open, never reach a register.
  */
 import type { Build, FloatForm, FloatOperation, Semantics } from './build.ts';
-import { and, andImm, eq, eqz, or, shlImm } from './ops.ts';
-import { combined, related, reportSimd } from './sse.ts';
+import { and, andImm, eq, eqz } from './ops.ts';
+import { combined, reportSimd } from './sse.ts';
 
 /** MXCSR: rounding control, and the mask and flag of PE. */
 export const MXCSR_CONTROL = 0x7020;
 export const MXCSR_QUICK = 0x1020;
-/** EFLAGS; CF has no distance. */
-const ZF_SHIFT = 6;
 
 const splat32 = (n: bigint): bigint => n | (n << 32n) | (n << 64n) | (n << 96n);
 const splat64 = (n: bigint): bigint => n | (n << 64n);
@@ -118,28 +116,6 @@ function isQuickWithZeros<V>(b: Build<V>, operation: FloatOperation, form: Float
   }
   return holds(b, operation, form, fits);
 }
-
-/** COMISS and the like: at once for normal numbers, infinities and zeros, which raise nothing. */
-export const relatingQuickly =
-  (leaf: string, quiet: boolean, form: 'ss' | 'sd'): Semantics =>
-  (b, left, right) => {
-    const { shape, leastNormal, magnitude } = FLOAT_FORMS[form].format;
-    const x = left.read(),
-      y = right.read();
-    if (!b.shortcuts) return b.setStatusFlags(related(b, leaf, quiet, x, y));
-    const float = form === 'ss' ? 'f32' : 'f64';
-    const low = (v: typeof x): typeof x => b.op(`${shape}.extract_lane`, [v], [0]);
-    const relation = (name: string): typeof x => b.op(`${float}.${name}`, [low(x), low(y)]);
-    const isPlain = (v: typeof x): typeof x =>
-      b.op('v128.or', [
-        b.op(`${shape}.eq`, [v, b.imm128(0n)]),
-        b.op(`${shape}.ge`, [b.op('v128.and', [v, b.imm128(magnitude)]), b.imm128(leastNormal)]),
-      ]);
-    const plain = b.op(`${FLOAT_FORMS[form].format.integers}.bitmask`, [b.op('v128.and', [isPlain(x), isPlain(y)])]);
-    const image = b.variable(or(b, shlImm(b, relation('eq'), ZF_SHIFT), relation('lt')));
-    b.if(eqz(b, andImm(b, plain, 1)), () => image.set(related(b, leaf, quiet, x, y)));
-    b.setStatusFlags(image.get());
-  };
 
 /** All lanes of `x operation y`, as WebAssembly computes it. */
 export function vectorResult<V>(b: Build<V>, bits: 32 | 64, operation: FloatOperation, x: V, y: V): V {

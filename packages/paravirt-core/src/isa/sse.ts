@@ -35,32 +35,16 @@ export const computing =
     const from = addressOf(b, src);
     reportSimd(b, b.leaf(leaf, dst.address(), from, b.get('mxcsr')));
   };
-/** The same with a number between source and MXCSR: the predicate of an immediate. */
-export const computingWithImmediate =
-  (leaf: string): Semantics =>
-  (b, dst, src, immediate) => {
-    const from = addressOf(b, src);
-    reportSimd(b, b.leaf(leaf, dst.address(), from, immediate.read(), b.get('mxcsr')));
-  };
-/** A leaf that writes its result to scratch, for destinations that are no XMM registers; `truncate` is the CVTT form. */
-export const computingAside =
-  (leaf: string, truncate: boolean, write: <V>(b: Build<V>, dst: Operand<V>, result: V) => void): Semantics =>
-  (b, dst, src) => {
-    const from = addressOf(b, src),
-      to = room(b);
-    reportSimd(b, b.leaf(leaf, to, from, b.imm(truncate ? 1 : 0), b.get('mxcsr')));
-    write(b, dst, to);
-  };
 /** Slots of `scratch` for two operands that no register holds. */
 const LEFT = 3,
   RIGHT = 2;
 /**
  * A packed leaf on two values: what it raises, and its result, which counts only when nothing unmasked is raised. The caller
- * reports the flags.
+ * reports the flags. `how`: what the leaf takes besides, the predicate of a comparison.
  */
-export function combined<V>(b: Build<V>, leaf: string, x: V, y: V): { flags: V; value: V } {
+export function combined<V>(b: Build<V>, leaf: string, x: V, y: V, ...how: V[]): { flags: V; value: V } {
   const { left, right } = keepBoth(b, x, y);
-  const flags = b.leaf(leaf, left, right, b.get('mxcsr'));
+  const flags = b.leaf(leaf, left, right, ...how, b.get('mxcsr'));
   return { flags, value: b.peek(left, 'v128', 0) };
 }
 /** A comparison by its leaf: reports the flags of MXCSR, and returns the relation as ZF, PF and CF. */

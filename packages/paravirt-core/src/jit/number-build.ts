@@ -3,7 +3,7 @@
  * results are known to be plain from what they were made of. Operands that are not plain leave the region, and so does MXCSR where it asks
  * for more than plain results; where that happens often, the region is made anew and looks at each operation by itself (isa/sse-quick.ts).
  */
-import type { FloatForm, FloatOperation, Operand } from '../isa/build.ts';
+import type { FloatForm, FloatOperation, Operand, StateField } from '../isa/build.ts';
 import { FLOAT_FORMS, MXCSR_CONTROL, MXCSR_QUICK, vectorResult } from '../isa/sse-quick.ts';
 import type { Value } from '../core/interpreter/value.ts';
 import {
@@ -54,6 +54,29 @@ export abstract class NumberBuild extends UnitBuild {
     const known = value.constant === 0n ? ({ bits: 0, lanes: 15, ...ZERO } as const) : this.known.get(value);
     return known?.bits === 0 && bits !== undefined ? { ...known, bits, lanes: ALL_LANES[bits] } : known;
   }
+  numbersIn(value: Value, bits: Bits, lanes: number): NumberRange | undefined {
+    const known = this.lanesOf(value, bits);
+    return known?.bits === bits && (known.lanes & lanes) === lanes ? known : undefined;
+  }
+  expectNumbers(value: Value, bits: Bits, lanes: number, spread: number = NUMBERS[bits].spread): void {
+    if (!this.units.speculates || this.nest > 0 || (lanes !== 1 && lanes !== ALL_LANES[bits])) return;
+    const known = this.numbersIn(value, bits, lanes),
+      wanted = plain(bits, spread);
+    if (known !== undefined && known.unit >= wanted.unit && known.most <= wanted.most) return;
+    this.checked(value, bits, lanes, 'plain', spread);
+  }
+  roundsSimdQuickly(): boolean {
+    const { xmm, speculates } = this.units;
+    if (xmm.controlIsQuick) return true;
+    if (!speculates || this.nest > 0) return false;
+    const control = this.op('i32.and', [this.get('mxcsr'), this.imm(MXCSR_CONTROL)]);
+    this.leaveOddIf(this.op('i32.ne', [control, this.imm(MXCSR_QUICK)]));
+    xmm.controlIsQuick = true;
+    return true;
+  }
+  constantOf({ type, constant }: Value): number | undefined {
+    return type === 'i' && constant !== undefined ? Number(constant) : undefined;
+  }
   override op(name: string, args: readonly Value[], lanes: readonly number[] = []): Value {
     const [x, y] = args;
     if (
@@ -63,31 +86,48 @@ export abstract class NumberBuild extends UnitBuild {
     )
       return this.imm128(0n);
     const value = super.op(name, args, lanes);
+    const lane = /^(?:i32|f32)x4|^(?:i64|f64)x2/.test(name) ? /_lane$/.exec(name) : null;
+    if (lane === null) this.converted(value, name, x!);
+    else {
+      const bits = name.startsWith('i32') || name.startsWith('f32') ? 32 : 64;
+      if (name.endsWith('extract_lane')) this.extracted(value, bits, x!, lanes[0]!);
+      else this.replaced(value, bits, args, lanes[0]!);
+    }
+    if (name === 'i8x16.shuffle') this.shuffled(value, args, lanes);
+    return value;
+  }
+  /** Of an integer, or in another format: what is rounded to fewer digits stays a multiple of the unit. */
+  private converted(value: Value, name: string, from: Value): void {
+    const part = this.parts.get(from);
     switch (name) {
-      case 'i32x4.extract_lane':
-      case 'i64x2.extract_lane':
-        this.extracted(value, name === 'i32x4.extract_lane' ? 32 : 64, x!, lanes[0]!);
-        break;
-      case 'i32x4.replace_lane':
-      case 'i64x2.replace_lane':
-        this.replaced(value, name === 'i32x4.replace_lane' ? 32 : 64, args, lanes[0]!);
-        break;
-      case 'i8x16.shuffle':
-        this.shuffled(value, args, lanes);
-        break;
+      case 'f32.convert_i32_s':
       case 'f64.convert_i32_s':
-        this.parts.set(value, { bits: 64, ...INTEGER });
+        this.parts.set(value, { bits: name.startsWith('f32') ? 32 : 64, ...INTEGER });
         break;
-      case 'i64.reinterpret_f64': {
-        const part = this.parts.get(x!);
-        if (part !== undefined) this.parts.set(value, part);
+      case 'f32x4.convert_i32x4_s':
+        this.known.set(value, { bits: 32, lanes: 15, ...INTEGER });
         break;
-      }
       case 'f64x2.convert_low_i32x4_s':
         this.known.set(value, { bits: 64, lanes: 3, ...INTEGER });
         break;
+      case 'f64.promote_f32':
+        if (part?.bits === 32) this.parts.set(value, { ...part, bits: 64 });
+        break;
+      case 'f32.demote_f64':
+        if (part?.bits === 64 && isSafe(32, part)) this.parts.set(value, { ...part, bits: 32 });
+        break;
+      case 'f64x2.promote_low_f32x4': {
+        const known = this.numbersIn(from, 32, 3);
+        if (known !== undefined) this.known.set(value, { bits: 64, lanes: 3, unit: known.unit, most: known.most });
+        break;
+      }
+      case 'f32x4.demote_f64x2_zero': {
+        const known = this.numbersIn(from, 64, 3);
+        if (known !== undefined && isSafe(32, known))
+          this.known.set(value, { bits: 32, lanes: 15, unit: known.unit, most: known.most });
+        break;
+      }
     }
-    return value;
   }
   private extracted(value: Value, bits: Bits, from: Value, lane: number): void {
     const known = this.lanesOf(from, bits);
@@ -124,33 +164,33 @@ export abstract class NumberBuild extends UnitBuild {
 
   // --- arithmetic
 
+  override set(field: StateField, value: Value): void {
+    super.set(field, value);
+    // What is set on one path only is more flags, which change nothing.
+    if (field === 'mxcsr' && this.nest === 0) this.units.xmm.controlIsQuick = false;
+  }
   /** `dst op src` where that can be done on plain numbers alone; false, and nothing done, where it is not to be tried. */
   arithmetic(operation: FloatOperation, form: FloatForm, dst: Operand<Value>, src: Operand<Value>): boolean {
-    const { xmm, speculates } = this.units;
-    if (!speculates || this.nest > 0) return false;
+    if (!this.units.speculates || this.nest > 0) return false;
     const { format, lanes, merge } = FLOAT_FORMS[form],
       { bits } = format;
     const x = dst.read(),
       y = src.read();
     const isRoot = operation === 'sqrt';
-    let p = isRoot ? ZERO : this.numbersIn(x, bits, lanes);
+    let p = isRoot ? ZERO : this.plainIn(x, bits, lanes);
     let q =
       operation === 'div'
         ? this.checked(y, bits, lanes, 'not zero')
         : isRoot
           ? this.checked(y, bits, lanes, 'not negative')
-          : this.numbersIn(y, bits, lanes);
+          : this.plainIn(y, bits, lanes);
     let range = rangeOf(operation, bits, p, q);
     if (!isSafe(bits, range)) {
       if (!isPlain(bits, p)) p = this.checked(x, bits, lanes, 'plain');
       if (!isPlain(bits, q)) q = this.checked(y, bits, lanes, 'plain');
       range = rangeOf(operation, bits, p, q);
     }
-    if (operation !== 'min' && operation !== 'max' && !xmm.controlIsQuick) {
-      const control = this.op('i32.and', [this.get('mxcsr'), this.imm(MXCSR_CONTROL)]);
-      this.leaveOddIf(this.op('i32.ne', [control, this.imm(MXCSR_QUICK)]));
-      xmm.controlIsQuick = true;
-    }
+    if (operation !== 'min' && operation !== 'max') this.roundsSimdQuickly();
     const value =
       merge === undefined ? vectorResult(this, bits, operation, x, y) : this.scalar(bits, operation, x, y, merge);
     const result = { bits, lanes, ...range };
@@ -169,31 +209,29 @@ export abstract class NumberBuild extends UnitBuild {
     const number = this.op(`${float}.${operation}`, operation === 'sqrt' ? [low(y)] : [low(x), low(y)]);
     return this.op(`${shape}.replace_lane`, [x, number], [0]);
   }
-  private numbersIn(value: Value, bits: Bits, lanes: number): NumberRange {
-    const known = this.lanesOf(value, bits);
-    if (known?.bits === bits && (known.lanes & lanes) === lanes) return known;
-    return this.checked(value, bits, lanes, 'plain');
+  private plainIn(value: Value, bits: Bits, lanes: number): NumberRange {
+    return this.numbersIn(value, bits, lanes) ?? this.checked(value, bits, lanes, 'plain');
   }
   /** Leaves the region unless lanes of a value are plain, and what is needed besides. */
-  private checked(value: Value, bits: Bits, lanes: number, need: Need): NumberRange {
-    if (lanes === 1) this.checkLowest(value, bits, need);
-    else this.checkAll(value, bits, need);
-    const found = plainLanes(bits, lanes),
+  private checked(value: Value, bits: Bits, lanes: number, need: Need, spread?: number): NumberRange {
+    if (lanes === 1) this.checkLowest(value, bits, need, spread);
+    else this.checkAll(value, bits, need, spread);
+    const found = plainLanes(bits, lanes, spread),
       n = this.registers.get(value),
       before = this.lanesOf(value, bits);
     const now = before?.bits === bits && (before.lanes & ~lanes) !== 0 ? joined(before, found)! : found;
     this.known.set(value, now);
     if (n !== undefined) this.units.xmm.learn(n, now);
-    return plain(bits);
+    return plain(bits, spread);
   }
   /** The word that has sign and exponent, from where the least plain number is, and how many plain ones there are. */
-  private bounds(bits: Bits, need: Need): { least: number; count: number } {
-    const { bias, spread, digits } = NUMBERS[bits];
+  private bounds(bits: Bits, need: Need, spread: number = NUMBERS[bits].spread): { least: number; count: number } {
+    const { bias, digits } = NUMBERS[bits];
     const shift = (bits === 32 ? digits - 1 : digits - 33) + (need === 'not negative' ? 0 : 1);
     return { least: ((bias - spread) << shift) | 0, count: ((2 * spread + 1) << shift) | 0 };
   }
-  private checkLowest(value: Value, bits: Bits, need: Need): void {
-    const { least, count } = this.bounds(bits, need);
+  private checkLowest(value: Value, bits: Bits, need: Need, spread?: number): void {
+    const { least, count } = this.bounds(bits, need, spread);
     const upper = this.op('i32x4.extract_lane', [value], [bits === 32 ? 0 : 1]);
     const word = need === 'not negative' ? upper : this.op('i32.shl', [upper, this.imm(1)]);
     const isOdd = this.op('i32.ge_u', [this.op('i32.sub', [word, this.imm(least)]), this.imm(count)]);
@@ -206,8 +244,8 @@ export abstract class NumberBuild extends UnitBuild {
       this.leaveOddIf(bits === 32 ? rest : this.op('i64.ne', [rest, this.imm64(0n)]));
     });
   }
-  private checkAll(value: Value, bits: Bits, need: Need): void {
-    const { least, count } = this.bounds(bits, need);
+  private checkAll(value: Value, bits: Bits, need: Need, spread?: number): void {
+    const { least, count } = this.bounds(bits, need, spread);
     const words = need === 'not negative' ? value : this.op('i32x4.add', [value, value]);
     // Unsigned, by a comparison that is signed.
     const from = this.op('i32x4.add', [words, this.imm128(splat32(2 ** 31 - least))]);

@@ -25,8 +25,8 @@ export const NUMBERS = {
 
 /** All that is 0. */
 export const ZERO: NumberRange = { unit: Infinity, most: -Infinity };
-export function plain(bits: Bits): NumberRange {
-  const { spread, digits } = NUMBERS[bits];
+export function plain(bits: Bits, spread: number = NUMBERS[bits].spread): NumberRange {
+  const { digits } = NUMBERS[bits];
   return { unit: 1 - digits - spread, most: spread + 1 };
 }
 /** Integers of 32 bits. */

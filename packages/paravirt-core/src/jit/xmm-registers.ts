@@ -109,7 +109,11 @@ function namedBy({ form, reg, rm, memory }: Instruction): { n: number; isWritten
 }
 
 export const ALL_LANES = { 32: 15, 64: 3 } as const;
-export const plainLanes = (bits: Bits, lanes: number): Lanes => ({ bits, lanes, ...plain(bits) });
+export const plainLanes = (bits: Bits, lanes: number, spread?: number): Lanes => ({
+  bits,
+  lanes,
+  ...plain(bits, spread),
+});
 /** Lanes of one value and of another one, of which no two are the same. */
 export function joined(x: Lanes | undefined, y: Lanes | undefined): Lanes | undefined {
   if (x === undefined || y === undefined || x.bits !== y.bits) return undefined;

@@ -268,10 +268,11 @@ const vector: Record<string, [opcode: number, signature: string, lanes?: number]
   'f64x2.div': [0xf3, 'vv:v'],
   'f64x2.pmin': [0xf6, 'vv:v'],
   'f64x2.pmax': [0xf7, 'vv:v'],
-  'i32x4.trunc_sat_f32x4_s': [0xf8, 'v:v'],
   'f32x4.convert_i32x4_s': [0xfa, 'v:v'],
-  'i32x4.trunc_sat_f64x2_s_zero': [0xfc, 'v:v'],
   'f64x2.convert_low_i32x4_s': [0xfe, 'v:v'],
+  // Relaxed SIMD: what does not fit into an integer becomes anything.
+  'i32x4.relaxed_trunc_f32x4_s': [0x101, 'v:v'],
+  'i32x4.relaxed_trunc_f64x2_s_zero': [0x103, 'v:v'],
 };
 
 const info = (bytes: readonly number[], signature: string, lanes: number): OpInfo => {

@@ -2,8 +2,9 @@
 import { family, imm8, r, row, rw, w, xm128, xm32, xm64, xmm } from '../dsl.ts';
 import type { FloatOperation } from '../build.ts';
 import type { Row } from '../model.ts';
-import { computing, computingWithImmediate } from '../sse.ts';
-import { computingQuickly, relatingQuickly } from '../sse-quick.ts';
+import { computing } from '../sse.ts';
+import { comparingQuickly, relatingQuickly } from '../sse-compare.ts';
+import { computingQuickly } from '../sse-quick.ts';
 import { SSE, SSE2 } from '../vector.ts';
 
 /** Four singles, one; two doubles, one. The upper part of a scalar's destination stays. */
@@ -27,10 +28,10 @@ export const sseFloat = family('sse-float', [
   row('rsqrtss', 'F3 0F 52 /r', [rw(xmm), r(xm32)],  computing('sse_rsqrtss'), SSE),
   row('rcpps',   'NP 0F 53 /r', [w(xmm), r(xm128)],  computing('sse_rcpps'), SSE),
   row('rcpss',   'F3 0F 53 /r', [rw(xmm), r(xm32)],  computing('sse_rcpss'), SSE),
-  row('cmpps',   'NP 0F C2 /r ib', [rw(xmm), r(xm128), r(imm8)], computingWithImmediate('sse_cmpps'), SSE),
-  row('cmpss',   'F3 0F C2 /r ib', [rw(xmm), r(xm32), r(imm8)],  computingWithImmediate('sse_cmpss'), SSE),
-  row('cmppd',   '66 0F C2 /r ib', [rw(xmm), r(xm128), r(imm8)], computingWithImmediate('sse_cmppd'), SSE2),
-  row('cmpsd',   'F2 0F C2 /r ib', [rw(xmm), r(xm64), r(imm8)],  computingWithImmediate('sse_cmpsd'), SSE2),
+  row('cmpps',   'NP 0F C2 /r ib', [rw(xmm), r(xm128), r(imm8)], comparingQuickly('ps'), SSE),
+  row('cmpss',   'F3 0F C2 /r ib', [rw(xmm), r(xm32), r(imm8)],  comparingQuickly('ss'), SSE),
+  row('cmppd',   '66 0F C2 /r ib', [rw(xmm), r(xm128), r(imm8)], comparingQuickly('pd'), SSE2),
+  row('cmpsd',   'F2 0F C2 /r ib', [rw(xmm), r(xm64), r(imm8)],  comparingQuickly('sd'), SSE2),
   row('ucomiss', 'NP 0F 2E /r', [r(xmm), r(xm32)], relatingQuickly('sse_comiss', true, 'ss'),  { ...SSE, ...COMPARES }),
   row('comiss',  'NP 0F 2F /r', [r(xmm), r(xm32)], relatingQuickly('sse_comiss', false, 'ss'), { ...SSE, ...COMPARES }),
   row('ucomisd', '66 0F 2E /r', [r(xmm), r(xm64)], relatingQuickly('sse_comisd', true, 'sd'),  { ...SSE2, ...COMPARES }),
