@@ -33,7 +33,7 @@ Without a size:
   memory     what its .vmx gives it, and what of that it is to have
   has        what it has now
   balloon    what is in the balloon
-  given      what went into the balloon, or was reported as free, since the driver started, each page as often as it did
+  given      what went into the balloon, or was reported as free, so far, each page as often as it did
   and what the driver tells of its system's memory
 
 With --wait the exit code is ${EXIT.failed} when the time is over: what its system cannot do without, it does not give.

@@ -442,7 +442,7 @@ export interface MemoryReport {
   readonly wantedBytes: number;
   /** What is in the balloon, as the driver says. */
   readonly balloonBytes: number;
-  /** What came into the balloon or was reported as free since the driver started, each page as often as it was. */
+  /** What came into the balloon or was reported as free so far, each page as often as it was. */
   readonly givenBytes: number;
   /** The guest has a driver for its balloon, which is at work. */
   readonly hasDriver: boolean;

@@ -75,7 +75,7 @@ export interface Balloon {
   readonly hasDriver: boolean;
   readonly wantedPages: number;
   readonly actualPages: number;
-  /** Bytes of inflated and reported pages since the device's reset, each as often as it was given. */
+  /** Bytes of inflated and reported pages so far, whichever driver gave them, each as often as it was given. */
   readonly givenBytes: number;
   /** The driver has been asked for statistics and has not answered: those below are of before. */
   readonly isAsked: boolean;
