@@ -23,7 +23,7 @@ const CASES = Number(process.env['TOMEI_ROUNDING'] ?? 20_000),
   COMPILED = CASES / 10;
 const host = HostCpu.available();
 
-const NAMES = /^f(i?(add|sub|mul|div)r?p?|u?comi?p{0,2}|icomp?|tst|i?ld|i?stp?|isttp|sqrt|chs|abs|xch)$/;
+const NAMES = /^f(i?(add|sub|mul|div)r?p?|u?comi?p{0,2}|icomp?|tst|i?ld|i?stp?|isttp|sqrt|rndint|chs|abs|xch)$/;
 const forms = new FormTable(families.flat().filter(({ family }) => family.startsWith('x87'))).forms.filter(
   ({ row, addressSize, memory }) => NAMES.test(row.mnemonic) && (!memory || addressSize === 32),
 );

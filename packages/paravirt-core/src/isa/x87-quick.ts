@@ -114,7 +114,7 @@ export function roundsQuickly<V>(b: Build<V>, unless: Unless<V>): void {
   b.roundsQuickly?.(CONTROL, true);
 }
 
-const exponentOf = <V>(b: Build<V>, x: Number80<V>): V => x.exponent ?? andImm(b, x.high, EXPONENT);
+export const exponentOf = <V>(b: Build<V>, x: Number80<V>): V => x.exponent ?? andImm(b, x.high, EXPONENT);
 export const isImmoderate = <V>(b: Build<V>, exponent: V): V =>
   geU(b, addImm(b, exponent, -MODERATE.least), b.imm(MODERATE.count));
 /** Gives up unless a number is 0 or normal, with a moderate exponent. */

@@ -3,6 +3,7 @@ import type { Build, Number80, Semantics } from '../build.ts';
 import { family, m16, m32, m64, r, row, rw, sti } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { and, andImm, eqz, or, signExtend, widenS, xor } from '../ops.ts';
+import { quickWhole } from '../x87-integer.ts';
 import { numberAt, numberOfInteger, operandAt, quickProduct, quickSum, quickWidened, type Quick } from '../x87-quick.ts';
 import { quickQuotient, quickRoot } from '../x87-quotient.ts';
 import { C0, C1, C2, C3, DE, IE, calculate, compute, computeTwo, physical, place, room, st, unmasked } from '../x87.ts';
@@ -99,7 +100,7 @@ const root: Semantics = (b) => {
 };
 const rounding: Semantics = (b) => {
   const top = st(b, 0), at = place(b, top);
-  calculate(b, { reads: [top], to: top }, { leaf: (to) => b.leaf('f80_rndint', to, at, b.get('fpuControl')) });
+  calculate(b, { reads: [top], to: top }, { quick: () => quickWhole(b, numberAt(b, at)), leaf: (to) => b.leaf('f80_rndint', to, at, b.get('fpuControl')) });
 };
 /** Sign changes look at nothing but the sign: no exception but the stack's. */
 const signed = (change: <V>(b: Build<V>, high: V) => V): Semantics => (b) => {

@@ -3,6 +3,7 @@ import type { Build, Number80, Operand, Semantics } from '../build.ts';
 import { conditionFlags, family, m16, m32, m64, m80, r, row, rw, sti, w } from '../dsl.ts';
 import type { Row } from '../model.ts';
 import { addImm, eqz, signExtend, widenS } from '../ops.ts';
+import { quickInteger } from '../x87-integer.ts';
 import { NOTHING, numberAt, numberOfInteger, quickNarrowed, quickWidened } from '../x87-quick.ts';
 import { calculate, compute, copy, exchange, isEmpty, markFull, physical, place, pop, push, report, room, st, store } from '../x87.ts';
 
@@ -65,6 +66,7 @@ const storingInteger = (bits: 16 | 32 | 64, popping: boolean, truncating = false
   const type = bits === 16 ? 'u16' : bits === 32 ? 'u32' : 'u64';
   store(b, {
     popping,
+    quick: (number) => quickInteger(b, bits, number, truncating),
     empty: bits === 64 ? b.imm64(0n) : b.imm(0),
     convert: (to, from) => b.leaf(`f80_to_i${bits}`, to, from, b.imm(truncating ? 1 : 0), b.get('fpuControl')),
     read: (at) => b.peek(at, type, 0),
