@@ -123,6 +123,10 @@ test('stock drivers use every device', { timeout: SLOW }, async ({ skip }) => {
   };
   const tablet = await eventsOf('Tomei virtio tablet', () => a.guest.input({ kind: 'pointer', x: 0x1234 + turn, y: 0x5678 - turn, wheel: 0, buttons: 0 })); // prettier-ignore
   expect(tablet).toMatch(/0300000035120000\r?\n[0-9a-f]{16}0300010077560000\r?\n[0-9a-f]{16}0{16}\r?\n/);
+  // A console's pointer is the tablet's, too.
+  const place = (): { x: number; y: number } => ({ x: 2 * (0x2345 + turn), y: 2 * (0x6789 - turn) });
+  const console = await eventsOf('Tomei virtio tablet', () => a.guest.input({ kind: 'mouse', dx: 1, dy: 1, dz: 0, buttons: 0, at: place() })); // prettier-ignore
+  expect(console).toMatch(/0300000046230000\r?\n[0-9a-f]{16}0300010088670000\r?\n[0-9a-f]{16}0{16}\r?\n/);
   const keys = await eventsOf('Tomei virtio keyboard', () => a.guest.input({ kind: 'key', code: 0xe04b, down: turn === 1 })); // prettier-ignore
   expect(keys).toMatch(/0100690001000000\r?\n[0-9a-f]{16}0{16}\r?\n[0-9a-f]{16}0100690000000000/);
 

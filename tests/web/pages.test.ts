@@ -337,6 +337,28 @@ describe.skipIf(missing !== undefined)(`the pages${missing === undefined ? '' : 
       expect(complaints).toEqual([]);
     });
 
+    test('asks a guest that can for a screen as large as the page, and again when that changes', async () => {
+      await open('/guests/tiny');
+      await live();
+      const sizes = async (): Promise<readonly string[]> => (await seen('tiny')).sizes;
+      const room = (): Promise<string> =>
+        page.evaluate<string>(
+          "(() => { const { width, height } = document.querySelector('[data-testid=screen]').getBoundingClientRect(); return `${Math.floor(width)} × ${Math.floor(height)}`; })()",
+        );
+      expect(await sizes()).toEqual([]);
+
+      await button('Fit the guest to the page').click();
+      await expect.poll(async () => (await sizes()).at(-1)).toBe(await room());
+      await page.setViewportSize({ width: 900, height: 700 });
+      await expect.poll(async () => (await sizes()).at(-1) === (await room())).toBe(true);
+      await shoot('console-fitted');
+      await open('/guests/web-frontend');
+      await live();
+
+      expect(await button('Fit the guest to the page').count()).toBe(0);
+      expect(complaints).toEqual([]);
+    });
+
     test('keys go to the guest until Ctrl+Alt+Shift; Tab goes past the console, and Enter goes in again', async () => {
       await open('/guests/tiny');
       await live();

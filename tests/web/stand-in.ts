@@ -50,5 +50,6 @@ export class StandInProcess {
 export interface SeenConsole {
   /** `+61` and `-61`: presses and releases by keysym. */
   readonly keys: readonly string[];
+  readonly sizes: readonly string[];
   readonly serial: string;
 }

@@ -84,7 +84,7 @@ describe('a guest with a console', () => {
     first.type(0, 'cd');
     await said(second, 'cd');
     await second.until('a picture', () => second.picture);
-    expect(second.messages[0]!.attached).toEqual({ guestId: '', run: 0, serialPorts: [0] });
+    expect(second.messages[0]!.attached).toEqual({ guestId: '', run: 0, serialPorts: [0], resizable: false });
   });
 
   it('goes on while a caller reads nothing', async () => {

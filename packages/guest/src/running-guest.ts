@@ -200,6 +200,10 @@ export class RunningGuest implements ConsoleGuest {
     return this.parts.serial.flatMap((present, port) => (present ? [port] : []));
   }
 
+  get resizable(): boolean {
+    return this.gpuVideo.length > 0;
+  }
+
   /**
    * Starts the processor: at power-on, or where a snapshot was saved. Throws `snapshot.*` when that does not fit. `console` is of
    * this guest, and listens already.

@@ -277,7 +277,25 @@ describe('the extended desktop size', () => {
     ).toBe(size(0, 0) + update(0, 0, 1, 1, 0) + '00000000');
   });
 
-  test('cannot be changed by a viewer: it is for the guest to say', () => {
+  test('is asked of the guest, which changes it when it likes', () => {
+    const asked: unknown[] = [];
+    const screens = [{ x: 0, y: 0, width: 800, height: 600 }];
+    const ask = (viewOnly: boolean, agrees: boolean): string => {
+      const resize = (wanted: unknown): boolean => asked.push(wanted) > 0 && agrees;
+      const scene = new TestScene({ viewOnly, on: { resize } }).connect();
+      scene.receive(say.encodings([ids.extendedDesktopSize])).hex();
+      return scene.receive(say.desktopSize(800, 600, screens)).hex();
+    };
+    expect(ask(false, true)).toBe(size(1, 4));
+    expect(ask(false, false)).toBe(size(1, 1));
+    expect(ask(true, true)).toBe(size(1, 1));
+    expect(asked).toEqual([
+      { width: 800, height: 600 },
+      { width: 800, height: 600 },
+    ]);
+  });
+
+  test('cannot be changed where nobody can be asked', () => {
     const screens = [{ x: 0, y: 0, width: 800, height: 600 }];
     expect(
       connect()

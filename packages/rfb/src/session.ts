@@ -11,7 +11,14 @@ import { Keyboard } from './keyboard.ts';
 import { Painter } from './painter.ts';
 import { COLOUR_MAP_FORMAT } from './pixel-format.ts';
 import { Pointer } from './pointer.ts';
-import { BY_THIS_VIEWER, answerToResize, writeExtendedDesktopSize } from './pseudo/desktop-size.ts';
+import {
+  BY_THIS_VIEWER,
+  FORWARDED,
+  INVALID_LAYOUT,
+  PROHIBITED,
+  isLayout,
+  writeExtendedDesktopSize,
+} from './pseudo/desktop-size.ts';
 import { UpdateWriter } from './update-writer.ts';
 import type { KeyPress, PointerMove, RfbSessionOptions, SentRectangle, ViewerSession } from './viewer.ts';
 
@@ -163,7 +170,7 @@ export class RfbSession implements ViewerSession {
         this.fence(message);
         return;
       case 'desktop-size':
-        this.refuseSize(message, painter);
+        this.resize(message, painter);
         return;
     }
   }
@@ -205,9 +212,12 @@ export class RfbSession implements ViewerSession {
     this.heldAnswer = undefined;
   }
 
-  private refuseSize({ width, height, screens }: Message<'desktop-size'>, painter: Painter): void {
-    const update = new UpdateWriter();
-    writeExtendedDesktopSize(update, painter.knownSize, BY_THIS_VIEWER, answerToResize({ width, height }, screens));
+  private resize({ width, height, screens }: Message<'desktop-size'>, painter: Painter): void {
+    const { viewOnly, on } = this.options;
+    const ask = (): number => (!viewOnly && on.resize?.({ width, height }) === true ? FORWARDED : PROHIBITED);
+    const update = new UpdateWriter(),
+      status = isLayout({ width, height }, screens) ? ask() : INVALID_LAYOUT;
+    writeExtendedDesktopSize(update, painter.knownSize, BY_THIS_VIEWER, status);
     this.answer(update.toBytes());
   }
 

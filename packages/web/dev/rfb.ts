@@ -4,6 +4,11 @@ import type { WebSocket } from 'ws';
 import { HEIGHT, WIDTH, drawLines } from './picture.ts';
 import { PASSWORD, type FakeGuest, type World } from './world.ts';
 
+/** rfbproto, "ExtendedDesktopSize Pseudo-encoding": who changed it, and what came of it. */
+const EXTENDED_DESKTOP_SIZE = -308;
+const BY_SERVER = { by: 0, status: 0 };
+const FORWARDED = { by: 1, status: 4 };
+
 /** Lengths of the client's messages by type (RFC 6143, 7.5); SetEncodings and ClientCutText say theirs. */
 const LENGTHS: Readonly<Record<number, number>> = { 0: 20, 3: 10, 4: 8, 5: 6, 255: 12 };
 
@@ -26,6 +31,7 @@ export function serveRfb(socket: WebSocket, world: World, guest: FakeGuest, isVi
   let buffered = Buffer.alloc(0);
   let sentVersion = 0;
   let isWanted = false;
+  let isToldOfSizes = false;
   const send = (...bytes: (number | Buffer)[]): void =>
     socket.send(Buffer.concat(bytes.map((each) => (typeof each === 'number' ? Buffer.of(each) : each))));
   const paint = (): void => {
@@ -38,6 +44,16 @@ export function serveRfb(socket: WebSocket, world: World, guest: FakeGuest, isVi
     head.writeUInt16BE(WIDTH, 8);
     head.writeUInt16BE(HEIGHT, 10);
     send(head, drawLines(shown.lines));
+  };
+  const tellSize = ({ by, status }: { readonly by: number; readonly status: number }): void => {
+    const update = Buffer.alloc(36);
+    update.writeUInt16BE(1, 2);
+    [by, status, WIDTH, HEIGHT].forEach((value, i) => update.writeUInt16BE(value, 4 + 2 * i));
+    update.writeInt32BE(EXTENDED_DESKTOP_SIZE, 12);
+    update[16] = 1;
+    update.writeUInt16BE(WIDTH, 28);
+    update.writeUInt16BE(HEIGHT, 30);
+    send(update);
   };
   const onScreen = (id: string): void => {
     if (id === guest.id) paint();
@@ -55,11 +71,15 @@ export function serveRfb(socket: WebSocket, world: World, guest: FakeGuest, isVi
         ? 4 + 4 * (buffered.length >= 4 ? buffered.readUInt16BE(2) : 0)
         : type === 6
           ? 8 + (buffered.length >= 8 ? buffered.readInt32BE(4) : 0)
-          : (LENGTHS[type] ?? -1);
+          : type === 251
+            ? 8 + 16 * (buffered[6] ?? 0)
+            : (LENGTHS[type] ?? -1);
     if (length === -1) socket.close(1002, `message ${type}`);
     if (length === -1 || buffered.length < Math.max(length, 4)) return 0;
     if (type === 3) {
       if (buffered[1] === 0) sentVersion = 0;
+      if (guest.resizable && !isToldOfSizes) tellSize(BY_SERVER);
+      isToldOfSizes = true;
       isWanted = true;
       paint();
     }
@@ -69,6 +89,10 @@ export function serveRfb(socket: WebSocket, world: World, guest: FakeGuest, isVi
       world.consoles.get(guest.id)?.keys.push(`${isDown ? '+' : '-'}${keysym.toString(16)}`);
       if (isDown && keysym < 0x80) world.write(guest, String.fromCharCode(keysym));
       if (isDown && keysym === 0xff0d) world.write(guest, '\n');
+    }
+    if (type === 251 && length > 8) {
+      world.consoles.get(guest.id)?.sizes.push(`${buffered.readUInt16BE(2)} × ${buffered.readUInt16BE(4)}`);
+      tellSize(FORWARDED);
     }
     return length;
   };

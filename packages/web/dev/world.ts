@@ -19,6 +19,7 @@ export interface FakeGuest {
   deleting: boolean;
   vnc: { port: number | null; password: boolean } | null;
   serialPorts: number[];
+  resizable: boolean;
 }
 
 /** What is seen and heard of a guest that runs. */
@@ -27,6 +28,8 @@ export interface FakeConsole {
   /** Counts changes of the screen. */
   version: number;
   readonly keys: string[];
+  /** Sizes that viewers asked for, such as `800 × 600`. */
+  readonly sizes: string[];
   /** What was written to its first serial line. */
   serial: string;
 }
@@ -93,6 +96,7 @@ export class World {
       since: iso(7 * MINUTE),
       vnc: { port: 5901, password: false },
       serialPorts: [0, 1],
+      resizable: true,
     });
     this.add('mail', 'running', {
       runner: 'runner-2',
@@ -146,6 +150,7 @@ export class World {
       deleting: false,
       vnc: null,
       serialPorts: [0],
+      resizable: false,
       ...more,
     };
     this.guests.set(guest.id, guest);
@@ -243,7 +248,7 @@ export class World {
       `${guest.name} login: root`,
       '/ # ',
     ];
-    this.consoles.set(guest.id, { lines, version: 1, keys: [], serial: '' });
+    this.consoles.set(guest.id, { lines, version: 1, keys: [], sizes: [], serial: '' });
   }
 
   private event(fields: Record<string, string>, agoMs = 0): FakeEvent {

@@ -127,6 +127,7 @@ async function readSpec(
       disks,
       serialPorts: config.serialPorts.filter((port) => port.connected).map((port) => port.index),
       vnc: config.vnc,
+      resizable: config.virtio.gpu,
     },
     displayName: config.displayName,
     warnings: said,

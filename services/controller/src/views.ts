@@ -30,6 +30,7 @@ export function guestView({ id, name, createdMs, spec, desired, observed }: Gues
     vmxPath: spec?.vmxPath ?? '',
     disks: (spec?.disks ?? []).map(({ slot, path }) => ({ slot, path })),
     serialPorts: [...(spec?.serialPorts ?? [])],
+    resizable: spec?.resizable ?? false,
     runner: observed === undefined || observed.runnerId === '' ? null : observed.runnerId,
     message: observed?.message ?? '',
     since: iso(observed?.sinceMs ?? createdMs),

@@ -59,8 +59,10 @@ export interface ConsoleInput {
   /** Pictures up to this number have been taken in. */
   readonly ack?: FrameAck;
   readonly clipboard?: ClipboardText;
+  /** Refused by a guest whose console is not `resizable`. */
+  readonly screenSize?: ScreenSize;
   /** Which of them is there. Read only: it is not sent. */
-  readonly kind?: 'hello' | 'key' | 'pointer' | 'serial' | 'ack' | 'clipboard';
+  readonly kind?: 'hello' | 'key' | 'pointer' | 'serial' | 'ack' | 'clipboard' | 'screenSize';
 }
 
 export interface ConsoleHello {
@@ -88,6 +90,13 @@ export interface PointerPlace {
   /** 0 is left and top, 65535 the other end. */
   readonly x: number;
   readonly y: number;
+}
+
+/** A screen of so many dots is wanted. The guest's driver decides, later or never: pictures tell. */
+export interface ScreenSize {
+  /** 1 to 65535 each. */
+  readonly width: number;
+  readonly height: number;
 }
 
 /** What a person has copied, for the other side's clipboard: at most 65436 bytes of UTF-8. */
@@ -120,6 +129,8 @@ export interface ConsoleAttached {
   readonly run: number;
   /** Which of COM1 to COM4 are there. */
   readonly serialPorts: readonly number[];
+  /** Whether a screen of another size can be asked for. */
+  readonly resizable: boolean;
 }
 
 /** What changed since the frame before. At most a few are under way at a time: the next waits for acknowledgements. */
@@ -332,6 +343,8 @@ export interface GuestSpec {
   readonly vnc?: VncSpec;
   /** Which of COM1 to COM4 are there, from 0. */
   readonly serialPorts: readonly number[];
+  /** Whether its screen can be asked to have another size: it has a virtio GPU. */
+  readonly resizable: boolean;
 }
 
 export interface GuestDisk {
@@ -577,7 +590,7 @@ const descriptor: object = {
               fields: { png: { type: 'bytes', id: 1 }, text: { rule: 'repeated', type: 'string', id: 2 } },
             },
             ConsoleInput: {
-              oneofs: { kind: { oneof: ['hello', 'key', 'pointer', 'serial', 'ack', 'clipboard'] } },
+              oneofs: { kind: { oneof: ['hello', 'key', 'pointer', 'serial', 'ack', 'clipboard', 'screenSize'] } },
               fields: {
                 hello: { type: 'ConsoleHello', id: 1 },
                 key: { type: 'KeyInput', id: 2 },
@@ -585,6 +598,7 @@ const descriptor: object = {
                 serial: { type: 'SerialBytes', id: 4 },
                 ack: { type: 'FrameAck', id: 5 },
                 clipboard: { type: 'ClipboardText', id: 6 },
+                screenSize: { type: 'ScreenSize', id: 7, protoName: 'screen_size' },
               },
             },
             ConsoleHello: { fields: { token: { type: 'string', id: 1 } } },
@@ -599,6 +613,7 @@ const descriptor: object = {
               },
             },
             PointerPlace: { fields: { x: { type: 'uint32', id: 1 }, y: { type: 'uint32', id: 2 } } },
+            ScreenSize: { fields: { width: { type: 'uint32', id: 1 }, height: { type: 'uint32', id: 2 } } },
             ClipboardText: { fields: { text: { type: 'string', id: 1 } } },
             SerialBytes: { fields: { port: { type: 'uint32', id: 1 }, data: { type: 'bytes', id: 2 } } },
             FrameAck: { fields: { frame: { type: 'uint32', id: 1 } } },
@@ -617,6 +632,7 @@ const descriptor: object = {
                 guestId: { type: 'string', id: 1, protoName: 'guest_id' },
                 run: { type: 'uint32', id: 2 },
                 serialPorts: { rule: 'repeated', type: 'uint32', id: 3, protoName: 'serial_ports' },
+                resizable: { type: 'bool', id: 4 },
               },
             },
             Frame: {
@@ -800,6 +816,7 @@ const descriptor: object = {
                 disks: { rule: 'repeated', type: 'GuestDisk', id: 5 },
                 vnc: { type: 'VncSpec', id: 6, options: { proto3_optional: true } },
                 serialPorts: { rule: 'repeated', type: 'uint32', id: 7, protoName: 'serial_ports' },
+                resizable: { type: 'bool', id: 8 },
               },
             },
             GuestDisk: { fields: { slot: { type: 'string', id: 1 }, path: { type: 'string', id: 2 } } },
@@ -1016,6 +1033,7 @@ export const messages = {
   KeyInput: codec<KeyInput>('tomei.v1.KeyInput'),
   PointerInput: codec<PointerInput>('tomei.v1.PointerInput'),
   PointerPlace: codec<PointerPlace>('tomei.v1.PointerPlace'),
+  ScreenSize: codec<ScreenSize>('tomei.v1.ScreenSize'),
   ClipboardText: codec<ClipboardText>('tomei.v1.ClipboardText'),
   SerialBytes: codec<SerialBytes>('tomei.v1.SerialBytes'),
   FrameAck: codec<FrameAck>('tomei.v1.FrameAck'),

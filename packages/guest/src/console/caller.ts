@@ -8,7 +8,15 @@ import type { Duplex } from '@tomei/service';
 import { ByteTail } from './byte-tail.ts';
 import type { ConsoleGuest, ConsoleIdentity } from './console-guest.ts';
 import { nextFrame } from './frame-messages.ts';
-import { ackedFrame, clipboardEvent, keyEvent, pointerEvent, refuseHello, serialBytes } from './input.ts';
+import {
+  ackedFrame,
+  clipboardEvent,
+  keyEvent,
+  pointerEvent,
+  refuseHello,
+  screenSizeEvent,
+  serialBytes,
+} from './input.ts';
 import type { Screen } from './screen.ts';
 
 /** Pictures that may be under way without an acknowledgement. */
@@ -94,7 +102,8 @@ export class Caller {
   }
   private async send(): Promise<void> {
     const { guestId, run } = this.parts.identity;
-    await this.put({ attached: { guestId, run, serialPorts: this.parts.guest.serialPorts } });
+    const { serialPorts, resizable } = this.parts.guest;
+    await this.put({ attached: { guestId, run, serialPorts, resizable } });
     while (!this.isOver && !this.stream.signal.aborted) {
       this.bell = Promise.withResolvers();
       const { ending } = this;
@@ -148,7 +157,7 @@ export class Caller {
     const { guest, screen } = this.parts;
     for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
       if (this.isOver) return;
-      const { hello, key, pointer, serial, ack, clipboard } = next.value;
+      const { hello, key, pointer, serial, ack, clipboard, screenSize } = next.value;
       if (hello !== undefined) refuseHello();
       if (key !== undefined) {
         guest.input(keyEvent(key));
@@ -162,6 +171,7 @@ export class Caller {
         screen.soon();
       }
       if (clipboard !== undefined) guest.input(clipboardEvent(clipboard));
+      if (screenSize !== undefined) guest.input(screenSizeEvent(screenSize, guest.resizable));
       if (serial !== undefined) {
         const { port, data } = serialBytes(serial, guest.serialPorts);
         guest.type(port, data);

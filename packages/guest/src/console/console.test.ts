@@ -50,7 +50,7 @@ describe('a caller', () => {
   it('hears what it is attached to, then gets a whole picture, then what changes', async () => {
     guest.draw((x, y) => x * 3 + y);
     const viewer = attach();
-    expect(await attached(viewer)).toEqual({ guestId: 'g-1', run: 3, serialPorts: [0, 2] });
+    expect(await attached(viewer)).toEqual({ guestId: 'g-1', run: 3, serialPorts: [0, 2], resizable: true });
     await sees(viewer);
     expect(viewer.frames[0]).toMatchObject({ number: 1, width: 64, height: 48, copies: [] });
     expect(viewer.frames[0]!.rectangles).toMatchObject([{ x: 0, y: 0, width: 64, height: 48 }]);
@@ -84,6 +84,13 @@ describe('a caller', () => {
     served.copied('newer');
     const texts = (): unknown[] => viewer.messages.flatMap(({ copied }) => copied ?? []);
     await expect.poll(() => texts().at(-1)).toEqual({ text: 'newer' });
+  });
+  it('asks the guest for a screen of another size', async () => {
+    const viewer = attach();
+    await attached(viewer);
+    expect(viewer.messages[0]!.attached).toMatchObject({ resizable: true });
+    viewer.send({ screenSize: { width: 800, height: 600 } });
+    await expect.poll(() => guest.inputs).toEqual([{ kind: 'screen-size', width: 800, height: 600 }]);
   });
   it('types, presses keys and moves the mouse; what it held down is released when it goes', async () => {
     const viewer = attach();

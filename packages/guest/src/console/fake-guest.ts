@@ -6,6 +6,7 @@ import type { ConsoleGuest, ScreenView } from './console-guest.ts';
 
 export class FakeGuest implements ConsoleGuest {
   readonly serialPorts: readonly number[];
+  resizable = true;
   readonly inputs: InputEvent[] = [];
   readonly typed: string[] = ['', '', '', ''];
   looks = 0;

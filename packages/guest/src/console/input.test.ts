@@ -7,6 +7,7 @@ import {
   helloOf,
   keyEvent,
   pointerEvent,
+  screenSizeEvent,
   serialBytes,
 } from './input.ts';
 
@@ -48,6 +49,18 @@ describe('what a caller sends', () => {
     expect(clipboardEvent({ text: 'größer' })).toEqual({ kind: 'clipboard', text: 'größer' });
     expect(clipboardEvent({ text: 'x'.repeat(65_436) })).toMatchObject({ kind: 'clipboard' });
     expect(refused(() => clipboardEvent({ text: 'ä'.repeat(32_719) }))).toBe('console.bad-input clipboard.text');
+  });
+  it('takes sizes that a viewer can have, for a guest whose screen can change', () => {
+    expect(screenSizeEvent({ width: 1, height: 65_535 }, true)).toEqual({
+      kind: 'screen-size',
+      width: 1,
+      height: 65_535,
+    });
+    expect(refused(() => screenSizeEvent({ width: 0, height: 1 }, true))).toBe('console.bad-input screenSize.width');
+    expect(refused(() => screenSizeEvent({ width: 1, height: 65_536 }, true))).toBe(
+      'console.bad-input screenSize.height',
+    );
+    expect(refused(() => screenSizeEvent({ width: 1, height: 1 }, false))).toBe('console.bad-input screenSize');
   });
   it('refuses serial bytes for ports that are not there, and too many of them', () => {
     const data = new Uint8Array(3);

@@ -1,5 +1,5 @@
 /** What a caller sends, checked: nothing of it reaches the guest unless it is something that a keyboard, a mouse or a line can say. */
-import type { ClipboardText, ConsoleInput, KeyInput, PointerInput, SerialBytes } from '@tomei/contracts';
+import type { ClipboardText, ConsoleInput, KeyInput, PointerInput, ScreenSize, SerialBytes } from '@tomei/contracts';
 import { TomeiError } from '@tomei/kit';
 import { LONGEST_SELECTION } from '@tomei/paravirt-core';
 import type { InputEvent } from '../protocol.ts';
@@ -12,6 +12,8 @@ const FARTHEST = 32_767;
 const BUTTONS = 0b111;
 /** The right and the lower end of a picture. */
 const FAR_END = 65_535;
+/** Of RFB, whose sizes have 16 bits. The device keeps them within what it can show. */
+const LONGEST_SIDE = 65_535;
 export const MOST_SERIAL_BYTES = 1 << 20;
 
 const refuse = (field: string, what: string): never => {
@@ -37,6 +39,13 @@ export function clipboardEvent({ text }: ClipboardText): InputEvent {
   const bytes = Buffer.byteLength(text);
   if (bytes > LONGEST_SELECTION) refuse('clipboard.text', `has ${bytes} bytes: send at most ${LONGEST_SELECTION}`);
   return { kind: 'clipboard', text };
+}
+export function screenSizeEvent(size: ScreenSize, resizable: boolean): InputEvent {
+  if (!resizable) refuse('screenSize', 'asks a guest that has no virtio GPU (tomei.gpu.present)');
+  for (const side of ['width', 'height'] as const)
+    if (size[side] < 1 || size[side] > LONGEST_SIDE)
+      refuse(`screenSize.${side}`, `is ${size[side]}: use 1 to ${LONGEST_SIDE}`);
+  return { kind: 'screen-size', width: size.width, height: size.height };
 }
 export function serialBytes({ port, data }: SerialBytes, ports: readonly number[]): SerialBytes {
   if (!ports.includes(port)) refuse('serial.port', `is ${port}: the guest has ${ports.join(', ') || 'none'}`);

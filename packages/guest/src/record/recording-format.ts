@@ -12,7 +12,7 @@ import type { PortChange } from '../ports/ring-port.ts';
 import { LONGEST_SELECTION, VSOCK_HEADER_BYTES, type PointerEvent } from '@tomei/paravirt-core';
 import type { Disc } from '../protocol.ts';
 
-export const RECORDING_VERSION = 12;
+export const RECORDING_VERSION = 13;
 const MAGIC = new TextEncoder().encode('TOMEIREC');
 const HEAD_BYTES = 16;
 const EVENT_HEAD = 21,

@@ -413,11 +413,15 @@ export class Machine {
     this.parts.virtio.tablet?.parts.point(x, y, buttons, wheel);
   }
   /**
-   * Somebody moves the pointer, presses a button, turns the wheel: the guest hears of it by VMware's absolute pointer when its driver
-   * listens there, by the PS/2 mouse otherwise. Call between slices.
+   * Somebody moves the pointer, presses a button, turns the wheel: the guest hears of it by the virtio tablet or VMware's absolute
+   * pointer, whichever a driver listens to, the first before the second, by the PS/2 mouse otherwise. Call between slices.
    */
   pointer(event: PointerEvent): void {
-    const { backdoor, keyboard } = this.parts;
+    const { backdoor, keyboard, virtio } = this.parts,
+      { at, buttons, dz } = event;
+    this.lookAtClock();
+    // A tablet has no way to say that something moved, only where it is.
+    if (at !== undefined && virtio.tablet?.parts.point(at.x >> 1, at.y >> 1, buttons, -dz) === true) return;
     if (backdoor?.parts.pointer(event) === true) keyboard.parts.wakeMouseDriver();
     else keyboard.parts.mouse(event.dx, event.dy, event.dz, event.buttons);
   }

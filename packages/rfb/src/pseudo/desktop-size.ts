@@ -15,6 +15,7 @@ export const BY_THIS_VIEWER = 1;
 export const RESIZED = 0;
 export const PROHIBITED = 1;
 export const INVALID_LAYOUT = 3;
+export const FORWARDED = 4;
 
 export function writeDesktopSize(update: UpdateWriter, { width, height }: Size): void {
   update.begin({ x: 0, y: 0, width, height }, PSEUDO.desktopSize);
@@ -28,10 +29,10 @@ export function writeExtendedDesktopSize(update: UpdateWriter, size: Size, chang
   out.u32(0).u16(0).u16(0).u16(width).u16(height).u32(0);
 }
 
-/** The answer to SetDesktopSize. The guest chooses its size and cannot be told one, so a sensible wish is prohibited. */
-export function answerToResize({ width, height }: Size, screens: readonly Rectangle[]): number {
+/** Whether SetDesktopSize asks for something that there can be. */
+export function isLayout({ width, height }: Size, screens: readonly Rectangle[]): boolean {
   const picture = { x: 0, y: 0, width, height };
-  const isLayout =
-    screens.length > 0 && screens.every((screen) => screen.width > 0 && screen.height > 0 && contains(picture, screen));
-  return isLayout ? PROHIBITED : INVALID_LAYOUT;
+  return (
+    screens.length > 0 && screens.every((screen) => screen.width > 0 && screen.height > 0 && contains(picture, screen))
+  );
 }

@@ -37,6 +37,8 @@ export interface GuestView {
   readonly vnc: VncView | null;
   /** Which of COM1 (0) to COM4 (3) are there; COM1 where the server does not say. */
   readonly serialPorts: readonly number[];
+  /** Whether its screen can be asked to have another size; no where the server does not say. */
+  readonly resizable: boolean;
 }
 
 export interface RunnerView {
@@ -91,6 +93,7 @@ export const parseGuest = shape<GuestView>({
   deleting: flag,
   vnc: orNull(shape<VncView>({ port: orNull(count), password: flag })),
   serialPorts: orElse(listOf(count), [0]),
+  resizable: orElse(flag, false),
 });
 
 export const parseRunner = shape<RunnerView>({

@@ -41,6 +41,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
   const [active, setActive] = useState(SCREEN);
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set([SCREEN]));
   const [isScaled, setScaled] = useState(preferences.isScaled);
+  const [isFollowed, setFollowed] = useState(preferences.isFollowed);
   const [isViewOnly, setViewOnly] = useState(
     () => new URLSearchParams(window.location.search).get('viewOnly') === 'true',
   );
@@ -79,6 +80,10 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
   const turnScaled = (): void => {
     preferences.isScaled = !isScaled;
     setScaled(!isScaled);
+  };
+  const turnFollowed = (): void => {
+    preferences.isFollowed = !isFollowed;
+    setFollowed(!isFollowed);
   };
   const paste = (): void => {
     const serial = serials.current.get(shown);
@@ -125,6 +130,8 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
           isLive={link.kind === 'live'}
           hasConsole={guest.console}
           isScaled={isScaled}
+          isResizable={guest.resizable}
+          isFollowed={isFollowed}
           isViewOnly={isViewOnly}
           onCtrlAltDel={() => screen.current?.sendCtrlAltDel()}
           onPaste={paste}
@@ -133,6 +140,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
           onScreenText={() => setDialog('text')}
           onSendSize={() => serials.current.get(shown)?.sendSize()}
           onScaled={turnScaled}
+          onFollowed={turnFollowed}
           onViewOnly={turnViewOnly}
           onFullScreen={() => void fullScreen()}
         />
@@ -190,6 +198,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
                     guest={guest}
                     isActive={isScreen}
                     isScaled={isScaled}
+                    isFollowed={isFollowed && guest.resizable}
                     isViewOnly={isViewOnly}
                     onSession={(session) => {
                       screen.current = session;

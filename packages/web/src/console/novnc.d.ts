@@ -19,6 +19,7 @@ declare module '@novnc/novnc' {
     clipViewport: boolean;
     dragViewport: boolean;
     focusOnClick: boolean;
+    resizeSession: boolean;
     scaleViewport: boolean;
     viewOnly: boolean;
     addEventListener<K extends keyof RfbEvents>(type: K, listener: (event: RfbEvents[K]) => void): void;

@@ -11,6 +11,8 @@ export interface ScreenPaneProps {
   readonly guest: GuestView;
   readonly isActive: boolean;
   readonly isScaled: boolean;
+  /** The guest's screen is to be as large as the room for it. */
+  readonly isFollowed: boolean;
   readonly isViewOnly: boolean;
   readonly onSession: (session: ScreenSession | undefined) => void;
   readonly onState: (state: LinkState) => void;
@@ -24,7 +26,7 @@ export interface ScreenPaneProps {
 }
 
 export function ScreenPane(props: ScreenPaneProps): ReactNode {
-  const { guest, isActive, isScaled, isViewOnly, onCaptured } = props;
+  const { guest, isActive, isScaled, isFollowed, isViewOnly, onCaptured } = props;
   const target = useRef<HTMLDivElement>(null);
   const session = useRef<ScreenSession>(undefined);
   const [state, setState] = useState<LinkState>(IDLE);
@@ -47,6 +49,7 @@ export function ScreenPane(props: ScreenPaneProps): ReactNode {
       onCopied: copied,
     });
     made.setScaled(isScaled);
+    made.setFollowed(isFollowed);
     return made;
   });
 
@@ -61,6 +64,7 @@ export function ScreenPane(props: ScreenPaneProps): ReactNode {
     };
   }, [guest.id]);
   useEffect(() => session.current?.setScaled(isScaled), [isScaled]);
+  useEffect(() => session.current?.setFollowed(isFollowed), [isFollowed]);
   useEffect(() => session.current?.setViewOnly(isViewOnly), [isViewOnly]);
 
   return (

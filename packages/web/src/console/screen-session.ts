@@ -29,6 +29,7 @@ export class ScreenSession {
   /** The gateway itself lets nothing through on this connection. */
   private isBoundToView = false;
   private isScaled = true;
+  private isFollowed = false;
   private isClosed = false;
   private isLive = false;
   /** What was wrong with the last password; empty: nothing. */
@@ -65,6 +66,12 @@ export class ScreenSession {
   setScaled(isScaled: boolean): void {
     this.isScaled = isScaled;
     if (this.rfb !== undefined) this.rfb.scaleViewport = isScaled;
+  }
+
+  /** The guest is asked for a screen as large as the room there is, now and whenever that changes. */
+  setFollowed(isFollowed: boolean): void {
+    this.isFollowed = isFollowed;
+    if (this.rfb !== undefined) this.rfb.resizeSession = isFollowed;
   }
 
   setViewOnly(isViewOnly: boolean): void {
@@ -142,6 +149,7 @@ export class ScreenSession {
     rfb.background = 'transparent';
     rfb.scaleViewport = this.isScaled;
     rfb.clipViewport = false;
+    rfb.resizeSession = this.isFollowed;
     rfb.viewOnly = this.isViewOnly;
     const isCurrent = (): boolean => this.rfb === rfb;
 

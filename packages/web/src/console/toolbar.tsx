@@ -36,6 +36,8 @@ interface ToolbarProps {
   readonly isLive: boolean;
   readonly hasConsole: boolean;
   readonly isScaled: boolean;
+  readonly isResizable: boolean;
+  readonly isFollowed: boolean;
   readonly isViewOnly: boolean;
   readonly onCtrlAltDel: () => void;
   readonly onPaste: () => void;
@@ -44,12 +46,13 @@ interface ToolbarProps {
   readonly onScreenText: () => void;
   readonly onSendSize: () => void;
   readonly onScaled: () => void;
+  readonly onFollowed: () => void;
   readonly onViewOnly: () => void;
   readonly onFullScreen: () => void;
 }
 
 export function Toolbar(props: ToolbarProps): ReactNode {
-  const { isScreen, isLive, hasConsole, isScaled, isViewOnly } = props;
+  const { isScreen, isLive, hasConsole, isScaled, isResizable, isFollowed, isViewOnly } = props;
   const canType = isLive && !isViewOnly;
   return (
     <div className="tools" role="toolbar" aria-label="Console">
@@ -104,6 +107,16 @@ export function Toolbar(props: ToolbarProps): ReactNode {
           title="Fit to the page, or dot for dot"
           isPressed={isScaled}
           onPress={props.onScaled}
+        />
+      )}
+      {isScreen && isResizable && (
+        <Tool
+          icon="resize"
+          label="Fit the guest to the page"
+          title="Ask the guest for a screen as large as the page, whenever that changes"
+          isDisabled={isViewOnly}
+          isPressed={isFollowed}
+          onPress={props.onFollowed}
         />
       )}
       <Tool icon="eye" label="View only" isPressed={isViewOnly} onPress={props.onViewOnly} />

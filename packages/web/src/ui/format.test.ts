@@ -28,6 +28,7 @@ const guest = (change: Partial<GuestView>): GuestView => ({
   deleting: false,
   vnc: null,
   serialPorts: [0],
+  resizable: false,
   ...change,
 });
 

@@ -15,6 +15,7 @@ const PATHS = {
   back: 'M15 5l-7 7 7 7',
   keyboard: 'M3 6h18v12H3zM7 10h.1M11 10h.1M15 10h.1M18 10h.1M7 14h10',
   paste: 'M9 4h6v3H9zM15 5h3v16H6V5h3M9 12h6M9 16h4',
+  resize: 'M4 5h16v11H4zM9 20h6M8 10.5V8h2.5M16 10.5V13h-2.5',
   clipboard: 'M9 4h6v3H9zM15 5h3v16H6V5h3M12 11v6M9.5 14.5 12 17l2.5-2.5',
   camera: 'M4 8h4l1.5-3h5L16 8h4v11H4zM12 10a3.2 3.2 0 1 0 0 6.4 3.2 3.2 0 0 0 0-6.4z',
   text: 'M5 6h14M5 10h10M5 14h14M5 18h8',

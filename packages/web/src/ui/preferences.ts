@@ -43,6 +43,14 @@ export class Preferences {
     this.write('tomei.scaled', isScaled ? 'on' : 'off');
   }
 
+  /** Whether guests are asked for screens as large as the room for them. Others who look on see that, so nobody does who has not said so. */
+  get isFollowed(): boolean {
+    return this.read('tomei.followed') === 'on';
+  }
+  set isFollowed(isFollowed: boolean) {
+    this.write('tomei.followed', isFollowed ? 'on' : 'off');
+  }
+
   private read(key: string): string | null {
     try {
       return this.storage().getItem(key);

@@ -28,6 +28,7 @@ const guest = (id: string, name = id): GuestView => ({
   deleting: false,
   vnc: null,
   serialPorts: [0],
+  resizable: false,
 });
 const runner = (id: string): RunnerView => ({
   id,

@@ -56,6 +56,7 @@ export class ConsoleLink {
   private readonly firstPicture = Promise.withResolvers<void>();
   private attachment: Attachment | undefined;
   private attachedPorts: readonly number[] | undefined;
+  private isResizable = false;
   private lastTrouble = '';
   private lastLive = -Infinity;
   private shown = '';
@@ -101,6 +102,11 @@ export class ConsoleLink {
   /** Which of COM1 to COM4 (0 to 3) are there; undefined while nothing is attached. */
   get serialPorts(): readonly number[] | undefined {
     return this.attachedPorts;
+  }
+
+  /** Whether the guest that is attached can be asked for a screen of another size. */
+  get resizable(): boolean {
+    return this.isResizable;
   }
 
   /** Fulfilled when there is something to show, or a moment later: who looks just once should not see a screen that is black. */
@@ -190,13 +196,14 @@ export class ConsoleLink {
       guestId: this.guestId,
       ...at,
       on: {
-        attached: ({ serialPorts, run }) => {
+        attached: ({ serialPorts, run, resizable }) => {
           attachedAt = performance.now();
           this.lastTrouble = '';
           this.log.info({ target: at.target, run }, 'a console is attached');
           // A guest begins with what its ports put out last.
           for (const scrollback of this.scrollbacks) scrollback?.clear();
           this.become(serialPorts);
+          this.isResizable = resizable;
         },
         frame: (frame) => this.takeFrame(frame),
         serial: (port, bytes) => this.takeSerial(port, bytes),
@@ -259,6 +266,7 @@ export class ConsoleLink {
     const { links } = this.parts.metrics;
     links.dec({ state: this.state });
     this.attachedPorts = serialPorts;
+    this.isResizable = false;
     links.inc({ state: this.state });
     this.hasFrame = false;
     if (serialPorts !== undefined) for (const viewer of this.viewers) viewer.attached?.(serialPorts);

@@ -19,6 +19,8 @@ const COPY_RECT = 1;
 const TIGHT = 7;
 const ZRLE = 16;
 const DESKTOP_SIZE = -223;
+const EXTENDED_DESKTOP_SIZE = -308;
+const BY_THIS_VIEWER = 1;
 const SECURITY_VNC = 2;
 
 /** 32 bits a dot, little-endian, red first in memory: what the picture below has. RFC 6143, 7.4. */
@@ -36,6 +38,8 @@ export class RfbClient {
   updates = 0;
   /** What the guest has copied. */
   readonly texts: string[] = [];
+  /** What became of sizes that were asked for: rfbproto's numbers. */
+  readonly answers: number[] = [];
   bytes = 0;
   /** Fulfilled at the end of the handshake. */
   readonly ready: Promise<void>;
@@ -118,6 +122,15 @@ export class RfbClient {
     head.writeUInt32BE(text.length, 4);
     this.write(Buffer.concat([head, Buffer.from(text, 'latin1')]));
   }
+  /** One screen that is the whole picture. */
+  setSize(width: number, height: number): void {
+    const message = Buffer.alloc(24);
+    message.writeUInt8(251, 0);
+    message.writeUInt8(1, 6);
+    for (const at of [2, 16]) message.writeUInt16BE(width, at);
+    for (const at of [4, 18]) message.writeUInt16BE(height, at);
+    this.write(message);
+  }
   pointer(buttons: number, x: number, y: number): void {
     const message = Buffer.alloc(6);
     message[0] = 5;
@@ -175,7 +188,11 @@ export class RfbClient {
     const [x, y, width, height] = [0, 2, 4, 6].map((at) => head.readUInt16BE(at)) as [number, number, number, number];
     const encoding = head.readInt32BE(8);
     if (encoding === DESKTOP_SIZE) this.resize(width, height);
-    else if (encoding === COPY_RECT) {
+    else if (encoding === EXTENDED_DESKTOP_SIZE) {
+      yield (yield 4)[0]! * 16;
+      if (x === BY_THIS_VIEWER) this.answers.push(y);
+      else this.resize(width, height);
+    } else if (encoding === COPY_RECT) {
       const from = yield 4;
       this.copy(x, y, width, height, from.readUInt16BE(0), from.readUInt16BE(2));
     } else if (encoding === RAW) {

@@ -20,6 +20,8 @@ export interface ScriptedGuestOptions {
   readonly width?: number;
   readonly height?: number;
   readonly serialPorts?: readonly number[];
+  /** Its screen gets the size that viewers ask for. */
+  readonly resizable?: boolean;
   readonly onKey?: (key: KeyInput, guest: ScriptedGuest) => void;
 }
 interface Box {
@@ -138,7 +140,7 @@ export class ScriptedGuest {
   }
 
   private async attach(stream: Duplex<ConsoleInput, ConsoleOutput>): Promise<void> {
-    const { guestId, token, run = 1, serialPorts = [0] } = this.options;
+    const { guestId, token, run = 1, serialPorts = [0], resizable = false } = this.options;
     let scripted: ScriptedStream | undefined;
     const over = Promise.withResolvers<void>();
     const reading = (async () => {
@@ -146,7 +148,7 @@ export class ScriptedGuest {
         if (scripted === undefined) {
           if (input.hello?.token !== token) throw new TomeiError('console.denied', 'this is not the token');
           this.attachments++;
-          stream.send({ attached: { guestId, run, serialPorts } });
+          stream.send({ attached: { guestId, run, serialPorts, resizable } });
           scripted = new ScriptedStream(this, stream, over.resolve);
           this.streams.add(scripted);
           scripted.damage({ x: 0, y: 0, width: this.width, height: this.height });
@@ -162,13 +164,14 @@ export class ScriptedGuest {
       if (scripted !== undefined) this.streams.delete(scripted);
     }
   }
-  private take({ key, pointer, serial, ack, clipboard }: ConsoleInput, stream: ScriptedStream): void {
+  private take({ key, pointer, serial, ack, clipboard, screenSize }: ConsoleInput, stream: ScriptedStream): void {
     if (key !== undefined) {
       this.keys.push(key);
       this.options.onKey?.(key, this);
     }
     if (pointer !== undefined) this.pointers.push(pointer);
     if (clipboard !== undefined) this.texts.push(clipboard.text);
+    if (screenSize !== undefined) this.resize(screenSize.width, screenSize.height, 0x80_40_20);
     if (serial !== undefined) this.typed[serial.port] += Buffer.from(serial.data).toString('latin1');
     if (ack !== undefined) stream.acknowledged(ack.frame);
   }

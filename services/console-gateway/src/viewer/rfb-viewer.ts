@@ -116,6 +116,7 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
         key: (key) => this.pass(this.link.send({ key })),
         pointer: (pointer) => this.pass(this.link.send({ pointer })),
         cutText: (text) => this.passText(text),
+        resize: (size) => this.askForSize(size),
         closed: (why) => this.ended(why),
       },
     });
@@ -192,6 +193,13 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
   /** A guest's clipboard has its limit; the protocol has no word for a text that is too long. */
   private passText(text: string): void {
     if (Buffer.byteLength(text) <= LONGEST_TEXT) this.pass(this.link.send({ clipboard: { text } }));
+  }
+
+  private askForSize(screenSize: { readonly width: number; readonly height: number }): boolean {
+    const { resizable } = this.link;
+    // Nobody can look at a picture without dots.
+    if (resizable && screenSize.width > 0 && screenSize.height > 0) this.pass(this.link.send({ screenSize }));
+    return resizable;
   }
 
   private end(by: EndedBy, why: string, code?: string): void {

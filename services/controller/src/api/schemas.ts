@@ -17,6 +17,7 @@ export const guestView = z
     vmxPath: z.string().describe('Place of its .vmx in the pool'),
     disks: z.array(z.object({ slot: z.string(), path: z.string() })),
     serialPorts: z.array(z.number().int()).describe('Which of COM1 to COM4 are there, from 0'),
+    resizable: z.boolean().describe('Whether its screen can be asked to have another size'),
     runner: z.string().nullable().describe('Who has it; null: nobody'),
     message: z.string().describe('Why it is pending, how it crashed'),
     since: time.describe('Since when it has been in this phase'),

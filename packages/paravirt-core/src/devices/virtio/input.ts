@@ -72,9 +72,9 @@ export const virtioInput = defineDevice({
       settle: () => input.transport.settle(),
       /**
        * The pointer is at x, y (0 to `POINTER_MAX`), with these buttons down (bit 0 left, 1 right, 2 middle), and the wheel turned by so
-       * many notches, up positive.
+       * many notches, up positive. False when no driver is there.
        */
-      point: (x: number, y: number, buttons: number, wheel: number): void => input.point(x, y, buttons, wheel),
+      point: (x: number, y: number, buttons: number, wheel: number): boolean => input.point(x, y, buttons, wheel),
       /** A key by Linux's number for it. False when no driver is there. */
       key: (code: number, down: boolean): boolean => input.key(code, down),
     };
@@ -120,7 +120,7 @@ class Input {
     });
   }
 
-  point(x: number, y: number, buttons: number, wheel: number): void {
+  point(x: number, y: number, buttons: number, wheel: number): boolean {
     const within = (value: number): number => Math.min(POINTER_MAX, Math.max(0, Math.trunc(value)));
     const next = [within(x), within(y), buttons & 7];
     const before = this.state.pointer;
@@ -134,6 +134,7 @@ class Input {
     if (wheel !== 0) events.push({ type: EV.rel, code: REL_WHEEL, value: wheel >>> 0 });
     // What was lost is told with the next.
     if (this.report(events)) this.state.pointer = next;
+    return this.transport.running();
   }
   key(code: number, down: boolean): boolean {
     if (code > 0 && code <= LAST_KEY) this.report([{ type: EV.key, code, value: Number(down) }]);
