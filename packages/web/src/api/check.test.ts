@@ -30,6 +30,7 @@ describe('answers', () => {
       since: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
       created: Date.UTC(2026, 0, 1),
       serialPorts: [0],
+      resizable: false,
     });
   });
 
