@@ -39,7 +39,7 @@ export interface ViewerEvents {
   pointer?(move: PointerMove): void;
   /** Text that the viewer's person copied, with line feeds at the ends of lines: up to 256 KiB. */
   cutText?(text: string): void;
-  /** A picture of so many dots is wanted. True: the guest has been asked, and the picture changes when it agrees. */
+  /** A picture of so many dots, at least one each way, is wanted. True: the guest has been asked, and the picture changes when it agrees. */
   resize?(size: { readonly width: number; readonly height: number }): boolean;
   /** Once, last. `why` is a sentence for a log: what the viewer did wrong, or what `close` was given. */
   closed?(why: string): void;

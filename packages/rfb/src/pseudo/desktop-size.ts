@@ -29,7 +29,7 @@ export function writeExtendedDesktopSize(update: UpdateWriter, size: Size, chang
   out.u32(0).u16(0).u16(0).u16(width).u16(height).u32(0);
 }
 
-/** Whether SetDesktopSize asks for something that there can be. */
+/** Whether SetDesktopSize asks for something that there can be: screens with dots, all within the picture. */
 export function isLayout({ width, height }: Size, screens: readonly Rectangle[]): boolean {
   const picture = { x: 0, y: 0, width, height };
   return (

@@ -2,7 +2,7 @@
  * The one stream from a guest, however many watch. It finds the guest's console by its record, follows it through resets, power
  * cycles and moves to other runners, and keeps the picture that all viewers share.
  */
-import { newId, type ConsoleInput, type Frame, type Guest, type Init } from '@tomei/contracts';
+import { newId, type ConsoleAttached, type ConsoleInput, type Frame, type Guest, type Init } from '@tomei/contracts';
 import { TomeiError, assert } from '@tomei/kit';
 import { Framebuffer } from '@tomei/rfb';
 import type { Log } from '@tomei/service';
@@ -55,8 +55,8 @@ export class ConsoleLink {
   private readonly running: Promise<void>;
   private readonly firstPicture = Promise.withResolvers<void>();
   private attachment: Attachment | undefined;
-  private attachedPorts: readonly number[] | undefined;
-  private isResizable = false;
+  /** What the guest said first; undefined while nothing is attached. */
+  private attached: ConsoleAttached | undefined;
   private lastTrouble = '';
   private lastLive = -Infinity;
   private shown = '';
@@ -93,7 +93,7 @@ export class ConsoleLink {
   }
 
   get state(): LinkState {
-    return this.attachedPorts === undefined ? 'waiting' : 'attached';
+    return this.attached === undefined ? 'waiting' : 'attached';
   }
   /** Another one after every change of the picture, and of every link; undefined while the picture is not the guest's own. */
   get pictureVersion(): string | undefined {
@@ -101,12 +101,12 @@ export class ConsoleLink {
   }
   /** Which of COM1 to COM4 (0 to 3) are there; undefined while nothing is attached. */
   get serialPorts(): readonly number[] | undefined {
-    return this.attachedPorts;
+    return this.attached?.serialPorts;
   }
 
   /** Whether the guest that is attached can be asked for a screen of another size. */
   get resizable(): boolean {
-    return this.isResizable;
+    return this.attached?.resizable === true;
   }
 
   /** Fulfilled when there is something to show, or a moment later: who looks just once should not see a screen that is black. */
@@ -133,7 +133,7 @@ export class ConsoleLink {
 
   /** Input for the guest; of one that is off nothing remains of it. False: await `drained` before more is sent. */
   send(input: Init<ConsoleInput>): boolean {
-    return this.attachedPorts === undefined || this.attachment === undefined || this.attachment.send(input);
+    return this.attached === undefined || this.attachment === undefined || this.attachment.send(input);
   }
   async drained(): Promise<void> {
     await this.attachment?.drained();
@@ -196,14 +196,13 @@ export class ConsoleLink {
       guestId: this.guestId,
       ...at,
       on: {
-        attached: ({ serialPorts, run, resizable }) => {
+        attached: (attached) => {
           attachedAt = performance.now();
           this.lastTrouble = '';
-          this.log.info({ target: at.target, run }, 'a console is attached');
+          this.log.info({ target: at.target, run: attached.run }, 'a console is attached');
           // A guest begins with what its ports put out last.
           for (const scrollback of this.scrollbacks) scrollback?.clear();
-          this.become(serialPorts);
-          this.isResizable = resizable;
+          this.become(attached);
         },
         frame: (frame) => this.takeFrame(frame),
         serial: (port, bytes) => this.takeSerial(port, bytes),
@@ -262,14 +261,13 @@ export class ConsoleLink {
     }
   }
 
-  private become(serialPorts: readonly number[] | undefined): void {
+  private become(attached: ConsoleAttached | undefined): void {
     const { links } = this.parts.metrics;
     links.dec({ state: this.state });
-    this.attachedPorts = serialPorts;
-    this.isResizable = false;
+    this.attached = attached;
     links.inc({ state: this.state });
     this.hasFrame = false;
-    if (serialPorts !== undefined) for (const viewer of this.viewers) viewer.attached?.(serialPorts);
+    if (attached !== undefined) for (const viewer of this.viewers) viewer.attached?.(attached.serialPorts);
   }
 
   private takeFrame(frame: Frame): void {

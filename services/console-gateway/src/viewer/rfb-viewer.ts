@@ -197,8 +197,7 @@ export class RfbViewer implements Viewer, Pumped, LinkViewer {
 
   private askForSize(screenSize: { readonly width: number; readonly height: number }): boolean {
     const { resizable } = this.link;
-    // Nobody can look at a picture without dots.
-    if (resizable && screenSize.width > 0 && screenSize.height > 0) this.pass(this.link.send({ screenSize }));
+    if (resizable) this.pass(this.link.send({ screenSize }));
     return resizable;
   }
 
