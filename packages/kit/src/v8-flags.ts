@@ -1,6 +1,6 @@
 /**
- * What a guest's process asks of V8, before it loads or compiles anything of a guest. V8 keeps code of one set of flags only: whoever changed them later would find
- * nothing of what was compiled and kept by an earlier start.
+ * What a guest's process asks of V8, before it loads or compiles anything of a guest. V8 keeps code of one set of flags only: whoever
+ * changed them later would find nothing of what was compiled and kept by an earlier start.
  */
 
 /**

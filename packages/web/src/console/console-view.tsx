@@ -41,7 +41,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
   const [active, setActive] = useState(SCREEN);
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set([SCREEN]));
   const [isScaled, setScaled] = useState(preferences.isScaled);
-  const [isFollowed, setFollowed] = useState(preferences.isFollowed);
+  const [isResizing, setResizing] = useState(preferences.isResizing);
   const [isViewOnly, setViewOnly] = useState(
     () => new URLSearchParams(window.location.search).get('viewOnly') === 'true',
   );
@@ -81,9 +81,9 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
     preferences.isScaled = !isScaled;
     setScaled(!isScaled);
   };
-  const turnFollowed = (): void => {
-    preferences.isFollowed = !isFollowed;
-    setFollowed(!isFollowed);
+  const turnResizing = (): void => {
+    preferences.isResizing = !isResizing;
+    setResizing(!isResizing);
   };
   const paste = (): void => {
     const serial = serials.current.get(shown);
@@ -131,7 +131,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
           hasConsole={guest.console}
           isScaled={isScaled}
           isResizable={guest.resizable}
-          isFollowed={isFollowed}
+          isResizing={isResizing}
           isViewOnly={isViewOnly}
           onCtrlAltDel={() => screen.current?.sendCtrlAltDel()}
           onPaste={paste}
@@ -140,7 +140,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
           onScreenText={() => setDialog('text')}
           onSendSize={() => serials.current.get(shown)?.sendSize()}
           onScaled={turnScaled}
-          onFollowed={turnFollowed}
+          onResizing={turnResizing}
           onViewOnly={turnViewOnly}
           onFullScreen={() => void fullScreen()}
         />
@@ -198,7 +198,7 @@ export function ConsoleView({ guest, now, onHelp, banner }: ConsoleViewProps): R
                     guest={guest}
                     isActive={isScreen}
                     isScaled={isScaled}
-                    isFollowed={isFollowed && guest.resizable}
+                    isResizing={isResizing && guest.resizable}
                     isViewOnly={isViewOnly}
                     onSession={(session) => {
                       screen.current = session;

@@ -12,7 +12,7 @@ export interface ScreenPaneProps {
   readonly isActive: boolean;
   readonly isScaled: boolean;
   /** The guest's screen is to be as large as the room for it. */
-  readonly isFollowed: boolean;
+  readonly isResizing: boolean;
   readonly isViewOnly: boolean;
   readonly onSession: (session: ScreenSession | undefined) => void;
   readonly onState: (state: LinkState) => void;
@@ -26,7 +26,7 @@ export interface ScreenPaneProps {
 }
 
 export function ScreenPane(props: ScreenPaneProps): ReactNode {
-  const { guest, isActive, isScaled, isFollowed, isViewOnly, onCaptured } = props;
+  const { guest, isActive, isScaled, isResizing, isViewOnly, onCaptured } = props;
   const target = useRef<HTMLDivElement>(null);
   const session = useRef<ScreenSession>(undefined);
   const [state, setState] = useState<LinkState>(IDLE);
@@ -49,7 +49,7 @@ export function ScreenPane(props: ScreenPaneProps): ReactNode {
       onCopied: copied,
     });
     made.setScaled(isScaled);
-    made.setFollowed(isFollowed);
+    made.setResizing(isResizing);
     return made;
   });
 
@@ -64,7 +64,7 @@ export function ScreenPane(props: ScreenPaneProps): ReactNode {
     };
   }, [guest.id]);
   useEffect(() => session.current?.setScaled(isScaled), [isScaled]);
-  useEffect(() => session.current?.setFollowed(isFollowed), [isFollowed]);
+  useEffect(() => session.current?.setResizing(isResizing), [isResizing]);
   useEffect(() => session.current?.setViewOnly(isViewOnly), [isViewOnly]);
 
   return (

@@ -29,7 +29,7 @@ export class ScreenSession {
   /** The gateway itself lets nothing through on this connection. */
   private isBoundToView = false;
   private isScaled = true;
-  private isFollowed = false;
+  private isResizing = false;
   private isClosed = false;
   private isLive = false;
   /** What was wrong with the last password; empty: nothing. */
@@ -69,9 +69,9 @@ export class ScreenSession {
   }
 
   /** The guest is asked for a screen as large as the room there is, now and whenever that changes. */
-  setFollowed(isFollowed: boolean): void {
-    this.isFollowed = isFollowed;
-    if (this.rfb !== undefined) this.rfb.resizeSession = isFollowed;
+  setResizing(isResizing: boolean): void {
+    this.isResizing = isResizing;
+    if (this.rfb !== undefined) this.rfb.resizeSession = isResizing;
   }
 
   setViewOnly(isViewOnly: boolean): void {
@@ -149,7 +149,7 @@ export class ScreenSession {
     rfb.background = 'transparent';
     rfb.scaleViewport = this.isScaled;
     rfb.clipViewport = false;
-    rfb.resizeSession = this.isFollowed;
+    rfb.resizeSession = this.isResizing;
     rfb.viewOnly = this.isViewOnly;
     const isCurrent = (): boolean => this.rfb === rfb;
 

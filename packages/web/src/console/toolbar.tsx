@@ -37,7 +37,7 @@ interface ToolbarProps {
   readonly hasConsole: boolean;
   readonly isScaled: boolean;
   readonly isResizable: boolean;
-  readonly isFollowed: boolean;
+  readonly isResizing: boolean;
   readonly isViewOnly: boolean;
   readonly onCtrlAltDel: () => void;
   readonly onPaste: () => void;
@@ -46,13 +46,13 @@ interface ToolbarProps {
   readonly onScreenText: () => void;
   readonly onSendSize: () => void;
   readonly onScaled: () => void;
-  readonly onFollowed: () => void;
+  readonly onResizing: () => void;
   readonly onViewOnly: () => void;
   readonly onFullScreen: () => void;
 }
 
 export function Toolbar(props: ToolbarProps): ReactNode {
-  const { isScreen, isLive, hasConsole, isScaled, isResizable, isFollowed, isViewOnly } = props;
+  const { isScreen, isLive, hasConsole, isScaled, isResizable, isResizing, isViewOnly } = props;
   const canType = isLive && !isViewOnly;
   return (
     <div className="tools" role="toolbar" aria-label="Console">
@@ -115,8 +115,8 @@ export function Toolbar(props: ToolbarProps): ReactNode {
           label="Fit the guest to the page"
           title="Ask the guest for a screen as large as the page, whenever that changes"
           isDisabled={isViewOnly}
-          isPressed={isFollowed}
-          onPress={props.onFollowed}
+          isPressed={isResizing}
+          onPress={props.onResizing}
         />
       )}
       <Tool icon="eye" label="View only" isPressed={isViewOnly} onPress={props.onViewOnly} />

@@ -10,12 +10,14 @@ describe('preferences', () => {
     };
     const preferences = new Preferences(() => storage);
 
-    const before = preferences.theme;
+    const before = [preferences.theme, preferences.isResizing];
     preferences.theme = 'dark';
     preferences.hasShortcuts = false;
+    preferences.isResizing = true;
 
     const later = new Preferences(() => storage);
-    expect([before, later.theme, later.hasShortcuts, later.isScaled]).toEqual(['auto', 'dark', false, true]);
+    expect(before).toEqual(['auto', false]);
+    expect([later.theme, later.hasShortcuts, later.isScaled, later.isResizing]).toEqual(['dark', false, true, true]);
   });
 
   test('work where storage is forbidden', () => {

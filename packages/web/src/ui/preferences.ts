@@ -44,11 +44,11 @@ export class Preferences {
   }
 
   /** Whether guests are asked for screens as large as the room for them. Others who look on see that, so nobody does who has not said so. */
-  get isFollowed(): boolean {
-    return this.read('tomei.followed') === 'on';
+  get isResizing(): boolean {
+    return this.read('tomei.resizing') === 'on';
   }
-  set isFollowed(isFollowed: boolean) {
-    this.write('tomei.followed', isFollowed ? 'on' : 'off');
+  set isResizing(isResizing: boolean) {
+    this.write('tomei.resizing', isResizing ? 'on' : 'off');
   }
 
   private read(key: string): string | null {
