@@ -1,118 +1,22 @@
 /** The HTTP API over a real pool service and a real bus and store in memory; what people send wrongly included. */
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fastify, type FastifyInstance, type LightMyRequestResponse } from 'fastify';
-import {
-  PoolService,
-  messages,
-  newId,
-  subjects,
-  type Init,
-  type PoolFile,
-  type RunReport,
-  type RunnerReply,
-} from '@tomei/contracts';
-import { TomeiError } from '@tomei/kit';
-import {
-  GuestRecords,
-  MemoryBus,
-  MemoryStore,
-  Metrics,
-  quietLog,
-  serve,
-  startRpcServer,
-  type RpcServer,
-} from '@tomei/service';
+import { messages, newId, subjects } from '@tomei/contracts';
+import { GuestRecords } from '@tomei/service';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { startController, type Controller } from '../controller.ts';
+import { ApiRig, POOL_FILES, type Method } from './api-rig.ts';
 import { MOST_CLIENTS, admit, type WatchParts } from './watch.ts';
 
-const VMX = `.encoding = "UTF-8"
-displayName = "tiny"
-memsize = "64"
-ide0:0.present = "TRUE"
-ide0:0.fileName = "tiny.vmdk"
-serial0.present = "TRUE"
-serial0.fileType = "pipe"
-serial0.fileName = "x"
-`;
-const FILES: Readonly<Record<string, string>> = {
-  'tiny/tiny.vmx': VMX,
-  'tiny/odd.vmx': 'displayName = "tiny two"\nmemsize = "5"\n',
-  'tiny/screen.vmx': `${VMX.replace('"tiny"', '"screen"')}RemoteDisplay.vnc.enabled = "TRUE"\nRemoteDisplay.vnc.port = "5901"\nRemoteDisplay.vnc.password = "s3cr3t-and-long"\n`,
-  'tiny/other.vmx': `${VMX.replace('"tiny"', '"other"')}RemoteDisplay.vnc.enabled = "TRUE"\nRemoteDisplay.vnc.port = "5901"\n`,
-  'tiny/nodisk.vmx': VMX.replace('tiny.vmdk', 'gone.vmdk'),
-};
 const MOST_TEXT = 200_000;
-const missing = (path: string): TomeiError => new TomeiError('pool.missing', `${path} does not exist in the pool`);
-
-function startPool(folder: string): Promise<RpcServer> {
-  return startRpcServer({
-    bind: `unix:${join(folder, 'pool.sock')}`,
-    services: [
-      serve(PoolService, {
-        list: () =>
-          Promise.resolve({
-            files: Object.keys(FILES).map((path): PoolFile => ({
-              path,
-              kind: 'POOL_FILE_KIND_VMX',
-              sizeBytes: 1,
-              modifiedMs: 0,
-            })),
-          }),
-        info: ({ path }) =>
-          path === 'tiny/tiny.vmdk'
-            ? Promise.resolve({ path, createType: 'monolithicSparse', sizeBytes: 1024, allocatedBytes: 512 })
-            : Promise.reject(new TomeiError('disk.missing', `${path} does not exist in the pool`)),
-        create: ({ path, sizeBytes, createType }) => Promise.resolve({ info: { path, sizeBytes, createType } }),
-        async *fetch({ path }) {
-          await Promise.resolve();
-          const text = FILES[path];
-          if (text === undefined) throw missing(path);
-          yield { sizeBytes: text.length, data: Buffer.from(text) };
-        },
-      }),
-    ],
-  });
-}
 
 describe('the HTTP API', () => {
-  let folder: string;
-  let pool: RpcServer;
-  let bus: MemoryBus;
-  let store: MemoryStore;
-  let controller: Controller;
-  let app: FastifyInstance;
-
+  let rig: ApiRig;
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'tomei-api-'));
-    pool = await startPool(folder);
-    bus = new MemoryBus();
-    store = new MemoryStore();
-    controller = await startController(
-      { log: quietLog(), metrics: new Metrics('controller'), bus, store },
-      { disks: pool.target },
-    );
-    app = fastify({ forceCloseConnections: true, routerOptions: { maxParamLength: 500 } });
-    await app.register(controller.routes);
+    rig = await ApiRig.start();
   });
-  afterEach(async () => {
-    await controller.close();
-    await app.close();
-    await pool.close();
-    await rm(folder, { recursive: true, force: true });
-  });
-  const call = (
-    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
-    path: string,
-    payload?: object | string,
-    headers: Record<string, string> = {},
-  ): Promise<LightMyRequestResponse> =>
-    app.inject({ method, url: `/api/v1${path}`, headers, ...(payload === undefined ? {} : { payload }) });
+  afterEach(() => rig.close());
+  const call: ApiRig['call'] = (...request) => rig.call(...request);
   const JSON_TYPE = { 'content-type': 'application/json' };
 
   test('registers a guest, shows it, and forgets it', async () => {
@@ -140,7 +44,7 @@ describe('the HTTP API', () => {
   });
 
   test('tells what running guests have done, of their last run, as runners report it', async () => {
-    const id = (await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' })).json<{ id: string }>().id;
+    const id = await rig.register();
     expect((await call('GET', '/stats')).json()).toEqual({ guests: [] });
     const exits = {
       port: 1,
@@ -176,7 +80,7 @@ describe('the HTTP API', () => {
       ...{ exits, overhead: 0.5, translations, regions: 15, compiledBytes: 16 },
     };
     const heard = (...runs: object[]): void =>
-      bus.publish(
+      rig.bus.publish(
         subjects.runnerHeartbeat('r-1'),
         messages.RunnerHeartbeat.encode({
           ...{ runnerId: 'r-1', instanceId: newId(), atMs: 1, draining: false, version: '' },
@@ -203,82 +107,6 @@ describe('the HTTP API', () => {
           ...{ exits, overhead: 0.5, translations, regions: 15, compiledBytes: 16 },
         },
       ],
-    });
-  });
-
-  describe('the memory of a guest', () => {
-    let id: string;
-    const asked: unknown[] = [];
-    beforeEach(async () => {
-      asked.length = 0;
-      id = (await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' })).json<{ id: string }>().id;
-    });
-    /** A runner that has runs of the guest, and answers every command with the same. */
-    async function answering(reply: Init<RunnerReply>, ...runs: Init<RunReport>[]): Promise<void> {
-      bus.respond(subjects.runnerCommand('r-1'), (bytes) => {
-        const { memory } = messages.RunnerCommand.decode(bytes);
-        // The reconciler stops runs that nobody wants.
-        if (memory !== undefined) asked.push(memory);
-        return Promise.resolve(messages.RunnerReply.encode(reply));
-      });
-      const heartbeat = { runnerId: 'r-1', instanceId: newId(), atMs: 1 };
-      const reports = runs.map((run) => ({ guestId: id, ...run }));
-      bus.publish(subjects.runnerHeartbeat('r-1'), messages.RunnerHeartbeat.encode({ ...heartbeat, runs: reports }));
-      await vi.waitFor(async () =>
-        expect((await call('GET', '/runners')).json<{ runners: [] }>().runners).toHaveLength(1),
-      );
-    }
-
-    test('is asked of the runner that has it, of the run that runs, and set there', async () => {
-      const memory = { sizeBytes: 64, wantedBytes: 32, balloonBytes: 16, givenBytes: 99, hasDriver: true };
-      await answering(
-        { memory: { ...memory, statistics: { freeBytes: 5 } } },
-        { run: 3, phase: 'RUN_PHASE_RUNNING' },
-        { run: 2, phase: 'RUN_PHASE_RUNNING' },
-        { run: 4, phase: 'RUN_PHASE_ENDED' },
-      );
-
-      const shown = await call('GET', '/guests/tiny/memory');
-      const set = await call('PUT', `/guests/${id}/memory`, { wantedMiB: 48 });
-
-      expect([shown.statusCode, set.statusCode, set.json()]).toEqual([200, 200, shown.json()]);
-      expect(shown.json()).toMatchObject({
-        ...{ id, name: 'tiny', run: 3, runner: 'r-1', sizeBytes: 64, wantedBytes: 32, bytes: 48 },
-        ...{ balloonBytes: 16, givenBytes: 99, driver: true, statistics: { freeBytes: 5, swapInBytes: 0 } },
-      });
-      expect(asked).toEqual([
-        { guestId: id, run: 3 },
-        { guestId: id, run: 3, wantedMib: 48 },
-      ]);
-    });
-
-    test('a driver that says that it took more than there is, and tells nothing, is shown all the same', async () => {
-      await answering({ memory: { sizeBytes: 64, balloonBytes: 2 ** 44 } }, { run: 1, phase: 'RUN_PHASE_RUNNING' });
-
-      expect((await call('GET', '/guests/tiny/memory')).json()).toMatchObject({ bytes: 0, statistics: null });
-    });
-
-    test.each([
-      ['guest.bad-memory', 400],
-      ['guest.no-balloon', 409],
-      ['guest.no-balloon-driver', 409],
-      ['guest.not-running', 409],
-      ['guest.busy', 503],
-    ])('what a runner refuses with %s is answered with %i', async (code, status) => {
-      const trouble = { code, message: 'no', retryable: true };
-      await answering({ trouble }, { run: 1, phase: 'RUN_PHASE_RUNNING' });
-
-      const answer = await call('PUT', '/guests/tiny/memory', { wantedMiB: 48 });
-      expect([answer.statusCode, answer.json()]).toEqual([status, { error: trouble }]);
-    });
-
-    test('of a guest that is off, or that a silent runner has, is not known', async () => {
-      const off = await call('GET', '/guests/tiny/memory');
-      expect([off.statusCode, off.json()]).toMatchObject([409, { error: { code: 'guest.not-running' } }]);
-
-      await answering({}, { run: 1, phase: 'RUN_PHASE_RUNNING' });
-      const mute = await call('GET', '/guests/tiny/memory');
-      expect([mute.statusCode, mute.json()]).toMatchObject([500, { error: { code: 'runner.bad-answer' } }]);
     });
   });
 
@@ -333,7 +161,7 @@ describe('the HTTP API', () => {
     expect([port.statusCode, port.json()]).toMatchObject([409, { error: { code: 'guest.port-taken' } }]);
   });
 
-  test.each<[Parameters<typeof call>[0], string, object | undefined, number, string]>([
+  test.each<[Method, string, object | undefined, number, string]>([
     ['GET', '/guests/nobody', undefined, 404, 'guest.missing'],
     ['DELETE', '/guests/nobody', undefined, 404, 'guest.missing'],
     ['POST', '/guests/nobody/power', { action: 'on' }, 404, 'guest.missing'],
@@ -377,21 +205,23 @@ describe('the HTTP API', () => {
 
   test('without the store: 503, and why; with it again all is there', async () => {
     await call('POST', '/guests', { vmx: 'tiny/tiny.vmx' });
-    store.setConnected(false);
+    rig.store.setConnected(false);
 
     const answer = await call('GET', '/guests');
     expect([answer.statusCode, answer.json()]).toMatchObject([
       503,
       { error: { code: 'store.unavailable', retryable: true } },
     ]);
-    expect(controller.readiness()).toMatch(/store/);
-    store.setConnected(true);
-    expect(controller.readiness()).toBeUndefined();
+    expect(rig.controller.readiness()).toMatch(/store/);
+    rig.store.setConnected(true);
+    expect(rig.controller.readiness()).toBeUndefined();
     expect((await call('GET', '/guests')).json()).toMatchObject({ guests: [{ name: 'tiny' }] });
   });
 
   test('disks, files and the description of it all', async () => {
-    expect((await call('GET', '/files')).json<{ files: unknown[] }>().files).toHaveLength(Object.keys(FILES).length);
+    expect((await call('GET', '/files')).json<{ files: unknown[] }>().files).toHaveLength(
+      Object.keys(POOL_FILES).length,
+    );
     expect((await call('GET', '/disk?path=tiny/tiny.vmdk')).json()).toMatchObject({
       type: 'monolithicSparse',
       sizeBytes: 1024,
@@ -417,8 +247,8 @@ describe('the HTTP API', () => {
   describe('watching', () => {
     let port: number;
     beforeEach(async () => {
-      await app.listen({ host: '127.0.0.1', port: 0 });
-      port = (app.server.address() as AddressInfo).port;
+      await rig.app.listen({ host: '127.0.0.1', port: 0 });
+      port = (rig.app.server.address() as AddressInfo).port;
     });
     const open = (headers: Record<string, string> = {}): Promise<Response> =>
       fetch(`http://127.0.0.1:${port}/api/v1/watch`, { headers, signal: AbortSignal.timeout(20_000) });
@@ -435,7 +265,7 @@ describe('the HTTP API', () => {
     }
 
     test('the first state of a large cluster arrives whole', async () => {
-      const records = new GuestRecords(store);
+      const records = new GuestRecords(rig.store);
       const message = 'x'.repeat(1_000);
       for (let i = 0; i < 3_000; i++)
         await records.create(messages.Guest.make({ id: `g-${i}`, name: `guest ${i}`, observed: { message } }));
@@ -472,7 +302,7 @@ describe('the HTTP API', () => {
     test('who comes back hears what was missed, in order and once', async () => {
       for (const verb of ['starting', 'running', 'stopped']) {
         const event = { id: newId(), noun: 'guest', subjectId: 'g-x', verb, source: 'test' };
-        await bus.emit(subjects.event(event), messages.Event.encode(event), { id: event.id });
+        await rig.bus.emit(subjects.event(event), messages.Event.encode(event), { id: event.id });
       }
 
       const reader = (await open({ 'last-event-id': '1' })).body!.getReader();
@@ -496,7 +326,7 @@ describe('the HTTP API', () => {
       const reading = until(reader, new RegExp(`^id: ${last}$`, 'm'));
       for (let i = 1; i <= last; i++) {
         const event = { id: newId(), noun: 'guest', subjectId: 'g-x', verb: 'warning', source: 'test', message };
-        await bus.emit(subjects.event(event), messages.Event.encode(event), { id: event.id });
+        await rig.bus.emit(subjects.event(event), messages.Event.encode(event), { id: event.id });
         if (i % 4 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
 
@@ -510,9 +340,9 @@ describe('the HTTP API', () => {
   test('records hold what the answers do not show', async () => {
     const { id } = (await call('POST', '/guests', { vmx: 'tiny/screen.vmx' })).json<{ id: string }>();
 
-    const record = await new GuestRecords(store).get(id);
+    const record = await new GuestRecords(rig.store).get(id);
     expect(record?.guest.spec).toMatchObject({
-      vmxText: FILES['tiny/screen.vmx'],
+      vmxText: POOL_FILES['tiny/screen.vmx'],
       vnc: { password: 's3cr3t-and-long' },
     });
   });
