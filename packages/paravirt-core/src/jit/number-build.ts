@@ -34,7 +34,29 @@ const splat32 = (n: number): bigint => {
 /** Of a mask of 32-bit lanes, those that have the upper halves of doubles, or all singles. */
 const UPPER = { 32: 15, 64: 10 } as const;
 
+/** What the result of an operation is, learned from its operands. */
+type Learning = (b: NumberBuild, value: Value, args: readonly Value[], lanes: readonly number[]) => void;
+
 export abstract class NumberBuild extends UnitBuild {
+  /** By operation: most tell nothing of numbers. What is rounded to fewer digits stays a multiple of the unit. */
+  private static readonly learning: ReadonlyMap<string, Learning> = new Map<string, Learning>([
+    ...(['i32x4', 'f32x4', 'i64x2', 'f64x2'] as const).flatMap((shape): [string, Learning][] => {
+      const bits = shape.endsWith('x4') ? 32 : 64;
+      return [
+        [`${shape}.extract_lane`, (b, value, [from], [lane]) => b.extracted(value, bits, from!, lane!)],
+        [`${shape}.replace_lane`, (b, value, args, [lane]) => b.replaced(value, bits, args, lane!)],
+      ];
+    }),
+    ['i8x16.shuffle', (b, value, args, from) => b.shuffled(value, args, from)],
+    ['f32.convert_i32_s', (b, value) => void b.parts.set(value, { bits: 32, ...INTEGER })],
+    ['f64.convert_i32_s', (b, value) => void b.parts.set(value, { bits: 64, ...INTEGER })],
+    ['f32x4.convert_i32x4_s', (b, value) => void b.known.set(value, { bits: 32, lanes: 15, ...INTEGER })],
+    ['f64x2.convert_low_i32x4_s', (b, value) => void b.known.set(value, { bits: 64, lanes: 3, ...INTEGER })],
+    ['f64.promote_f32', (b, value, [from]) => b.partConverted(value, from!, 32, 64)],
+    ['f32.demote_f64', (b, value, [from]) => b.partConverted(value, from!, 64, 32)],
+    ['f64x2.promote_low_f32x4', (b, value, [from]) => b.pairConverted(value, from!, 32, 64)],
+    ['f32x4.demote_f64x2_zero', (b, value, [from]) => b.pairConverted(value, from!, 64, 32)],
+  ]);
   private readonly known = new Map<Value, Lanes>();
   private readonly parts = new Map<Value, Part>();
   /** Values that were read from registers. */
@@ -86,48 +108,18 @@ export abstract class NumberBuild extends UnitBuild {
     )
       return this.imm128(0n);
     const value = super.op(name, args, lanes);
-    const lane = /^(?:i32|f32)x4|^(?:i64|f64)x2/.test(name) ? /_lane$/.exec(name) : null;
-    if (lane === null) this.converted(value, name, x!);
-    else {
-      const bits = name.startsWith('i32') || name.startsWith('f32') ? 32 : 64;
-      if (name.endsWith('extract_lane')) this.extracted(value, bits, x!, lanes[0]!);
-      else this.replaced(value, bits, args, lanes[0]!);
-    }
-    if (name === 'i8x16.shuffle') this.shuffled(value, args, lanes);
+    NumberBuild.learning.get(name)?.(this, value, args, lanes);
     return value;
   }
-  /** Of an integer, or in another format: what is rounded to fewer digits stays a multiple of the unit. */
-  private converted(value: Value, name: string, from: Value): void {
+  private partConverted(value: Value, from: Value, before: Bits, after: Bits): void {
     const part = this.parts.get(from);
-    switch (name) {
-      case 'f32.convert_i32_s':
-      case 'f64.convert_i32_s':
-        this.parts.set(value, { bits: name.startsWith('f32') ? 32 : 64, ...INTEGER });
-        break;
-      case 'f32x4.convert_i32x4_s':
-        this.known.set(value, { bits: 32, lanes: 15, ...INTEGER });
-        break;
-      case 'f64x2.convert_low_i32x4_s':
-        this.known.set(value, { bits: 64, lanes: 3, ...INTEGER });
-        break;
-      case 'f64.promote_f32':
-        if (part?.bits === 32) this.parts.set(value, { ...part, bits: 64 });
-        break;
-      case 'f32.demote_f64':
-        if (part?.bits === 64 && isSafe(32, part)) this.parts.set(value, { ...part, bits: 32 });
-        break;
-      case 'f64x2.promote_low_f32x4': {
-        const known = this.numbersIn(from, 32, 3);
-        if (known !== undefined) this.known.set(value, { bits: 64, lanes: 3, unit: known.unit, most: known.most });
-        break;
-      }
-      case 'f32x4.demote_f64x2_zero': {
-        const known = this.numbersIn(from, 64, 3);
-        if (known !== undefined && isSafe(32, known))
-          this.known.set(value, { bits: 32, lanes: 15, unit: known.unit, most: known.most });
-        break;
-      }
-    }
+    if (part?.bits === before && isSafe(after, part)) this.parts.set(value, { ...part, bits: after });
+  }
+  /** Of the two lower lanes; lanes above are 0. */
+  private pairConverted(value: Value, from: Value, before: Bits, after: Bits): void {
+    const known = this.numbersIn(from, before, 3);
+    if (known === undefined || !isSafe(after, known)) return;
+    this.known.set(value, { bits: after, lanes: ALL_LANES[after], unit: known.unit, most: known.most });
   }
   private extracted(value: Value, bits: Bits, from: Value, lane: number): void {
     const known = this.lanesOf(from, bits);
