@@ -32,4 +32,7 @@ export const GUEST_V8_FLAGS: readonly string[] = [
   // Regions call nothing that could be inlined; only counting the calls costs, each time that one is entered. Before all code or never:
   // what was compiled to count calls brings the process down when V8 has been told meanwhile that nobody counts.
   '--no-wasm-inlining',
+  // For machine code of WebAssembly that was made beforehand (paravirt-core/src/wasm/machine-code.ts). A guest's process runs no JavaScript
+  // but Tomei's.
+  '--allow-natives-syntax',
 ];

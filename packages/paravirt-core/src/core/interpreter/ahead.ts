@@ -1,4 +1,5 @@
 /** The generated interpreter, compiled by V8 while a thread that is about to need it loads. */
+import { moduleWithCode } from '../../wasm/machine-code.ts';
 import { readPrebuilt } from './prebuilt.ts';
 
 /**
@@ -7,5 +8,7 @@ import { readPrebuilt } from './prebuilt.ts';
  */
 export async function compileAhead(): Promise<WebAssembly.Module | undefined> {
   const prebuilt = readPrebuilt();
-  return prebuilt === undefined ? undefined : WebAssembly.compile(prebuilt.bytes);
+  if (prebuilt === undefined) return undefined;
+  const { generated, code } = prebuilt;
+  return (code && moduleWithCode(generated.bytes, code)) ?? WebAssembly.compile(generated.bytes);
 }

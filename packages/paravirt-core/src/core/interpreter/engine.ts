@@ -2,6 +2,7 @@
 import type { FormTable } from '../../isa/forms.ts';
 import { allRows } from '../../isa/instructions/index.ts';
 import { GUEST_FAULT, type Cpu } from '../cpu.ts';
+import { moduleWithCode } from '../../wasm/machine-code.ts';
 import { tuneForGuests } from '../../wasm/v8-flags.ts';
 import { OFFSET } from '../layout.ts';
 import type { Service } from '../services.ts';
@@ -22,9 +23,10 @@ export function compileInterpreter(table: FormTable): Compiled {
   let known = compiled.get(table);
   if (known === undefined) {
     const prebuilt = table.rows === allRows ? readPrebuilt() : undefined,
-      generated = prebuilt ?? generateInterpreter(table.forms);
+      generated = prebuilt?.generated ?? generateInterpreter(table.forms);
     tuneForGuests();
-    known = { generated, module: new WebAssembly.Module(generated.bytes) };
+    const whole = prebuilt?.code && moduleWithCode(generated.bytes, prebuilt.code);
+    known = { generated, module: whole ?? new WebAssembly.Module(generated.bytes) };
     compiled.set(table, known);
   }
   return known;

@@ -21,8 +21,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 it('comes back as it was generated', () => {
   const generated = generateInterpreter(new FormTable(allRows).forms);
-  writePrebuilt(generated, file);
-  expect(readPrebuilt(file)).toEqual(generated);
+  writePrebuilt({ generated }, file);
+  expect(readPrebuilt(file)).toEqual({ generated });
+  writePrebuilt({ generated, code: Uint8Array.of(1, 2) }, file);
+  expect(readPrebuilt(file)).toEqual({ generated, code: Uint8Array.of(1, 2) });
 });
 
 it('is none where it is of other sources, damaged, or missing', () => {

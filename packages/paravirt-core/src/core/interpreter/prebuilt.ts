@@ -1,6 +1,6 @@
 /**
  * The interpreter of the whole table, generated beforehand (`pnpm build`): generating takes as long as a guest needs to its first output.
- * It is of use while the sources that it was made from are as they were; what was changed since is generated when it is needed.
+ * Where the build could, its machine code is there too (wasm/machine-code.ts). It is of use while the sources that it was made from are as they were; what was changed since is generated when it is needed.
  */
 import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -13,11 +13,15 @@ const FILE = new URL('../../../gen/interpreter.bin', import.meta.url);
 export const SOURCE_FOLDERS = ['isa', 'wasm', 'core'] as const;
 const SOURCES = new URL('../../', import.meta.url);
 
-interface Prebuilt {
+export interface Prebuilt {
+  readonly generated: GeneratedInterpreter;
+  /** As `optimizedCode` gave it for `generated.bytes`. */
+  readonly code?: Uint8Array<ArrayBuffer>;
+}
+interface Kept extends Prebuilt {
   readonly sources: Sources;
   /** The version of V8 that is to compile it, and to read the file. */
   readonly v8: string;
-  readonly generated: GeneratedInterpreter;
 }
 
 function sourceFiles(): string[] {
@@ -29,10 +33,10 @@ function sourceFiles(): string[] {
 }
 
 /** Undefined when there is none, or none of these sources. */
-export function readPrebuilt(file: URL = FILE): GeneratedInterpreter | undefined {
+export function readPrebuilt(file: URL = FILE): Prebuilt | undefined {
   try {
-    const { sources, v8, generated } = deserialize(readFileSync(file)) as Prebuilt;
-    return v8 === process.versions.v8 && areUnchanged(sources, SOURCES) ? generated : undefined;
+    const { sources, v8, ...prebuilt } = deserialize(readFileSync(file)) as Kept;
+    return v8 === process.versions.v8 && areUnchanged(sources, SOURCES) ? prebuilt : undefined;
   } catch {
     // Without it all works: it only takes longer to begin.
     return undefined;
@@ -40,10 +44,10 @@ export function readPrebuilt(file: URL = FILE): GeneratedInterpreter | undefined
 }
 
 /** Replaces the file in one step. */
-export function writePrebuilt(generated: GeneratedInterpreter, file: URL = FILE): void {
-  const prebuilt: Prebuilt = { sources: sourcesOf(SOURCES, sourceFiles()), v8: process.versions.v8, generated };
+export function writePrebuilt(prebuilt: Prebuilt, file: URL = FILE): void {
+  const kept: Kept = { sources: sourcesOf(SOURCES, sourceFiles()), v8: process.versions.v8, ...prebuilt };
   mkdirSync(new URL('.', file), { recursive: true });
   const temporary = `${fileURLToPath(file)}.${process.pid}.tmp`;
-  writeFileSync(temporary, serialize(prebuilt));
+  writeFileSync(temporary, serialize(kept));
   renameSync(temporary, file);
 }
