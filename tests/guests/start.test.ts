@@ -15,15 +15,18 @@ interface Said {
   readonly what: string;
 }
 
-test('what is compiled for a guest is kept, for each of its threads, however soon its process is ended afterwards', () => {
+/** MOV ECX, 1 << 29; again: DEC ECX; JNZ again: long enough for the translating thread to have been idle after its first region. */
+const loop = [0xb9, 0, 0, 0, 0x20, 0x49, 0x75, 0xfd];
+
+/** What Node says of each module of a guest's process: whether its compiled code was found, and whether it could be used. */
+function starts(code: readonly number[], use: (start: () => Said[]) => void): void {
   const folder = mkdtempSync(join(tmpdir(), 'tomei-start-'));
   try {
-    writeFileSync(join(folder, 'exit.elf'), smallKernel(exit(STATUS)));
+    writeFileSync(join(folder, 'exit.elf'), smallKernel(code));
     writeFileSync(join(folder, 'a.vmx'), 'memsize = "16"\ntomei.kernel = "exit.elf"\n');
-    // Node tells on standard error of each module: whether its compiled code was found, and whether it could be used.
     const env: NodeJS.ProcessEnv = { ...process.env, XDG_CACHE_HOME: folder, NODE_DEBUG_NATIVE: 'COMPILE_CACHE' };
     delete env['NODE_COMPILE_CACHE'];
-    const start = (): Said[] => {
+    use(() => {
       const { stderr, status } = spawnSync(process.execPath, [MAIN, 'run', join(folder, 'a.vmx')], {
         env,
         encoding: 'utf8',
@@ -34,18 +37,33 @@ test('what is compiled for a guest is kept, for each of its threads, however soo
       return [...stderr.matchAll(/V8 code cache for ESM (\S+) was (accepted|rejected|not initialized)/g)].map(
         ([, module = '', what = '']) => ({ module, what }),
       );
-    };
-    const said = (all: readonly Said[], what: string): string[] =>
-      all.filter((one) => one.what === what).map((one) => one.module);
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+const said = (all: readonly Said[], what: string): string[] =>
+  all.filter((one) => one.what === what).map((one) => one.module);
+
+test('what is compiled for a guest is kept, for each of its threads, however soon its process is ended afterwards', () => {
+  starts(exit(STATUS), (start) => {
     // Of the sources or of what was built of them.
     const both = [expect.stringContaining('vcpu-worker'), expect.stringContaining('guest-requests')];
     const cold = said(start(), 'not initialized'),
       warm = start();
     expect(cold).toEqual(expect.arrayContaining(both));
-    expect(said(warm, 'not initialized')).toEqual([]);
+    const isTranslators = (module: string): boolean => module.includes('translator-thread');
+    expect(said(warm, 'not initialized').filter((module) => !isTranslators(module))).toEqual([]);
     expect(said(warm, 'rejected')).toEqual([]);
     expect(said(warm, 'accepted')).toEqual(expect.arrayContaining(both));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
+});
+
+test('so is that of the translating thread, once it has translated and waits', () => {
+  starts([...loop, ...exit(STATUS)], (start) => {
+    expect(said(start(), 'not initialized')).toContainEqual(expect.stringContaining('translator-thread'));
+    const warm = start();
+    expect(said(warm, 'accepted')).toContainEqual(expect.stringContaining('translator-thread'));
+    expect(said(warm, 'rejected')).toEqual([]);
+  });
 });

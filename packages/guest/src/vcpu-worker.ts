@@ -2,7 +2,7 @@
 import { flushCompileCache } from 'node:module';
 // The global of that name is a getter, which would be called for each look.
 import { performance } from 'node:perf_hooks';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { ByteRing, Doorbell } from '@tomei/kit';
 import {
   HostClock,
@@ -10,8 +10,8 @@ import {
   Machine,
   MachineProbe,
   ThreadTranslator,
+  dismissTranslator,
   machinePlan,
-  prepareEngine,
   type MachineClock,
   type SliceEnd,
 } from '@tomei/paravirt-core';
@@ -19,10 +19,11 @@ import { Attention } from './attention.ts';
 import { CopiedTexts } from './clipboard/copied-texts.ts';
 import { DebugSession } from './gdb/debug-session.ts';
 import { decodeCompletion } from './disk-messages.ts';
+import { guestTold } from './guest-told.ts';
 import { RingNic } from './network/ring-nic.ts';
 import { plugged } from './plugged.ts';
 import { VirtioEnds, type VirtioInput } from './ports/virtio-ends.ts';
-import { RUNG_FOR, type GuestEnd, type VcpuCommand, type VcpuMessage, type VcpuStart } from './protocol.ts';
+import { RUNG_FOR, type GuestEnd, type VcpuCommand, type VcpuMessage } from './protocol.ts';
 import type { Player, Recorder } from './record/recording.ts';
 import type { MachineInput } from './record/recording-format.ts';
 import { RingDisk, RingSerial } from './ring-ends.ts';
@@ -55,14 +56,7 @@ const POLLING_SLEEP_MS = 0.2;
 const STOPPED: GuestEnd = { why: 'stopped', status: 0 };
 
 const port = parentPort!;
-/** The guest: known already, or told once this thread is prepared for it. */
-async function guestOf(): Promise<VcpuStart> {
-  if (workerData !== undefined) return workerData as VcpuStart;
-  const told = new Promise<VcpuStart>((resolve) => port.once('message', resolve));
-  prepareEngine();
-  return told;
-}
-const start = await guestOf();
+const start = await guestTold();
 const { shared } = start;
 const vcpuBell = new Doorbell(shared.vcpuBell),
   ioBell = new Doorbell(shared.ioBell),
@@ -121,6 +115,7 @@ const backends = {
 };
 const compiling = { translator, translatorOf: () => new ThreadTranslator(translator) };
 const machine = new Machine(config, backends, makeClock(), shared.memory, compiling);
+dismissTranslator();
 let recorder: Recorder | undefined;
 const debug =
   shared.debugger === undefined

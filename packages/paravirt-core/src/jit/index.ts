@@ -7,3 +7,4 @@ export {
   type CompilingOptions,
 } from './compiler.ts';
 export { DirectTranslator, ThreadTranslator, type Translator } from './translator.ts';
+export { dismissTranslator, prepareTranslator } from './translator-worker.ts';

@@ -1,5 +1,6 @@
 /** The thread of `ThreadTranslator`: takes what has been asked for, several regions at a time, and posts modules. */
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { flushCompileCache } from 'node:module';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { decoder } from '../core/processor.ts';
 import { tuneForGuests } from '../wasm/v8-flags.ts';
 import { yieldToGuest } from './compiler-priority.ts';
@@ -19,10 +20,24 @@ const MOST_TOGETHER = 64;
 /** Milliseconds that requests wait for others: since the last of them, and since the first. */
 const GATHERING = { silence: 6, most: 30 } as const;
 
+/** Modules, or milliseconds of silence, after which most of this thread's own code has run. */
+const SEASONED = { modules: 32, silence: 250 } as const;
+
 // V8 compiles again what turns out to be worth it. (All at once by the optimising compiler takes ten times as long, and most regions are
 // not that hot.)
 tuneForGuests();
 yieldToGuest();
+
+let modules = 0,
+  isKept = false,
+  silence: NodeJS.Timeout | undefined;
+/** Has Node keep what V8 has compiled of this thread for the next start, which is done once, with what has run by then. */
+function keepOwnCode(): void {
+  if (isKept) return;
+  isKept = true;
+  clearTimeout(silence);
+  flushCompileCache();
+}
 
 /** Serves one processor. */
 function serve({ port, posted, place }: TranslatorStart): void {
@@ -63,9 +78,11 @@ function serve({ port, posted, place }: TranslatorStart): void {
   }
   function work(): void {
     clearTimeout(timer);
+    clearTimeout(silence);
     while (queue.length > 0 && waitingTime() <= 0) {
       port.postMessage(translated());
       Atomics.add(count, 0, 1);
+      if (++modules === SEASONED.modules) keepOwnCode();
       for (;;) {
         const received = receiveMessageOnPort(port) as { message: TranslationRequest[] } | undefined;
         if (received === undefined) break;
@@ -73,6 +90,7 @@ function serve({ port, posted, place }: TranslatorStart): void {
       }
     }
     if (queue.length > 0) timer = setTimeout(work, Math.max(0, waitingTime()));
+    else if (!isKept) silence = setTimeout(keepOwnCode, SEASONED.silence);
   }
   port.on('message', (requests: TranslationRequest[]) => {
     receive(requests);
@@ -80,6 +98,5 @@ function serve({ port, posted, place }: TranslatorStart): void {
   });
 }
 
-serve(workerData as TranslatorStart);
-// Other processors of the same guest come later.
+// One for each processor of a guest.
 parentPort!.on('message', serve);

@@ -1,5 +1,5 @@
 /** Who makes modules out of regions: this thread at once, or another one meanwhile. */
-import { MessageChannel, Worker, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort, type MessagePort, type Worker } from 'node:worker_threads';
 import type { ServiceImport } from '../core/interpreter/generate.ts';
 import type { Decoder } from '../isa/decode.ts';
 import { COMPILED, JUMP_TARGETS, TLB, jumpSite } from '../core/layout.ts';
@@ -7,6 +7,7 @@ import { PSEUDO, RECORD } from '../core/interpreter/record.ts';
 import { optimisersYieldToGuest } from './compiler-priority.ts';
 import { entriesOf, findRegion, type CodePage, type CodeSource, type Region, type Width } from './region.ts';
 import { translate } from './translate.ts';
+import { translatorWorker } from './translator-worker.ts';
 
 /** Landings of a place that is worth a comparison. */
 const MANY_LANDINGS = 64;
@@ -269,7 +270,7 @@ export class DirectTranslator implements Translator {
   }
 }
 
-/** What a translating thread is started with. */
+/** What a translating thread is told to begin with a processor. */
 export interface TranslatorStart {
   readonly port: MessagePort;
   /** One word: how many modules have been posted. */
@@ -291,7 +292,6 @@ export class ThreadTranslator implements Translator {
     this.host = host;
   }
   prepare(place: TranslationPlace): void {
-    // It takes as long to load as a guest takes to its first request.
     this.thread ??= this.start(place);
   }
   request(request: TranslationRequest): void {
@@ -320,21 +320,12 @@ export class ThreadTranslator implements Translator {
   }
   private start(place: TranslationPlace): { readonly worker: Worker; readonly port: MessagePort } {
     const { port1, port2 } = new MessageChannel();
-    const workerData: TranslatorStart = { port: port2, posted: this.posted.buffer as SharedArrayBuffer, place };
-    const running = this.host?.thread?.worker;
-    if (running !== undefined) {
-      running.postMessage(workerData, [port2]);
-      port1.unref();
-      return { worker: running, port: port1 };
-    }
-    optimisersYieldToGuest();
-    const worker = new Worker(new URL('./translator-thread.ts', import.meta.url), {
-      workerData,
-      transferList: [port2],
-    });
-    // Nobody waits for it.
-    worker.unref();
     port1.unref();
+    const start: TranslatorStart = { port: port2, posted: this.posted.buffer as SharedArrayBuffer, place };
+    const running = this.host?.thread?.worker;
+    if (running === undefined) optimisersYieldToGuest();
+    const worker = running ?? translatorWorker();
+    worker.postMessage(start, [port2]);
     return { worker, port: port1 };
   }
 }
