@@ -21,15 +21,15 @@ function native(parameters: readonly string[], text: string): ((...args: unknown
 export function optimizedCode(module: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | undefined {
   const serialize = native(['module'], '%SerializeWasmModule(module)');
   if (serialize === undefined) return undefined;
+  let compiled: WebAssembly.Module;
   setFlagsFromString('--no-liftoff');
   try {
-    const compiled = new WebAssembly.Module(module);
-    // Before it is asked for: V8 writes down what it was asked for.
-    setFlagsFromString('--liftoff');
-    return new Uint8Array(serialize(compiled) as ArrayBuffer);
+    compiled = new WebAssembly.Module(module);
   } finally {
+    // V8 writes down with the code what it is asked for at that time.
     setFlagsFromString('--liftoff');
   }
+  return new Uint8Array(serialize(compiled) as ArrayBuffer);
 }
 
 /**
