@@ -45,13 +45,14 @@ function starts(code: readonly number[], use: (start: () => Said[]) => void): vo
 const said = (all: readonly Said[], what: string): string[] =>
   all.filter((one) => one.what === what).map((one) => one.module);
 
-test('what is compiled for a guest is kept, for each of its threads, however soon its process is ended afterwards', () => {
+test('what is compiled of its first two threads is kept, however soon a guest and its process end', () => {
   starts(exit(STATUS), (start) => {
     // Of the sources or of what was built of them.
     const both = [expect.stringContaining('vcpu-worker'), expect.stringContaining('guest-requests')];
     const cold = said(start(), 'not initialized'),
       warm = start();
     expect(cold).toEqual(expect.arrayContaining(both));
+    // That thread is ended with its guest, and has kept nothing by then: see below.
     const isTranslators = (module: string): boolean => module.includes('translator-thread');
     expect(said(warm, 'not initialized').filter((module) => !isTranslators(module))).toEqual([]);
     expect(said(warm, 'rejected')).toEqual([]);
@@ -59,7 +60,7 @@ test('what is compiled for a guest is kept, for each of its threads, however soo
   });
 });
 
-test('so is that of the translating thread, once it has translated and waits', () => {
+test('so is what is compiled of the translating thread, once it has translated and waits', () => {
   starts([...loop, ...exit(STATUS)], (start) => {
     expect(said(start(), 'not initialized')).toContainEqual(expect.stringContaining('translator-thread'));
     const warm = start();

@@ -5,13 +5,13 @@
  */
 import { enableCompileCache } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
-import { GUEST_V8_FLAGS } from '@tomei/kit';
+import { GUEST_V8_FLAGS, startedWith } from '@tomei/kit';
 
 /** Where a process that is to set its flags itself finds what Node would find in NODE_COMPILE_CACHE too early. */
 export const COMPILED_FOLDER = 'TOMEI_COMPILED';
 
 /** Whether this process was started with them. */
-export const hasGuestFlags = (): boolean => GUEST_V8_FLAGS.every((flag) => process.execArgv.includes(flag));
+export const hasGuestFlags = (): boolean => startedWith(GUEST_V8_FLAGS);
 /** For the whole process. Nothing of it has compiled WebAssembly yet. */
 export function setGuestFlags(): void {
   for (const flag of GUEST_V8_FLAGS) setFlagsFromString(flag);

@@ -25,4 +25,4 @@ export {
 export { MessageRing } from './message-ring.ts';
 export { ALL_REASONS, ByteRing, Doorbell } from './ring.ts';
 export { Alarms, ManualClock, ms, seconds, us, type Alarm, type Clock, type Nanoseconds } from './clock.ts';
-export { COMPILING_V8_FLAGS, GUEST_V8_FLAGS } from './v8-flags.ts';
+export { COMPILING_V8_FLAGS, GUEST_V8_FLAGS, startedWith } from './v8-flags.ts';

@@ -9,6 +9,10 @@
  */
 const BYTES_UNTIL_OPTIMIZED = 1_000_000;
 
+/** Whether this process was started with all of them on its command line. */
+export const startedWith = (flags: readonly string[]): boolean =>
+  flags.every((flag) => process.execArgv.includes(flag));
+
 /** What can be asked for at any time: it holds for what is compiled afterwards. */
 export const COMPILING_V8_FLAGS: readonly string[] = [
   // V8 heeds the hints that `ModuleBuilder` writes, so that what is seldom branched to does not lie in the midst of what runs.

@@ -1,6 +1,7 @@
 /**
  * The interpreter of the whole table, generated beforehand (`pnpm build`): generating takes as long as a guest needs to its first output.
- * Where the build could, its machine code is there too (wasm/machine-code.ts). It is of use while the sources that it was made from are as they were; what was changed since is generated when it is needed.
+ * Where the build could, its machine code is there too (wasm/machine-code.ts). It is of use while the sources that it was made from are
+ * as they were; what was changed since is generated when it is needed.
  */
 import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -13,11 +14,13 @@ const FILE = new URL('../../../gen/interpreter.bin', import.meta.url);
 export const SOURCE_FOLDERS = ['isa', 'wasm', 'core'] as const;
 const SOURCES = new URL('../../', import.meta.url);
 
+/** What a build makes. */
 export interface Prebuilt {
   readonly generated: GeneratedInterpreter;
   /** As `optimizedCode` gave it for `generated.bytes`. */
   readonly code?: Uint8Array<ArrayBuffer>;
 }
+/** What the file holds. */
 interface Kept extends Prebuilt {
   readonly sources: Sources;
   /** The version of V8 that is to compile it, and to read the file. */
