@@ -82,6 +82,15 @@ describe('integer instructions on the host CPU', () => {
     expect(read.registers.eax).toBe(backgroundByte(address));
   });
 
+  it('has nothing at the top of the address space, where Linux begins a stack at random', async () => {
+    const code = [0x8a, 0x00]; // mov al, [eax]
+    const pages = Array.from({ length: 4096 }, (_, i) => (0xff000000 + i * 4096) >>> 0);
+
+    const results = await cpu.run(pages.map((eax) => cpuCase({ code, registers: { eax } })));
+
+    expect(pages.filter((_, i) => results[i]!.trap !== TRAP.PF)).toEqual([]);
+  });
+
   it('reports a write that crosses into the unmapped page as #PF 6 and leaves the first part unwritten', async () => {
     const result = await run({ code: [0xa3, ...u32le(DATA + 0xffe)] });
 
