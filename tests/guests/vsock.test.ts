@@ -126,7 +126,6 @@ test('programs of guest and host speak to each other', { timeout: SLOW }, async 
   const both = await client(server);
   both.end(much);
   expect(String(await all(both))).toBe(`${md5(much)}  -\n`);
-  // What is typed before the shell is back may be lost.
   await guest.expect(/SUMMED-2/);
 
   // From the host.

@@ -23,6 +23,24 @@ test('each port gets what was typed at it, as much as it takes, and the rest lat
   give(9);
   expect([heard, typed.isWaiting]).toEqual([['0cde'], false]);
 });
+test('what is typed while a part of what came before is held is not left in the ring', () => {
+  const ring = ByteRing.allocate(64),
+    end = new ByteRing(ring),
+    typed = new TypedInput([ring]),
+    heard: string[] = [];
+  const give = (): void =>
+    typed.give(
+      (_port, bytes) => Math.min(3, bytes.length),
+      (_port, bytes) => void heard.push(text(bytes)),
+    );
+  end.write(new TextEncoder().encode('abcde'));
+  give();
+  end.write(new TextEncoder().encode('fg'));
+
+  while (typed.isWaiting) give();
+
+  expect(heard).toEqual(['abc', 'de', 'fg']);
+});
 test('a port that is not there, and one whose bytes nobody is to hear', () => {
   const ring = ByteRing.allocate(64),
     typed = new TypedInput([ring]);

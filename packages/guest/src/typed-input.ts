@@ -11,7 +11,7 @@ export type TypedAt = (port: number, bytes: Uint8Array) => number | undefined;
 export class TypedInput {
   private readonly rings: readonly ByteRing[];
   private readonly held: Uint8Array[];
-  /** Whether a UART had no room for all of it. */
+  /** Whether something is left: a UART had no room for all of it, or more was typed behind what it had room for. */
   isWaiting = false;
 
   /** Rings by port. */
@@ -28,7 +28,8 @@ export class TypedInput {
       const count = type(port, bytes) ?? 0;
       if (count > 0) taken(port, bytes.subarray(0, count));
       this.held[port] = bytes.subarray(count);
-      this.isWaiting ||= count < bytes.length;
+      // What came while a part was held has rung already: nobody rings for it again.
+      this.isWaiting ||= count < bytes.length || this.rings[port]!.used > 0;
     }
   }
   /** Nobody is to hear of it. */
