@@ -1,5 +1,5 @@
 /** When code is compiled, what it is worth, and when it is forgotten. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { JUMP, OFFSET } from '../core/layout.ts';
 import { AT, FLAT, PTE, SELECTOR, TestProcessor, le32 } from '../core/test-processor.ts';
 import { DS, ES } from '../isa/build.ts';
@@ -32,6 +32,17 @@ class LateTranslator extends DirectTranslator {
   }
   override take(): Translated | undefined {
     return this.isOpen ? super.take() : undefined;
+  }
+}
+
+/** What was asked of it comes as one module when it is opened. */
+class TogetherTranslator extends DirectTranslator {
+  private readonly asked: TranslationRequest[] = [];
+  override request(request: TranslationRequest): void {
+    this.asked.push(request);
+  }
+  open(): void {
+    this.translate(this.asked);
   }
 }
 
@@ -214,6 +225,30 @@ describe('compiled code', () => {
     expect(engine.counts.regions).toBeGreaterThan(30);
     expect(engine.counts.regions - engine.counts.dropped).toBeLessThan(8);
     expect(t.register(EAX)).toBe(40 * 15);
+  });
+
+  it('is taken into use by the region, within the time for a look, however many come at once', () => {
+    const many = 40,
+      translator = new TogetherTranslator(decoder()),
+      { t, engine } = compiling({ hotLandings: 1, translator });
+    for (let n = 0; n < many; n++) {
+      t.put(0x20000 + n * 64, ...loop(2), 0xf4);
+      t.run(0x20000 + n * 64);
+    }
+    // A millisecond goes by between any two looks at the clock.
+    let now = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => ++now);
+    translator.open();
+    const taken: number[] = [];
+    for (let before = engine.counts.regions; before < many; before = engine.counts.regions) {
+      t.execute(0x90);
+      taken.push(engine.counts.regions - before);
+    }
+    clock.mockRestore();
+
+    // Where it lands there is asked for too, which looks once more.
+    expect(taken.slice(0, -1)).toEqual([6, ...Array<number>(11).fill(3)]);
+    expect(engine.counts.longestMs).toBe(3);
   });
 
   it('of one privilege is not run at the other', () => {

@@ -26,7 +26,7 @@ import {
 export const MOST_BYTES = 32 << 20;
 /** Requests under way, of which those are served first where control lands most; what gets hot meanwhile asks again. */
 const MOST_REQUESTS = 1024;
-/** Milliseconds for taking regions into use, between two slices; the module that is under way is finished. */
+/** Milliseconds for taking regions into use, between two slices; the one that is under way is finished. */
 const MOST_PAUSE_MS = 3;
 /** Landings after which code is compiled: often enough to pay for it. */
 const HOT_LANDINGS = 512;
@@ -101,6 +101,13 @@ const MODES = (COMPILED.flat | COMPILED.user) + 1;
 const kindOf = ({ physical, mode, width, isCareful }: TranslationRequest): number =>
   (physical * MODES + mode) * 4 + (width === 'wide' ? 2 : 0) + (isCareful ? 1 : 0);
 
+/** A module, the first of its regions that has not been taken into use, and its functions once one of them was wanted. */
+interface Taking {
+  readonly module: Translated;
+  next: number;
+  exports: WebAssembly.Exports | undefined;
+}
+
 class RegionCompiler {
   readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 1024 });
   readonly counts: CompilerCounts = { regions: 0, dropped: 0, bytes: 0, translatingMs: 0, ownMs: 0, longestMs: 0 };
@@ -108,6 +115,10 @@ class RegionCompiler {
   private readonly translator: Translator;
   private readonly mostBytes: number;
   private liveBytes = 0;
+  /** Whether it is more than is kept. */
+  private isFull = false;
+  /** The module whose regions are being taken into use. */
+  private taking: Taking | undefined;
   private interpreter!: Interpreter;
   private readonly place: TranslationPlace;
   private readonly byPage = new Map<number, Set<Compiled>>();
@@ -240,47 +251,60 @@ class RegionCompiler {
     this.translator.send();
     this.takeReady();
   }
-  /** Takes into use what has been translated; what does not fit into the time for it waits for the next look. */
+  /**
+   * Takes into use what has been translated, a region at a time, and forgets the oldest where there is too much; what does not fit into the
+   * time for it waits for the next look.
+   */
   private takeReady(): void {
-    let ready = this.translator.take();
-    if (ready === undefined) return;
+    if (!this.hasReady()) return;
     const began = performance.now();
-    for (let spent = 0; ready !== undefined; ready = spent < MOST_PAUSE_MS ? this.translator.take() : undefined) {
-      this.takeModule(ready);
+    let spent: number;
+    do {
+      if (this.isFull) this.forgetOldest();
+      else this.takeRegion(this.taking!);
       spent = performance.now() - began;
-      this.counts.longestMs = Math.max(this.counts.longestMs, spent);
-    }
+    } while (spent < MOST_PAUSE_MS && this.hasReady());
+    this.counts.ownMs += spent;
+    this.counts.longestMs = Math.max(this.counts.longestMs, spent);
   }
-  private takeModule({ regions, module, imports, bytes, milliseconds }: Translated): void {
-    const began = performance.now();
-    this.counts.bytes += bytes;
-    this.counts.translatingMs += milliseconds;
-    let exports: WebAssembly.Exports | undefined;
-    regions.forEach((region, i) => {
-      const isValid = region.pages.length > 0 && region.pages.every((page) => this.isAsItWas(page)),
-        together: Together = { id: region.ids[0], entries: new Set(), odd: 0, oddSince: 0 };
-      region.ids.forEach((id, number) => {
-        const request = this.requested.get(id)!;
-        this.requested.delete(id);
-        this.underWay.delete(kindOf(request));
-        if (!isValid) return this.mayAskAgain(request.physical);
-        const place = this.placeFor(request, number, region.ids.length === 1);
-        if (place === undefined) return;
-        exports ??= this.instantiate(module, imports);
-        this.use(request, place, region, together, exports[String(i)] as () => number);
-      });
-      if (together.entries.size > 0) {
-        this.byId.set(together.id, together);
-        this.counts.regions++;
-      }
+  private hasReady(): boolean {
+    if (this.isFull || this.taking !== undefined) return true;
+    const module = this.translator.take();
+    if (module === undefined) return false;
+    this.counts.bytes += module.bytes;
+    this.counts.translatingMs += module.milliseconds;
+    this.taking = { module, next: 0, exports: undefined };
+    return true;
+  }
+  private forgetOldest(): void {
+    const [oldest] = this.live;
+    if (oldest !== undefined) this.forget(oldest);
+    // Not at once for each that comes: what is forgotten is looked up anew wherever code jumps to it.
+    this.isFull = this.liveBytes > this.mostBytes * 0.75;
+  }
+  /** The next region of a module. */
+  private takeRegion(taking: Taking): void {
+    const { module, imports, regions } = taking.module,
+      number = taking.next++,
+      region = regions[number]!;
+    const isValid = region.pages.length > 0 && region.pages.every((page) => this.isAsItWas(page)),
+      together: Together = { id: region.ids[0], entries: new Set(), odd: 0, oddSince: 0 };
+    region.ids.forEach((id, entry) => {
+      const request = this.requested.get(id)!;
+      this.requested.delete(id);
+      this.underWay.delete(kindOf(request));
+      if (!isValid) return this.mayAskAgain(request.physical);
+      const place = this.placeFor(request, entry, region.ids.length === 1);
+      if (place === undefined) return;
+      taking.exports ??= this.instantiate(module, imports);
+      this.use(request, place, region, together, taking.exports[String(number)] as () => number);
     });
-    if (this.liveBytes > this.mostBytes) {
-      for (const oldest of this.live) {
-        if (this.liveBytes <= this.mostBytes * 0.75) break;
-        this.forget(oldest);
-      }
+    if (together.entries.size > 0) {
+      this.byId.set(together.id, together);
+      this.counts.regions++;
     }
-    this.counts.ownMs += performance.now() - began;
+    if (taking.next === regions.length) this.taking = undefined;
+    this.isFull = this.liveBytes > this.mostBytes;
   }
   /** Where what was asked for begins, as an entry of a function; undefined when it is not wanted any more. */
   private placeFor(
