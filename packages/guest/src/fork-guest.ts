@@ -7,9 +7,9 @@ import { GUEST_V8_FLAGS } from '@tomei/kit';
 import { COMPILED_FOLDER } from './guest-code.ts';
 
 /**
- * Threads of V8's that optimise what a guest runs often; Node's own choice is four everywhere. They share what processors the guest leaves,
- * and hold locks in turn that the guest's processor needs to take compiled code into use: the more there are on one processor, the longer
- * it may have to wait for one that is not running.
+ * How many threads of V8's optimise what a guest runs often; Node's own choice is four everywhere. They share what processors the guest
+ * leaves, and hold locks in turn that the guest's processor needs to ask for code to be optimised and to collect garbage: the more there are
+ * on one processor, the longer it may have to wait for one that is not running. With a single one code is optimised late.
  */
 const OPTIMISERS = `--v8-pool-size=${Math.min(4, Math.max(2, availableParallelism()))}`;
 

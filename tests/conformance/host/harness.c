@@ -19,7 +19,7 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 
-enum { PAGE = 4096, ADDRESS_SPACE_END = 0xffffe000u /* of 32-bit processes: asm/page_types.h, IA32_PAGE_OFFSET */ };
+enum { PAGE = 4096 };
 enum { DATA = 0x10000000, READ_ONLY = 0x10002000, STACK = 0x10010000, CODE = 0x20000000, CODE_SIZE = 2 * PAGE };
 enum { INT3 = 0xcc, FX_SIZE = 512 };
 
@@ -29,8 +29,8 @@ enum { TRAP_TIMEOUT = 256, TRAP_SYSTEM_CALL = 257, TRAP_HARNESS = 258 };
 /* ---- Linux i386: system calls, signals (arch/x86 uapi asm/unistd_32.h, asm/sigcontext.h, asm/ucontext.h) ---- */
 
 enum {
-  SYS_READ = 3, SYS_WRITE = 4, SYS_MUNMAP = 91, SYS_SETITIMER = 104, SYS_MODIFY_LDT = 123, SYS_MPROTECT = 125, SYS_PRCTL = 172, SYS_RT_SIGACTION = 174,
-  SYS_SIGALTSTACK = 186, SYS_MMAP2 = 192, SYS_EXIT_GROUP = 252
+  SYS_READ = 3, SYS_WRITE = 4, SYS_MUNMAP = 91, SYS_SETITIMER = 104, SYS_MODIFY_LDT = 123, SYS_MPROTECT = 125, SYS_PRCTL = 172,
+  SYS_RT_SIGACTION = 174, SYS_SIGALTSTACK = 186, SYS_MMAP2 = 192, SYS_EXIT_GROUP = 252
 };
 enum { SIGILL = 4, SIGTRAP = 5, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11, SIGVTALRM = 26, SIGSYS = 31 };
 enum { SA_SIGINFO = 4, SA_RESTORER = 0x04000000, SA_ONSTACK = 0x08000000, SA_NODEFER = 0x40000000 };
@@ -106,7 +106,7 @@ struct state { u32 edi, esi, ebp, unused_esp, ebx, edx, ecx, eax, eflags, esp, e
 struct state entry_state __attribute__((used));
 u8 entry_fx[FX_SIZE] __attribute__((used, aligned(16)));
 u32 harness_esp __attribute__((used));
-u8 main_stack[64 * 1024] __attribute__((used, aligned(16)));
+u8 main_stack[0x10000] __attribute__((used, aligned(16)));
 
 void enter_case(void);
 void leave_case(void) __attribute__((noreturn));
@@ -119,7 +119,7 @@ __asm__(".text\n"
         "_start:\n\t"
         "xorl %ebp, %ebp\n\t"
         "movl %esp, %eax\n\t"
-        "movl $main_stack+65524, %esp\n\t"
+        "movl $main_stack+0xfff4, %esp\n\t" /* with the argument pushed, a multiple of 16 */
         "pushl %eax\n\t"
         "call harness_main\n"
         ".globl enter_case\n"
@@ -409,11 +409,11 @@ static void fence_system_calls(void) {
 }
 
 /*
- * Takes away the stack that the kernel gave: it lies at random at the top of the address space and grows down to where it is touched,
- * so that a case whose wild address struck it would find memory there in one run of a thousand.
+ * Takes away the stack that the kernel gave, to the end of a 32-bit process's address space (asm/page_types.h, IA32_PAGE_OFFSET): it lies
+ * there at random and grows down by megabytes to where it is touched, so that cases with wild addresses would find memory in some runs.
  */
 static void unmap_first_stack(u32 esp) {
-  u32 from = (esp & -PAGE) - 64 * PAGE;
+  const u32 ADDRESS_SPACE_END = 0xffffe000, from = (esp & -PAGE) - 64 * PAGE;
   if (call3(SYS_MUNMAP, from, ADDRESS_SPACE_END - from, 0)) exit_with(2, "host-cpu harness: the first stack stays");
 }
 

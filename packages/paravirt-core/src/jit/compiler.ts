@@ -115,7 +115,7 @@ class RegionCompiler {
   private readonly translator: Translator;
   private readonly mostBytes: number;
   private liveBytes = 0;
-  /** Whether it is more than is kept. */
+  /** Whether it has come to be more than is kept, and is not much less yet. */
   private isFull = false;
   /** The module whose regions are being taken into use. */
   private taking: Taking | undefined;
@@ -256,18 +256,19 @@ class RegionCompiler {
    * time for it waits for the next look.
    */
   private takeReady(): void {
-    if (!this.hasReady()) return;
+    if (!this.findWork()) return;
     const began = performance.now();
     let spent: number;
     do {
       if (this.isFull) this.forgetOldest();
       else this.takeRegion(this.taking!);
       spent = performance.now() - began;
-    } while (spent < MOST_PAUSE_MS && this.hasReady());
+    } while (spent < MOST_PAUSE_MS && this.findWork());
     this.counts.ownMs += spent;
     this.counts.longestMs = Math.max(this.counts.longestMs, spent);
   }
-  private hasReady(): boolean {
+  /** Whether there is something to forget or to take; begins the next module where the one before is in use. */
+  private findWork(): boolean {
     if (this.isFull || this.taking !== undefined) return true;
     const module = this.translator.take();
     if (module === undefined) return false;
@@ -276,11 +277,11 @@ class RegionCompiler {
     this.taking = { module, next: 0, exports: undefined };
     return true;
   }
+  /** Down to a quarter below the bound: jumps are looked up anew after it, and not after each region that comes. */
   private forgetOldest(): void {
     const [oldest] = this.live;
     if (oldest !== undefined) this.forget(oldest);
-    // Not at once for each that comes: what is forgotten is looked up anew wherever code jumps to it.
-    this.isFull = this.liveBytes > this.mostBytes * 0.75;
+    this.isFull = this.live.size > 0 && this.liveBytes > this.mostBytes * 0.75;
   }
   /** The next region of a module. */
   private takeRegion(taking: Taking): void {
